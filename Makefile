@@ -1,0 +1,207 @@
+# Tapglass. `make help` lists the targets, V=1 shows full command lines.
+#
+# A configuration is one set of flags with its own object directory, build/<config>/:
+# release (the default), asan (gcc, ASan + UBSan), clang (release flags, the other compiler), tsan.
+# What is for use lands in build/ itself when the configuration is release: build/tapglass,
+# build/libtapglass.a, build/libtapglass.so.
+
+CONFIG ?= release
+PKG_CONFIG ?= pkg-config
+OBJCOPY ?= objcopy
+
+B := build/$(CONFIG)
+ifeq ($(CONFIG),release)
+OUT := build
+else
+OUT := $(B)
+endif
+
+# ---- Flags ---------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wswitch-enum -Wvla -Wundef \
+	-Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -fno-common -Werror
+OPT := -O2 -g
+SAN :=
+
+ifeq ($(CONFIG),release)
+else ifeq ($(CONFIG),clang)
+CC := clang
+else ifeq ($(CONFIG),asan)
+OPT := -O1 -g -fno-omit-frame-pointer
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+else ifeq ($(CONFIG),tsan)
+OPT := -O1 -g -fno-omit-frame-pointer
+SAN := -fsanitize=thread
+else
+$(error CONFIG=$(CONFIG) is unknown: release, asan, clang or tsan)
+endif
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq (,$(findstring clang,$(CC)))
+WARN += -Wcast-align=strict
+endif
+
+# Position independent throughout, so that one set of objects makes the archive and the .so. Hidden unless marked
+# TG_API: what is not in a public header cannot be reached from outside.
+BASE_CFLAGS := -std=c11 $(OPT) $(WARN) $(SAN) -fPIC -fvisibility=hidden -Istack
+LDFLAGS_ALL = $(SAN) $(LDFLAGS)
+
+# Asked only when needed: the library alone needs neither pkg-config nor json-c.
+JSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags json-c)
+JSON_LIBS = $(shell $(PKG_CONFIG) --libs json-c)
+CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
+CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
+
+# ---- Sources: every file of a folder takes part ----------------------------------------------------
+
+STACK_SRC := $(sort $(wildcard stack/*/*.c))
+APPS_SRC := $(sort $(wildcard apps/*.c))
+TEST_DIRS := unit sim
+TEST_SRC := $(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/test_*.c)))
+HELP_SRC := $(filter-out $(TEST_SRC),$(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/*.c))))
+TOOL_SRC := $(sort $(wildcard tests/net/*.c))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+STACK_OBJ := $(call obj,$(STACK_SRC))
+APPS_OBJ := $(call obj,$(APPS_SRC))
+TEST_OBJ := $(call obj,$(TEST_SRC))
+HELP_OBJ := $(call obj,$(HELP_SRC))
+TOOL_OBJ := $(call obj,$(TOOL_SRC))
+
+TESTS := $(patsubst %.c,$(B)/%,$(TEST_SRC))
+TOOLS := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
+
+LIB_A := $(OUT)/libtapglass.a
+LIB_SO := $(OUT)/libtapglass.so
+PROGRAM := $(OUT)/tapglass
+
+# ---- What people type ------------------------------------------------------------------------------
+
+.PHONY: all lib run tests check check-fast check-unit check-sim check-drill check-net check-style \
+	clean help
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+ifeq (,$(filter -j%,$(MAKEFLAGS)))
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+ifneq (,$(filter clean,$(MAKECMDGOALS)))
+.NOTPARALLEL:
+endif
+
+all: lib $(PROGRAM) ## the library and the program
+ifeq ($(CONFIG),release)
+all: tapglass
+tapglass: | $(PROGRAM)
+	@ln -sfn $(PROGRAM) $@
+endif
+
+lib: $(LIB_A) $(LIB_SO) ## the library alone: needs gcc, make and libc
+
+run: ## installs what is missing, builds, brings the stack up
+	@scripts/deps.sh build
+	@$(MAKE) --no-print-directory all
+	@./tapglass up
+
+tests: all $(TESTS) $(TOOLS) ## builds the test programs
+
+check: ## every test there is; ends with the count
+	@scripts/deps.sh check
+	@$(MAKE) --no-print-directory CONFIG=release tests
+	@$(MAKE) --no-print-directory CONFIG=clang tests
+	@$(MAKE) --no-print-directory CONFIG=asan tests
+	@scripts/run-tests style house unit:release unit:asan unit:valgrind sim:release sim:asan \
+		drill:release drill:asan net
+
+check-fast: tests ## the tests that need no privilege and no namespace, release build only
+	@scripts/run-tests style house unit:$(CONFIG) sim:$(CONFIG) drill:$(CONFIG)
+
+check-unit: tests ## unit tests (CONFIG=asan: with the sanitizers)
+	@scripts/run-tests unit:$(CONFIG)
+
+check-sim: tests ## stacks on a virtual wire, thousands of seeds
+	@scripts/run-tests sim:$(CONFIG)
+
+check-drill: tests ## packet scripts
+	@scripts/run-tests drill:$(CONFIG)
+
+check-net: tests ## against this machine's kernel, in namespaces
+	@scripts/run-tests net
+
+check-style: all ## layers, symbols, form
+	@scripts/run-tests style
+
+clean: ## removes everything that was built
+	@rm -rf build tapglass
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+
+# ---- Rules -----------------------------------------------------------------------------------------
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @echo "  $(1) $(2)"
+endif
+
+$(B)/obj/%.o: %.c Makefile
+	$(call say,CC,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) $(EXTRA) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(APPS_OBJ) $(call obj,$(filter tests/unit/%,$(TEST_SRC) $(HELP_SRC))): EXTRA = $(JSON_CFLAGS)
+$(TEST_OBJ) $(HELP_OBJ): EXTRA += $(CHECK_CFLAGS) -Iapps
+
+# The archive holds one object in which all that is hidden has become local: nothing of ours can collide with
+# a name of the program that embeds it, and that program cannot reach what is not public.
+$(B)/libtapglass.o: $(STACK_OBJ)
+	$(call say,LD,$(@F))
+	$(Q)$(LD) -r -o $@.tmp $(STACK_OBJ)
+	$(Q)$(OBJCOPY) --localize-hidden $@.tmp $@
+	@rm -f $@.tmp
+
+$(LIB_A): $(B)/libtapglass.o
+	$(call say,AR,$(@F))
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $<
+
+$(LIB_SO): $(STACK_OBJ)
+	$(call say,LD,$(@F))
+	$(Q)$(CC) -shared $(if $(SAN),,-Wl,-z,defs) -Wl,-z,relro,-z,now -Wl,-soname,libtapglass.so \
+		$(LDFLAGS_ALL) -o $@ $(STACK_OBJ)
+
+$(PROGRAM): $(APPS_OBJ) $(LIB_A)
+	$(call say,LD,$(@F))
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(APPS_OBJ) $(LIB_A) $(JSON_LIBS)
+
+# Tests see inside: plain archives of all objects, from which the linker takes only what a test calls for.
+# A test that defines tg_assert_fail itself thereby replaces the one of stack/port.
+$(B)/stack.a: $(STACK_OBJ)
+	$(call say,AR,$(@F))
+	@rm -f $@
+	$(Q)$(AR) qcs $@ $^
+
+$(B)/apps.a: $(filter-out %/main.o,$(APPS_OBJ))
+	$(call say,AR,$(@F))
+	@rm -f $@
+	$(Q)$(AR) qcs $@ $^
+
+# The other files of a test's folder are its helpers.
+$(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(filter $(patsubst %/,%,$(dir $<))/%,$(HELP_OBJ)) \
+		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) -lm
+
+$(TOOLS): $(B)/%: $(B)/obj/%.o
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $<
+
+-include $(patsubst %.o,%.d,$(STACK_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ))

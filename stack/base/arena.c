@@ -1,0 +1,502 @@
+/* The arena: superblocks, pages, small objects. See arena.h for the contract and arena_impl.h for
+ * the layout. Every search is over lists of indices or over the bits of one superblock, so the cost
+ * of a call does not depend on how much memory there is.
+ *
+ * A superblock serves one kind at a time and goes back to the pool when its last part is freed. The
+ * part freed last is reused first, and otherwise the lowest: what is warm stays in use, what was
+ * never touched stays untouched. Memory is not given back to the operating system. */
+#include "base/arena_impl.h"
+
+const uint16_t arena_parts[ARENA_KINDS] = {0, ARENA_SUPER_PAGES, 17, 16, ARENA_SUPER_PAGES};
+const uint16_t arena_part_pages[ARENA_KINDS] = {0, 1, 16, 17, 1};
+
+/* Sizes that waste little of a page; a size that is a multiple of 64 always lands in a class that
+ * is one, for the alignment. */
+const uint16_t arena_class_bytes[ARENA_SMALL_CLASSES + 1] = {16, 32, 48, 64, 80, 96, 112, 128, 160,
+	192, 224, 256, 288, 320, 384, 448, 512, 576, 640, 768, 1024, 1344, 2048, 4096};
+const uint16_t arena_class_objects[ARENA_SMALL_CLASSES + 1] = {
+	256, 128, 85, 64, 51, 42, 36, 32, 25, 21, 18, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1};
+
+/* Class by size in units of 16 bytes, rounded up. */
+static const uint8_t class_of_16[ARENA_SMALL_MAX / 16 + 1] = {0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 9,
+	10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15, 16, 16, 16, 16, 17, 17, 17,
+	17, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20,
+	20, 20, 20, 20, 20, 20, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21,
+	21, 21, 21, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22,
+	22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22,
+	22};
+
+_Static_assert(ARENA_SUPER_PAGES == 17 * 16, "both kinds of blocks fill a superblock");
+_Static_assert(sizeof(struct page) == 48, "what a page costs beyond itself");
+
+unsigned arena_map_find(const uint64_t *map, unsigned bits, unsigned from, bool set)
+{
+	for (unsigned w = from / 64; w * 64 < bits; w++) {
+		uint64_t v = set ? map[w] : ~map[w];
+
+		if (w == from / 64)
+			v &= UINT64_MAX << (from % 64);
+		if (v)
+			return min_u32(bits, w * 64 + (unsigned)__builtin_ctzll(v));
+	}
+	return bits;
+}
+
+void arena_map_fill(uint64_t *map, unsigned words, unsigned n)
+{
+	for (unsigned w = 0; w < words; w++) {
+		unsigned left = n > w * 64 ? n - w * 64 : 0;
+
+		map[w] = left >= 64 ? UINT64_MAX : (1ull << left) - 1;
+	}
+}
+
+unsigned arena_map_longest(const uint64_t *map, unsigned bits)
+{
+	unsigned best = 0;
+
+	for (unsigned i = arena_map_find(map, bits, 0, true); i < bits;) {
+		unsigned end = arena_map_find(map, bits, i, false);
+
+		best = max_u32(best, end - i);
+		i = arena_map_find(map, bits, end, true);
+	}
+	return best;
+}
+
+/* ---- superblocks ---- */
+
+static void super_link(struct arena *a, unsigned list, uint32_t s)
+{
+	struct super *sp = arena_super(a, s);
+
+	sp->prev = ARENA_NONE;
+	sp->next = a->list[list];
+	if (sp->next != ARENA_NONE)
+		arena_super(a, sp->next)->prev = s;
+	a->list[list] = s;
+}
+
+static void super_unlink(struct arena *a, unsigned list, uint32_t s)
+{
+	struct super *sp = arena_super(a, s);
+
+	if (sp->prev == ARENA_NONE)
+		a->list[list] = sp->next;
+	else
+		arena_super(a, sp->prev)->next = sp->next;
+	if (sp->next != ARENA_NONE)
+		arena_super(a, sp->next)->prev = sp->prev;
+}
+
+/* A superblock from the pool, every part free, on no list. ARENA_NONE when the range is used up. */
+static uint32_t super_acquire(struct arena *a, enum arena_kind kind)
+{
+	uint32_t s = a->list[ARENA_FREE];
+	struct super *sp;
+
+	if (s != ARENA_NONE)
+		super_unlink(a, ARENA_FREE, s);
+	else if (a->n_fresh < a->n_supers)
+		s = a->n_fresh++;
+	else
+		return ARENA_NONE;
+	sp = arena_super(a, s);
+	memset(sp, 0, sizeof(*sp));
+	arena_map_fill(sp->free_map, ARENA_SUPER_WORDS, arena_parts[kind]);
+	sp->kind = (uint16_t)kind;
+	return s;
+}
+
+static void super_release(struct arena *a, uint32_t s)
+{
+	arena_super(a, s)->kind = ARENA_FREE;
+	super_link(a, ARENA_FREE, s);
+}
+
+/* The number of the page p lies in; asserts that p is the arena's. */
+static uint32_t page_of(const struct arena *a, const void *p)
+{
+	uint64_t off = (uintptr_t)p - ((uintptr_t)a + a->data_off);
+
+	ASSERT(off < (uint64_t)a->n_fresh * ARENA_SUPER_BYTES);
+	return (uint32_t)(off / ARENA_PAGE_BYTES);
+}
+
+/* ---- parts: pages and blocks ---- */
+
+/* One part of a superblock of the kind; the number of its first page, or ARENA_NONE. */
+static uint32_t part_alloc(struct arena *a, enum arena_kind kind)
+{
+	uint32_t s = a->list[kind];
+	struct super *sp;
+	unsigned part;
+
+	if (a->pages_used + arena_part_pages[kind] > a->pages_max)
+		return ARENA_NONE;
+	if (s == ARENA_NONE) {
+		s = super_acquire(a, kind);
+		if (s == ARENA_NONE)
+			return ARENA_NONE;
+		super_link(a, kind, s);
+	}
+	sp = arena_super(a, s);
+	part = sp->hint;
+	if (!arena_map_test(sp->free_map, part))
+		part = arena_map_find(sp->free_map, arena_parts[kind], 0, true);
+	arena_map_clear(sp->free_map, part);
+	if (++sp->n_used == arena_parts[kind])
+		super_unlink(a, kind, s);
+	a->pages_used += arena_part_pages[kind];
+	return s * ARENA_SUPER_PAGES + part * arena_part_pages[kind];
+}
+
+static void part_free(struct arena *a, enum arena_kind kind, uint32_t page)
+{
+	uint32_t s = page / ARENA_SUPER_PAGES, in = page % ARENA_SUPER_PAGES;
+	unsigned part = in / arena_part_pages[kind];
+	struct super *sp = arena_super(a, s);
+	bool listed = sp->n_used < arena_parts[kind];
+
+	ASSERT(sp->kind == kind && in % arena_part_pages[kind] == 0);
+	ASSERT(part < arena_parts[kind] && !arena_map_test(sp->free_map, part));
+	arena_map_set(sp->free_map, part);
+	sp->hint = (uint16_t)part;
+	sp->n_used--;
+	a->pages_used -= arena_part_pages[kind];
+	if (listed && sp->n_used > 0 && a->list[kind] == s)
+		return;
+	if (listed)
+		super_unlink(a, kind, s);
+	if (sp->n_used == 0)
+		super_release(a, s);
+	else
+		super_link(a, kind, s); /* to the front: its free part is the warmest */
+}
+
+/* ---- runs of pages ---- */
+
+static void run_link(struct arena *a, uint32_t s)
+{
+	struct super *sp = arena_super(a, s);
+
+	sp->longest = (uint16_t)arena_map_longest(sp->free_map, ARENA_SUPER_PAGES);
+	if (sp->longest == 0)
+		return;
+	super_link(a, ARENA_LIST_RUN + sp->longest, s);
+	arena_map_set(a->run_map, sp->longest);
+}
+
+static void run_unlink(struct arena *a, uint32_t s)
+{
+	unsigned longest = arena_super(a, s)->longest;
+
+	if (longest == 0)
+		return;
+	super_unlink(a, ARENA_LIST_RUN + longest, s);
+	if (a->list[ARENA_LIST_RUN + longest] == ARENA_NONE)
+		arena_map_clear(a->run_map, longest);
+}
+
+/* n pages in a row, from the superblock that they fit most tightly; its first page, or NONE. */
+static uint32_t run_alloc(struct arena *a, unsigned n)
+{
+	unsigned fit = arena_map_find(a->run_map, ARENA_SUPER_PAGES + 1, n, true), at = 0, end = 0;
+	struct super *sp;
+	uint32_t s;
+
+	if (a->pages_used + n > a->pages_max)
+		return ARENA_NONE;
+	if (fit <= ARENA_SUPER_PAGES) {
+		s = a->list[ARENA_LIST_RUN + fit];
+		run_unlink(a, s);
+	} else {
+		s = super_acquire(a, ARENA_RUNS);
+		if (s == ARENA_NONE)
+			return ARENA_NONE;
+	}
+	sp = arena_super(a, s);
+	while (end - at < n) {
+		at = arena_map_find(sp->free_map, ARENA_SUPER_PAGES, end, true);
+		end = arena_map_find(sp->free_map, ARENA_SUPER_PAGES, at, false);
+	}
+	for (unsigned i = at; i < at + n; i++)
+		arena_map_clear(sp->free_map, i);
+	arena_map_set(sp->start_map, at);
+	sp->n_used = (uint16_t)(sp->n_used + n);
+	a->pages_used += n;
+	run_link(a, s);
+	return s * ARENA_SUPER_PAGES + at;
+}
+
+static void run_free(struct arena *a, uint32_t page, unsigned n)
+{
+	uint32_t s = page / ARENA_SUPER_PAGES, at = page % ARENA_SUPER_PAGES;
+	struct super *sp = arena_super(a, s);
+	unsigned end = at + n;
+
+	ASSERT(sp->kind == ARENA_RUNS && end <= ARENA_SUPER_PAGES &&
+		arena_map_test(sp->start_map, at));
+	ASSERT(arena_map_find(sp->start_map, end, at + 1, true) == end);
+	ASSERT(end == ARENA_SUPER_PAGES || arena_map_test(sp->free_map, end) ||
+		arena_map_test(sp->start_map, end));
+	run_unlink(a, s);
+	arena_map_clear(sp->start_map, at);
+	for (unsigned i = at; i < end; i++) {
+		ASSERT(!arena_map_test(sp->free_map, i));
+		arena_map_set(sp->free_map, i);
+	}
+	sp->n_used = (uint16_t)(sp->n_used - n);
+	a->pages_used -= n;
+	if (sp->n_used == 0)
+		super_release(a, s);
+	else
+		run_link(a, s);
+}
+
+/* ---- small objects ---- */
+
+static void page_link(struct arena *a, uint32_t page)
+{
+	struct page *d = arena_page(a, page);
+
+	d->prev = ARENA_NONE;
+	d->next = a->page_list[d->class];
+	if (d->next != ARENA_NONE)
+		arena_page(a, d->next)->prev = page;
+	a->page_list[d->class] = page;
+}
+
+static void page_unlink(struct arena *a, uint32_t page)
+{
+	struct page *d = arena_page(a, page);
+
+	if (d->prev == ARENA_NONE)
+		a->page_list[d->class] = d->next;
+	else
+		arena_page(a, d->prev)->next = d->next;
+	if (d->next != ARENA_NONE)
+		arena_page(a, d->next)->prev = d->prev;
+}
+
+/* A page for objects of the class, all of them free, on no list. ARENA_NONE: no memory. */
+static uint32_t page_acquire(struct arena *a, unsigned class)
+{
+	uint32_t page = part_alloc(a, ARENA_PAGES);
+	struct page *d;
+
+	if (page == ARENA_NONE)
+		return ARENA_NONE;
+	d = arena_page(a, page);
+	arena_map_fill(d->free_map, ARENA_PAGE_WORDS, arena_class_objects[class]);
+	d->prev = d->next = ARENA_NONE;
+	d->n_live = 0;
+	d->hint = 0;
+	d->class = class;
+	return page;
+}
+
+static void *small_alloc(struct arena *a, unsigned class)
+{
+	uint32_t page = a->page_list[class];
+	struct page *d;
+	unsigned i;
+
+	if (page == ARENA_NONE) {
+		page = page_acquire(a, class);
+		if (page == ARENA_NONE)
+			return NULL;
+		page_link(a, page);
+	}
+	d = arena_page(a, page);
+	i = d->hint;
+	if (!arena_map_test(d->free_map, i))
+		i = arena_map_find(d->free_map, arena_class_objects[class], 0, true);
+	arena_map_clear(d->free_map, i);
+	if (++d->n_live == arena_class_objects[class])
+		page_unlink(a, page);
+	return memset(arena_page_mem(a, page) + i * arena_class_bytes[class], 0,
+		arena_class_bytes[class]);
+}
+
+static void small_free(struct arena *a, void *p, unsigned class)
+{
+	uint32_t page = page_of(a, p);
+	struct page *d = arena_page(a, page);
+	unsigned off = (unsigned)((uint8_t *)p - arena_page_mem(a, page));
+	unsigned i = off / arena_class_bytes[class];
+
+	ASSERT(d->n_live > 0 && d->class == class && i * arena_class_bytes[class] == off);
+	ASSERT(i < arena_class_objects[class] && !arena_map_test(d->free_map, i));
+	arena_map_set(d->free_map, i);
+	d->hint = (uint16_t)i;
+	if (d->n_live-- == arena_class_objects[class])
+		page_link(a, page);
+	if (d->n_live == 0) {
+		page_unlink(a, page);
+		part_free(a, ARENA_PAGES, page);
+	}
+}
+
+/* ---- whole pages and blocks ---- */
+
+static unsigned pages_for(size_t size)
+{
+	return (unsigned)((size + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES);
+}
+
+static void *one_page_alloc(struct arena *a)
+{
+	uint32_t page = page_acquire(a, ARENA_CLASS_PAGE);
+
+	if (page == ARENA_NONE)
+		return NULL;
+	arena_page(a, page)->n_live = 1;
+	return arena_page_mem(a, page);
+}
+
+static void one_page_free(struct arena *a, void *p)
+{
+	uint32_t page = page_of(a, p);
+	struct page *d = arena_page(a, page);
+
+	ASSERT(d->n_live == 1 && d->class == ARENA_CLASS_PAGE && p == arena_page_mem(a, page));
+	d->n_live = 0;
+	part_free(a, ARENA_PAGES, page);
+}
+
+static void *large_alloc(struct arena *a, size_t size)
+{
+	uint32_t page;
+	void *p;
+
+	if (size == ARENA_BLOCK_4K)
+		return one_page_alloc(a);
+	if (size < ARENA_BLOCK_4K) {
+		p = one_page_alloc(a);
+		return p ? memset(p, 0, ARENA_PAGE_BYTES) : NULL;
+	}
+	if (size == ARENA_BLOCK_64K || size == ARENA_BLOCK_68K) {
+		page = part_alloc(a, size == ARENA_BLOCK_64K ? ARENA_64K : ARENA_68K);
+		return page == ARENA_NONE ? NULL : arena_page_mem(a, page);
+	}
+	if (size > ARENA_SUPER_BYTES)
+		return NULL;
+	page = run_alloc(a, pages_for(size));
+	if (page == ARENA_NONE)
+		return NULL;
+	return memset(arena_page_mem(a, page), 0, (size_t)pages_for(size) * ARENA_PAGE_BYTES);
+}
+
+static void large_free(struct arena *a, void *p, size_t size)
+{
+	uint32_t page = page_of(a, p);
+
+	ASSERT(p == arena_page_mem(a, page) && size <= ARENA_SUPER_BYTES);
+	if (size <= ARENA_BLOCK_4K)
+		one_page_free(a, p);
+	else if (size == ARENA_BLOCK_64K)
+		part_free(a, ARENA_64K, page);
+	else if (size == ARENA_BLOCK_68K)
+		part_free(a, ARENA_68K, page);
+	else
+		run_free(a, page, pages_for(size));
+}
+
+/* ---- the public face ---- */
+
+struct arena *arena_init(void *mem, size_t reserved_bytes, size_t budget_bytes)
+{
+	const uint64_t per_super =
+		sizeof(struct super) + ARENA_SUPER_PAGES * sizeof(struct page) + ARENA_SUPER_BYTES;
+	const uint64_t head = (sizeof(struct arena) + 63) / 64 * 64;
+	struct arena *a = mem;
+	uint64_t n;
+
+	ASSERT((uintptr_t)mem % ARENA_PAGE_BYTES == 0);
+	if (reserved_bytes < head + ARENA_PAGE_BYTES + 4 * per_super)
+		return NULL;
+	n = (reserved_bytes - head - ARENA_PAGE_BYTES) / per_super;
+	n = min_u64(n, (ARENA_NONE - 1) / ARENA_SUPER_PAGES);
+	memset(a, 0, sizeof(*a));
+	a->magic = ARENA_MAGIC;
+	a->self = a;
+	a->reserved_bytes = reserved_bytes;
+	a->n_supers = (uint32_t)n;
+	a->supers_off = head;
+	a->pages_off = head + n * sizeof(struct super);
+	a->data_off = a->pages_off + n * ARENA_SUPER_PAGES * sizeof(struct page);
+	a->data_off = (a->data_off + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
+	a->pages_max = n * ARENA_SUPER_PAGES;
+	if (budget_bytes)
+		a->pages_max = min_u64(a->pages_max, budget_bytes / ARENA_PAGE_BYTES);
+	a->budget_bytes = a->pages_max * ARENA_PAGE_BYTES;
+	for (unsigned i = 0; i < ARENA_LISTS; i++)
+		a->list[i] = ARENA_NONE;
+	for (unsigned i = 0; i < ARENA_SMALL_CLASSES; i++)
+		a->page_list[i] = ARENA_NONE;
+	return a;
+}
+
+static bool failure_is_due(struct arena *a)
+{
+	if (a->fail_in == 0 || --a->fail_in > 0)
+		return false;
+	a->fail_in = a->fail_period;
+	return true;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	void *p = NULL;
+
+	if (failure_is_due(a))
+		p = NULL;
+	else if (size <= ARENA_SMALL_MAX)
+		p = small_alloc(a, class_of_16[(size + 15) / 16]);
+	else
+		p = large_alloc(a, size);
+	if (!p) {
+		a->failures++;
+		return NULL;
+	}
+	a->allocs++;
+	a->in_use_bytes += arena_capacity(size);
+	return p;
+}
+
+void arena_free(struct arena *a, void *p, size_t size)
+{
+	if (!p)
+		return;
+	if (size <= ARENA_SMALL_MAX)
+		small_free(a, p, class_of_16[(size + 15) / 16]);
+	else
+		large_free(a, p, size);
+	a->frees++;
+	a->in_use_bytes -= arena_capacity(size);
+}
+
+size_t arena_capacity(size_t size)
+{
+	if (size <= ARENA_SMALL_MAX)
+		return arena_class_bytes[class_of_16[(size + 15) / 16]];
+	return (size + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
+}
+
+void arena_fail_after(struct arena *a, uint64_t countdown, uint64_t period)
+{
+	a->fail_in = countdown;
+	a->fail_period = period;
+}
+
+void arena_get_stats(const struct arena *a, struct arena_stats *out)
+{
+	out->reserved = a->reserved_bytes;
+	out->budget = a->budget_bytes;
+	out->in_use = a->in_use_bytes;
+	out->pages = a->pages_used * ARENA_PAGE_BYTES;
+	out->allocs = a->allocs;
+	out->frees = a->frees;
+	out->failures = a->failures;
+}

@@ -1,0 +1,66 @@
+/* Packet scripts: packetdrill's language run against a fresh instance in virtual time.
+ *
+ * A script injects packets (`<`), expects packets (`>`), makes socket calls with expected results,
+ * at absolute, relative, arbitrary or ranged times. One that holds `//@` comments can also look
+ * inside: states, drop reasons, counters. No operating system, no allocation: the caller gives
+ * memory and text. tests/drill/README.md describes the language. */
+#ifndef TAPGLASS_DRILL_H
+#define TAPGLASS_DRILL_H
+
+#include "tapglass.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Memory for the script itself: bytes that tg_drill_run needs as scratch. */
+#define TG_DRILL_SCRATCH_BYTES (4u << 20)
+
+struct tg_drill_options {
+	const char *name;             /* of the script, for messages */
+	uint32_t local_ip, remote_ip; /* host order - 192.168.0.1, 192.0.2.1 */
+	uint8_t prefix_len;           /* of the local address - 16 */
+	uint32_t mtu;                 /* bytes - 1500 */
+	uint32_t tolerance_us;        /* between the time scripted and the time seen - 1000 */
+	bool tolerance_fixed;         /* a script's own --tolerance_usecs does not count - false */
+	uint16_t bind_port, connect_port; /* - 8080 both */
+
+	/* Of the instance: page-aligned, zero, untouched by others during the run; 64 MiB do for
+	 * any script. Left as the run left it. */
+	void *mem;
+	size_t mem_bytes;
+	/* Aligned for any type, need not be zero, TG_DRILL_SCRATCH_BYTES or more. */
+	void *scratch;
+	size_t scratch_bytes;
+};
+
+enum tg_drill_verdict {
+	TG_DRILL_PASSED,
+	TG_DRILL_FAILED, /* the stack did something else */
+	TG_DRILL_ERROR   /* the script is not understood, or cannot be run */
+};
+
+struct tg_drill_result {
+	enum tg_drill_verdict verdict;
+	uint32_t line, column; /* from 1; of the event that failed or the place not understood */
+	char message[256];     /* what is wrong, one line, without file and place */
+	char wanted[512];      /* what the script says, or "" */
+	char got[512];         /* what came instead, or "" */
+	const char *source;    /* the script's line, in the script's text; not NUL-terminated */
+	uint32_t source_bytes;
+	char trace[4096]; /* what the stack did last, lines each ended by '\n'; "" when it passed */
+};
+
+/* The values behind the dashes; memory and name are the caller's to set. */
+TG_API void tg_drill_options_default(struct tg_drill_options *o);
+/* Takes "--name=value" as a script or a command line gives it: local_ip, remote_ip, mtu,
+ * tolerance_usecs, bind_port, connect_port, ip_version=ipv4. False: not understood. */
+TG_API bool tg_drill_option(struct tg_drill_options *o, const char *text, size_t n);
+/* Runs the script in text. The verdict is also in r. */
+TG_API enum tg_drill_verdict tg_drill_run(
+	const struct tg_drill_options *o, const char *text, size_t n, struct tg_drill_result *r);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
