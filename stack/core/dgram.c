@@ -1,0 +1,335 @@
+/* Datagram sockets without a network layer: see dgram.h. */
+#include "core/dgram.h"
+
+/* ---- Queues ---- */
+
+static struct dgram *dgram_new(struct tg *s, uint32_t room)
+{
+	uint32_t alloc_bytes = (uint32_t)sizeof(struct dgram) + room;
+	struct dgram *m = core_alloc(s, alloc_bytes);
+
+	if (!m)
+		return NULL;
+	m->next = NULL;
+	m->p = NULL;
+	m->data = (const uint8_t *)(m + 1);
+	m->alloc_bytes = alloc_bytes;
+	m->charge_bytes = (uint32_t)arena_capacity(alloc_bytes);
+	return m;
+}
+
+static struct dgram *dgram_copy(struct tg *s, const void *data, const struct tg_dgram *info)
+{
+	struct dgram *m = dgram_new(s, info->bytes);
+
+	if (!m)
+		return NULL;
+	if (info->bytes)
+		memcpy(m + 1, data, info->bytes);
+	m->info = *info;
+	return m;
+}
+
+static struct dgram *dgram_keep(
+	struct tg *s, struct tg_pkt *p, const uint8_t *data, const struct tg_dgram *info)
+{
+	struct dgram *m = dgram_new(s, 0);
+
+	if (!m)
+		return NULL;
+	m->p = p;
+	m->data = data;
+	m->charge_bytes += pkt_charge(p);
+	m->info = *info;
+	return m;
+}
+
+static void dgram_free(struct tg *s, struct dgram *m)
+{
+	tg_pkt_free(s, m->p);
+	core_free(s, m, m->alloc_bytes);
+}
+
+static void queue_push(struct dgram_queue *q, struct dgram *m)
+{
+	if (q->tail)
+		q->tail->next = m;
+	else
+		q->head = m;
+	q->tail = m;
+	q->count++;
+	q->charge_bytes += m->charge_bytes;
+	q->payload_bytes += m->info.bytes;
+}
+
+static void queue_drop_head(struct tg *s, struct dgram_queue *q)
+{
+	struct dgram *m = q->head;
+
+	q->head = m->next;
+	if (!q->head)
+		q->tail = NULL;
+	q->count--;
+	q->charge_bytes -= m->charge_bytes;
+	q->payload_bytes -= m->info.bytes;
+	dgram_free(s, m);
+}
+
+void dgram_clear(struct tg *s, struct dgram_queue *q)
+{
+	while (q->head)
+		queue_drop_head(s, q);
+}
+
+/* ---- The socket ---- */
+
+void dsock_init(struct tg *s, struct dsock *d, enum tg_type type, enum sender_kind kind,
+	uint16_t proto, uint64_t cookie)
+{
+	memset(d, 0, sizeof(*d));
+	endpoint_init(&d->e, type, cookie);
+	d->e.proto = proto;
+	sender_init(&d->x, kind);
+	d->rcvbuf_bytes = s->cfg.udp.rcvbuf_bytes;
+	d->sndbuf_bytes = s->cfg.udp.sndbuf_bytes;
+	d->ttl = s->cfg.ip.default_ttl;
+	dsock_update_level(s, d);
+}
+
+void dsock_fini(struct tg *s, struct dsock *d)
+{
+	dgram_clear(s, &d->rx);
+	dgram_clear(s, &d->tx);
+	sender_stop(&d->x);
+	endpoint_fini(&d->e);
+}
+
+void dsock_update_level(struct tg *s, struct dsock *d)
+{
+	unsigned level = 0;
+
+	if (d->rx.head || d->shut_rd)
+		level |= TG_IN;
+	if (d->tx.charge_bytes < d->sndbuf_bytes || d->shut_wr)
+		level |= TG_OUT;
+	if (d->e.error)
+		level |= TG_ERR;
+	if (d->shut_rd)
+		level |= TG_RDHUP;
+	if (d->shut_rd && d->shut_wr)
+		level |= TG_HUP;
+	endpoint_set_level(s, &d->e, level);
+}
+
+void dsock_set_error(struct tg *s, struct dsock *d, int error)
+{
+	d->e.error = (int16_t)error;
+	dsock_update_level(s, d);
+}
+
+int dsock_take_error(struct tg *s, struct dsock *d)
+{
+	int error = d->e.error;
+
+	if (error) {
+		d->e.error = 0;
+		dsock_update_level(s, d);
+	}
+	return -error;
+}
+
+/* ---- Receiving ---- */
+
+enum dsock_push dsock_receive(struct tg *s, struct dsock *d, const uint8_t *data,
+	const struct tg_dgram *info, struct tg_pkt **keep)
+{
+	uint32_t copy_charge = (uint32_t)arena_capacity(sizeof(struct dgram) + info->bytes);
+	uint32_t charge = copy_charge;
+	struct dgram *m;
+
+	if (keep && ((*keep)->flags & PKT_RESERVE || 2 * copy_charge <= pkt_charge(*keep)))
+		keep = NULL;
+	if (keep)
+		charge = (uint32_t)arena_capacity(sizeof(struct dgram)) + pkt_charge(*keep);
+	/* One datagram fits always, however small the buffer. */
+	if (d->shut_rd || (d->rx.head && charge > d->rcvbuf_bytes - min_u32(d->rx.charge_bytes,
+									    d->rcvbuf_bytes)))
+		return DSOCK_FULL;
+	m = keep ? dgram_keep(s, *keep, data, info) : dgram_copy(s, data, info);
+	if (!m)
+		return DSOCK_NO_MEMORY;
+	if (keep)
+		*keep = NULL;
+	queue_push(&d->rx, m);
+	dsock_update_level(s, d);
+	return DSOCK_TAKEN;
+}
+
+int64_t dsock_recvfrom(
+	struct tg *s, struct dsock *d, void *data, size_t n, unsigned flags, struct tg_dgram *from)
+{
+	struct dgram *m;
+	size_t take;
+	int r;
+
+	if (flags & ~(TG_MSG_PEEK | TG_MSG_TRUNC))
+		return -TG_EOPNOTSUPP;
+	r = dsock_take_error(s, d);
+	if (r < 0)
+		return r;
+	m = d->rx.head;
+	if (!m)
+		return d->shut_rd ? 0 : -TG_EAGAIN;
+	take = n < m->info.bytes ? n : m->info.bytes;
+	if (take)
+		memcpy(data, m->data, take);
+	if (from)
+		*from = m->info;
+	if (flags & TG_MSG_TRUNC)
+		take = m->info.bytes;
+	if (!(flags & TG_MSG_PEEK)) {
+		queue_drop_head(s, &d->rx);
+		dsock_update_level(s, d);
+	}
+	return (int64_t)take;
+}
+
+/* ---- Sending ---- */
+
+int dsock_may_send(struct tg *s, struct dsock *d, unsigned flags)
+{
+	int r;
+
+	if (flags)
+		return -TG_EOPNOTSUPP;
+	r = dsock_take_error(s, d);
+	if (r < 0)
+		return r;
+	return d->shut_wr ? -TG_EPIPE : 0;
+}
+
+int dsock_send(struct tg *s, struct dsock *d, const void *data, const struct tg_dgram *info)
+{
+	struct dgram *m;
+
+	/* TG_OUT promises room for one datagram of any size: the last one may exceed the buffer. */
+	if (d->tx.charge_bytes >= d->sndbuf_bytes)
+		return -TG_EAGAIN;
+	m = dgram_copy(s, data, info);
+	if (!m)
+		return -TG_ENOMEM;
+	queue_push(&d->tx, m);
+	dsock_update_level(s, d);
+	sender_ready(s, &d->x);
+	return 0;
+}
+
+enum tx_result dsock_turn(struct tg *s, struct dsock *d, uint32_t budget_bytes,
+	enum tx_result (*emit)(struct tg *s, struct dsock *d, const struct dgram *m, int *error))
+{
+	uint32_t sent = 0;
+
+	while (d->tx.head) {
+		uint32_t cost = d->tx.head->charge_bytes;
+		enum tx_result r;
+		int error = 0;
+
+		if (sent > 0 && sent + cost > budget_bytes)
+			return TX_MORE;
+		r = emit(s, d, d->tx.head, &error);
+		if (r == TX_BUSY || r == TX_WAIT)
+			return r;
+		sent += cost;
+		queue_drop_head(s, &d->tx);
+		/* The call that queued it has returned long ago: who talks to one peer hears of it
+		 * later. */
+		if (r == TX_DROPPED && error && d->connected && !d->orphan)
+			d->e.error = (int16_t)error;
+		dsock_update_level(s, d);
+	}
+	return TX_OK;
+}
+
+/* ---- Options and the like ---- */
+
+int dsock_shutdown(struct tg *s, struct dsock *d, int how)
+{
+	if (how < TG_SHUT_RD || how > TG_SHUT_RDWR)
+		return -TG_EINVAL;
+	if (!d->connected)
+		return -TG_ENOTCONN;
+	d->shut_rd |= how == TG_SHUT_RD || how == TG_SHUT_RDWR;
+	d->shut_wr |= how == TG_SHUT_WR || how == TG_SHUT_RDWR;
+	dsock_update_level(s, d);
+	return 0;
+}
+
+static uint32_t clamp_buffer(int64_t v)
+{
+	if (v < (int64_t)DSOCK_BUF_MIN)
+		return DSOCK_BUF_MIN;
+	return v > (int64_t)DSOCK_BUF_MAX ? DSOCK_BUF_MAX : (uint32_t)v;
+}
+
+int dsock_setopt(struct tg *s, struct dsock *d, enum tg_option opt, int64_t v)
+{
+	if (opt == TG_SO_BROADCAST) {
+		d->broadcast = v != 0;
+	} else if (opt == TG_SO_REUSEADDR) {
+		d->reuse = v != 0;
+	} else if (opt == TG_SO_SNDBUF) {
+		d->sndbuf_bytes = clamp_buffer(v);
+	} else if (opt == TG_SO_RCVBUF) {
+		d->rcvbuf_bytes = clamp_buffer(v);
+	} else if (opt == TG_IP_TTL) {
+		/* [1122 3.2.1.7] never zero */
+		if (v < 1 || v > 255)
+			return -TG_EINVAL;
+		d->ttl = (uint8_t)v;
+	} else if (opt == TG_IP_TOS) {
+		if (v < 0 || v > 255)
+			return -TG_EINVAL;
+		d->tos = (uint8_t)v;
+	} else {
+		return -TG_ENOPROTOOPT;
+	}
+	dsock_update_level(s, d);
+	return 0;
+}
+
+int dsock_getopt(const struct dsock *d, enum tg_option opt, int64_t *v)
+{
+	if (opt == TG_SO_BROADCAST)
+		*v = d->broadcast;
+	else if (opt == TG_SO_REUSEADDR)
+		*v = d->reuse;
+	else if (opt == TG_SO_SNDBUF)
+		*v = d->sndbuf_bytes;
+	else if (opt == TG_SO_RCVBUF)
+		*v = d->rcvbuf_bytes;
+	else if (opt == TG_IP_TTL)
+		*v = d->ttl;
+	else if (opt == TG_IP_TOS)
+		*v = d->tos;
+	else if (opt == TG_SO_INQ)
+		*v = d->rx.head ? d->rx.head->info.bytes : 0;
+	else if (opt == TG_SO_OUTQ)
+		*v = d->tx.payload_bytes;
+	else if (opt == TG_SO_ACCEPTCONN)
+		*v = 0;
+	else
+		return -TG_ENOPROTOOPT;
+	return 0;
+}
+
+void dsock_row(const struct dsock *d, struct tg_sock_row *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->sock = handle_of(&d->e);
+	out->type = d->e.type;
+	out->state = d->connected ? TG_ESTABLISHED : TG_CLOSED;
+	out->local = d->local;
+	out->peer = d->peer;
+	out->recv_q_bytes = d->rx.payload_bytes;
+	out->send_q_bytes = d->tx.payload_bytes;
+}

@@ -1,0 +1,271 @@
+/* Raw sockets: see raw.h. Reading gives each datagram from its IP header on, reassembled; writing
+ * adds the header (RFC 791) in front of what the application wrote, whose checksums are the
+ * application's.
+ *
+ * Left out: writing whole headers (IP_HDRINCL), ICMP errors to raw sockets. */
+#include "raw/raw.h"
+
+#include "core/dgram.h"
+#include "wire/ip4.h"
+
+struct raw_sock {
+	struct dsock d;
+	struct list node; /* on raw_state.socks */
+	struct ip_path path;
+	struct tg_ip path_dst;
+};
+
+struct raw_state {
+	struct list socks; /* open ones, oldest first */
+	uint32_t orphans;
+};
+
+static struct raw_sock *raw_of(struct endpoint *e)
+{
+	return container_of(e, struct raw_sock, d.e);
+}
+
+static void raw_free(struct tg *s, struct raw_sock *r)
+{
+	list_del(&r->node);
+	dsock_fini(s, &r->d);
+	core_free(s, r, sizeof(*r));
+}
+
+/* ---- Receiving ---- */
+
+static bool concerns(const struct raw_sock *r, const struct ip_info *i)
+{
+	const struct dsock *d = &r->d;
+
+	return d->e.proto == i->proto &&
+	       (ip_is_any(&d->local.ip) || ip_equal(&d->local.ip, &i->dst)) &&
+	       (!d->connected || ip_equal(&d->peer.ip, &i->src));
+}
+
+bool raw_input(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
+{
+	struct tg_dgram info;
+	bool taken = false;
+
+	memset(&info, 0, sizeof(info));
+	info.peer.ip = i->src;
+	info.local = i->dst;
+	info.netif = i->netif;
+	info.ttl = i->ttl;
+	info.tos = i->tos;
+	info.broadcast = i->group;
+	info.bytes = (uint32_t)(p->data + p->len - p->net);
+	list_for_each (l, &s->raw->socks) {
+		struct raw_sock *r = list_entry(l, struct raw_sock, node);
+		enum dsock_push done;
+
+		if (!concerns(r, i))
+			continue;
+		done = dsock_receive(s, &r->d, p->net, &info, NULL);
+		taken |= done == DSOCK_TAKEN;
+		/* The frame itself gets its verdict elsewhere: only this copy of it is lost. */
+		if (done != DSOCK_TAKEN)
+			pkt_discard(s, NULL,
+				done == DSOCK_FULL ? TG_DROP_RAW_QUEUE_FULL : TG_DROP_NO_MEMORY);
+	}
+	return taken;
+}
+
+/* ---- Sending ---- */
+
+static struct ip_path *path_to(struct raw_sock *r, const struct tg_ip *dst)
+{
+	if (!ip_equal(&r->path_dst, dst)) {
+		memset(&r->path, 0, sizeof(r->path));
+		r->path_dst = *dst;
+	}
+	return &r->path;
+}
+
+static int address_datagram(
+	struct tg *s, struct raw_sock *r, const struct tg_dgram *to, struct tg_dgram *info)
+{
+	struct dsock *d = &r->d;
+
+	memset(info, 0, sizeof(*info));
+	if (to && !ip_is_any(&to->peer.ip))
+		info->peer.ip = to->peer.ip;
+	else if (d->connected)
+		info->peer.ip = d->peer.ip;
+	else
+		return -TG_EDESTADDRREQ;
+	info->ttl = to && to->ttl ? to->ttl : d->ttl;
+	info->tos = to && to->tos ? to->tos : d->tos;
+	if (to && !ip_is_any(&to->local))
+		info->local = to->local;
+	else if (ip_is_ours(s, &d->local.ip))
+		info->local = d->local.ip;
+	return ip_resolve(
+		s, &info->peer.ip, &info->local, 0, d->broadcast, path_to(r, &info->peer.ip));
+}
+
+int64_t raw_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags,
+	const struct tg_dgram *to)
+{
+	struct raw_sock *r = raw_of(e);
+	struct tg_dgram info;
+	int err = dsock_may_send(s, &r->d, flags);
+
+	if (err < 0)
+		return err;
+	err = address_datagram(s, r, to, &info);
+	if (err < 0)
+		return err;
+	if (n > IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip))
+		return -TG_EMSGSIZE;
+	info.bytes = (uint32_t)n;
+	err = dsock_send(s, &r->d, data, &info);
+	return err < 0 ? err : (int64_t)n;
+}
+
+static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m, int *error)
+{
+	struct raw_sock *r = raw_of(&d->e);
+	struct ip_flow f;
+	enum tx_result result;
+	struct tx t;
+
+	tx_init(&t);
+	if (m->info.bytes)
+		tx_add_body(&t, m->data, m->info.bytes);
+	memset(&f, 0, sizeof(f));
+	f.src = m->info.local;
+	f.dst = m->info.peer.ip;
+	f.path = path_to(r, &f.dst);
+	f.waiter = d->connected && ip_equal(&f.dst, &d->peer.ip) ? &d->x : NULL;
+	f.proto = (uint8_t)d->e.proto;
+	f.ttl = m->info.ttl;
+	f.tos = m->info.tos;
+	f.bcast = true; /* the call that queued it has checked */
+	result = ip_output(s, &t, &f);
+	*error = t.error;
+	return result;
+}
+
+static enum tx_result raw_turn(struct tg *s, struct sender *x, uint32_t budget_bytes)
+{
+	struct raw_sock *r = container_of(x, struct raw_sock, d.x);
+	enum tx_result result = dsock_turn(s, &r->d, budget_bytes, emit);
+
+	if (r->d.orphan && !r->d.tx.head) {
+		s->raw->orphans--;
+		raw_free(s, r);
+		return TX_OK;
+	}
+	return result;
+}
+
+/* ---- The user's side ---- */
+
+int raw_init(struct tg *s)
+{
+	s->raw = core_alloc(s, sizeof(*s->raw));
+	if (!s->raw)
+		return -TG_ENOMEM;
+	list_init(&s->raw->socks);
+	s->raw_input = raw_input;
+	s->sender_fn[SENDER_RAW] = raw_turn;
+	return 0;
+}
+
+struct endpoint *raw_open(struct tg *s, uint8_t proto, uint64_t cookie)
+{
+	struct raw_sock *r = core_alloc(s, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	dsock_init(s, &r->d, TG_RAW, SENDER_RAW, proto, cookie);
+	list_push_back(&s->raw->socks, &r->node);
+	return &r->d.e;
+}
+
+int raw_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
+{
+	if (!ip_is_any(&a->ip) && !ip_is_ours(s, &a->ip) && !ip_is_broadcast(s, &a->ip, 0) &&
+		!ip_is_multicast(&a->ip))
+		return -TG_EADDRNOTAVAIL;
+	raw_of(e)->d.local.ip = a->ip;
+	return 0;
+}
+
+int raw_connect(struct tg *s, struct endpoint *e, const struct tg_addr *peer)
+{
+	struct raw_sock *r = raw_of(e);
+	struct tg_ip src = {{0}};
+	int err;
+
+	if (ip_is_any(&peer->ip)) {
+		r->d.connected = false;
+		memset(&r->d.peer, 0, sizeof(r->d.peer));
+		return 0;
+	}
+	err = ip_resolve(s, &peer->ip, &src, 0, r->d.broadcast, path_to(r, &peer->ip));
+	if (err < 0)
+		return err;
+	r->d.peer.ip = peer->ip;
+	r->d.connected = true;
+	return 0;
+}
+
+int64_t raw_recvfrom(struct tg *s, struct endpoint *e, void *data, size_t n, unsigned flags,
+	struct tg_dgram *from)
+{
+	return dsock_recvfrom(s, &raw_of(e)->d, data, n, flags, from);
+}
+
+int raw_shutdown(struct tg *s, struct endpoint *e, int how)
+{
+	return dsock_shutdown(s, &raw_of(e)->d, how);
+}
+
+void raw_close(struct tg *s, struct endpoint *e)
+{
+	struct raw_sock *r = raw_of(e);
+
+	if (!r->d.tx.head || s->raw->orphans >= DSOCK_ORPHANS) {
+		raw_free(s, r);
+		return;
+	}
+	list_del(&r->node);
+	dgram_clear(s, &r->d.rx);
+	r->d.orphan = true;
+	s->raw->orphans++;
+}
+
+void raw_abort(struct tg *s, struct endpoint *e)
+{
+	raw_free(s, raw_of(e));
+}
+
+int raw_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
+{
+	return dsock_setopt(s, &raw_of(e)->d, opt, v);
+}
+
+int raw_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
+{
+	(void)s;
+	return dsock_getopt(&raw_of(e)->d, opt, v);
+}
+
+void raw_addrs(
+	const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer)
+{
+	const struct dsock *d = (const struct dsock *)(const void *)e;
+
+	(void)s;
+	*local = d->local;
+	*peer = d->peer;
+}
+
+void raw_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *out)
+{
+	(void)s;
+	dsock_row((const struct dsock *)(const void *)e, out);
+}

@@ -1,0 +1,192 @@
+/* The functions of tapglass.h that make, connect and end sockets. They find the endpoint behind a
+ * handle, note the time, and call the transport that it belongs to; RFC 9293 3.9.1 is served by
+ * tcp/.
+ *
+ * Every argument is checked here or in the transport: a stale handle is -TG_EBADF, a call that the
+ * type of socket does not know -TG_EOPNOTSUPP. */
+#include "sock/sock_impl.h"
+
+#include "wire/ip4.h"
+
+struct tg *tg_create(const struct tg_config *c, void *mem, size_t reserved_bytes, uint64_t now_ns)
+{
+	struct tg *s = core_create(c, mem, reserved_bytes, now_ns);
+
+	if (!s)
+		return NULL;
+	/* ip_init gives the loopback interface its address [1122 3.2.1.3]. */
+	if (ip_init(s) < 0 || udp_init(s) < 0 || raw_init(s) < 0 || tcp_init(s) < 0)
+		return NULL;
+	return s;
+}
+
+/* ---- Opening ---- */
+
+static bool protocol_known(enum tg_type type, int protocol)
+{
+	switch (type) {
+	case TG_STREAM: return protocol == 0 || protocol == IP_PROTO_TCP;
+	case TG_DGRAM: return protocol == 0 || protocol == IP_PROTO_UDP;
+	case TG_RAW: return protocol >= 1 && protocol <= 254; /* 255: whole headers, not offered */
+	}
+	return false;
+}
+
+static struct endpoint *endpoint_open(
+	struct tg *s, enum tg_type type, int protocol, uint64_t cookie)
+{
+	switch (type) {
+	case TG_STREAM: return tcp_user_open(s, cookie);
+	case TG_DGRAM: return udp_open(s, cookie);
+	case TG_RAW: return raw_open(s, (uint8_t)protocol, cookie);
+	}
+	return NULL;
+}
+
+/* Ends e, whose handle is gone. */
+static void endpoint_end(struct tg *s, struct endpoint *e, bool abort)
+{
+	switch ((enum tg_type)e->type) {
+	case TG_STREAM: (abort ? tcp_user_abort : tcp_user_close)(s, e); break;
+	case TG_DGRAM: (abort ? udp_abort : udp_close)(s, e); break;
+	case TG_RAW: (abort ? raw_abort : raw_close)(s, e); break;
+	}
+}
+
+int tg_open(struct tg *s, enum tg_type type, int protocol, uint64_t cookie, tg_sock *out)
+{
+	struct endpoint *e;
+	int r;
+
+	*out = 0;
+	if (!protocol_known(type, protocol))
+		return -TG_EPROTONOSUPPORT;
+	if (s->handles.n_used >= s->cfg.max_sockets)
+		return -TG_EMFILE;
+	e = endpoint_open(s, type, protocol, cookie);
+	if (!e)
+		return -TG_ENOMEM;
+	r = handle_open(s, e, out);
+	if (r < 0) {
+		endpoint_end(s, e, true);
+		return r;
+	}
+	return 0;
+}
+
+int tg_bind(struct tg *s, tg_sock k, const struct tg_addr *a)
+{
+	struct endpoint *e = handle_find(s, k);
+
+	if (!e)
+		return -TG_EBADF;
+	if (!a)
+		return -TG_EFAULT;
+	switch ((enum tg_type)e->type) {
+	case TG_STREAM: return tcp_user_bind(s, e, a);
+	case TG_DGRAM: return udp_bind(s, e, a);
+	case TG_RAW: return raw_bind(s, e, a);
+	}
+	return -TG_EOPNOTSUPP;
+}
+
+int tg_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns)
+{
+	struct endpoint *e = handle_find(s, k);
+	int r;
+
+	core_enter(s, now_ns);
+	if (!e)
+		return -TG_EBADF;
+	if (e->type != TG_STREAM)
+		return -TG_EOPNOTSUPP;
+	r = tcp_user_listen(s, e, backlog);
+	sock_trace(s, e, TG_CALL_OPEN, r);
+	return r;
+}
+
+int tg_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_t now_ns)
+{
+	struct endpoint *e = handle_find(s, k);
+	int r;
+
+	core_enter(s, now_ns);
+	if (!e)
+		return -TG_EBADF;
+	if (!peer)
+		return -TG_EFAULT;
+	switch ((enum tg_type)e->type) {
+	case TG_STREAM: r = tcp_user_connect(s, e, peer); break;
+	case TG_DGRAM: r = udp_connect(s, e, peer); break;
+	case TG_RAW: r = raw_connect(s, e, peer); break;
+	default: return -TG_EOPNOTSUPP;
+	}
+	sock_trace(s, e, TG_CALL_OPEN, r);
+	return r;
+}
+
+int tg_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint64_t now_ns)
+{
+	struct endpoint *e = handle_find(s, k), *conn;
+	int r;
+
+	core_enter(s, now_ns);
+	*out = 0;
+	if (!e)
+		return -TG_EBADF;
+	if (e->type != TG_STREAM)
+		return -TG_EOPNOTSUPP;
+	r = tcp_user_accept(s, e, &conn);
+	if (r < 0)
+		return r;
+	conn->cookie = cookie;
+	r = handle_open(s, conn, out);
+	if (r < 0)
+		tcp_user_unaccept(s, e, conn);
+	return r < 0 ? r : 0;
+}
+
+/* ---- Ending ---- */
+
+int tg_shutdown(struct tg *s, tg_sock k, int how, uint64_t now_ns)
+{
+	struct endpoint *e = handle_find(s, k);
+	int r;
+
+	core_enter(s, now_ns);
+	if (!e)
+		return -TG_EBADF;
+	if (how < TG_SHUT_RD || how > TG_SHUT_RDWR)
+		return -TG_EINVAL;
+	switch ((enum tg_type)e->type) {
+	case TG_STREAM: r = tcp_user_shutdown(s, e, how); break;
+	case TG_DGRAM: r = udp_shutdown(s, e, how); break;
+	case TG_RAW: r = raw_shutdown(s, e, how); break;
+	default: return -TG_EOPNOTSUPP;
+	}
+	sock_trace(s, e, TG_CALL_SHUTDOWN, r);
+	return r;
+}
+
+static int end_socket(struct tg *s, tg_sock k, enum tg_call call, uint64_t now_ns)
+{
+	struct endpoint *e = handle_find(s, k);
+
+	core_enter(s, now_ns);
+	if (!e)
+		return -TG_EBADF;
+	sock_trace(s, e, call, 0);
+	handle_close(s, e);
+	endpoint_end(s, e, call == TG_CALL_ABORT);
+	return 0;
+}
+
+int tg_close(struct tg *s, tg_sock k, uint64_t now_ns)
+{
+	return end_socket(s, k, TG_CALL_CLOSE, now_ns);
+}
+
+int tg_abort(struct tg *s, tg_sock k, uint64_t now_ns)
+{
+	return end_socket(s, k, TG_CALL_ABORT, now_ns);
+}

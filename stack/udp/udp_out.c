@@ -1,0 +1,129 @@
+/* Sending UDP datagrams: RFC 768, RFC 1122 4.1.
+ *
+ * The checksum is always sent [1122 4.1.3.4]. Datagrams larger than the MTU are fragmented by IP.
+ * Left out: sending IP options (RFC 1122 4.1.3.2), path MTU discovery (DF is never set). */
+#include "udp/udp_impl.h"
+
+#include "wire/ip4.h"
+#include "wire/patch.h"
+#include "wire/udp.h"
+
+/* The path remembered is that of the last destination. */
+static struct ip_path *path_to(struct udp_sock *u, const struct tg_ip *dst)
+{
+	if (!ip_equal(&u->path_dst, dst)) {
+		memset(&u->path, 0, sizeof(u->path));
+		u->path_dst = *dst;
+	}
+	return &u->path;
+}
+
+/* Everything about where a datagram goes and comes from. */
+static int address_datagram(
+	struct tg *s, struct udp_sock *u, const struct tg_dgram *to, struct tg_dgram *info)
+{
+	struct dsock *d = &u->d;
+
+	memset(info, 0, sizeof(*info));
+	if (to && !ip_is_any(&to->peer.ip))
+		info->peer = to->peer;
+	else if (d->connected)
+		info->peer = d->peer;
+	else
+		return -TG_EDESTADDRREQ;
+	if (info->peer.port == 0)
+		return -TG_EINVAL;
+	/* [1122-U7] [1122 4.1.4] TTL and TOS as the application wants them */
+	info->ttl = to && to->ttl ? to->ttl : d->ttl;
+	info->tos = to && to->tos ? to->tos : d->tos;
+	/* [1122-U5] [1122 4.1.3.5] the application may choose the source address */
+	if (to && !ip_is_any(&to->local))
+		info->local = to->local;
+	else if (ip_is_ours(s, &d->local.ip)) /* not of a socket bound to a broadcast address */
+		info->local = d->local.ip;
+	return ip_resolve(
+		s, &info->peer.ip, &info->local, 0, d->broadcast, path_to(u, &info->peer.ip));
+}
+
+int64_t udp_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags,
+	const struct tg_dgram *to)
+{
+	struct udp_sock *u = udp_of(e);
+	struct tg_dgram info;
+	int r = dsock_may_send(s, &u->d, flags);
+
+	if (r < 0)
+		return r;
+	r = address_datagram(s, u, to, &info);
+	if (r < 0)
+		return r;
+	if (n > IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip) - UDP_HDR_BYTES)
+		return -TG_EMSGSIZE;
+	r = udp_autobind(s, u);
+	if (r < 0)
+		return r;
+	info.bytes = (uint32_t)n;
+	r = dsock_send(s, &u->d, data, &info);
+	return r < 0 ? r : (int64_t)n;
+}
+
+static void trace_out(struct tg *s, const struct dsock *d, const struct dgram *m)
+{
+	struct tg_trace *t = trace_add(s, TG_TRACE_UDP);
+
+	if (!t)
+		return;
+	t->b = 1;
+	t->lport = d->local.port;
+	t->rport = m->info.peer.port;
+	t->len = m->info.bytes;
+	memcpy(t->raddr, m->info.peer.ip.b, sizeof(t->raddr));
+}
+
+static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m, int *error)
+{
+	struct udp_sock *u = udp_of(&d->e);
+	struct udp_hdr h = {
+		d->local.port, m->info.peer.port, (uint16_t)(UDP_HDR_BYTES + m->info.bytes), 0};
+	struct ip_flow f;
+	enum tx_result r;
+	struct tx t;
+
+	tx_init(&t);
+	udp_emit(tx_prepend(&t, UDP_HDR_BYTES), &h);
+	t.l4_off = t.off;
+	t.csum = true; /* [1122-U4] */
+	t.csum_offset = UDP_CSUM_OFFSET;
+	if (m->info.bytes)
+		tx_add_body(&t, m->data, m->info.bytes);
+	memset(&f, 0, sizeof(f));
+	f.src = m->info.local;
+	f.dst = m->info.peer.ip;
+	f.path = path_to(u, &f.dst);
+	/* One silent neighbour holds up the datagrams to it alone. */
+	f.waiter = d->connected && ip_equal(&f.dst, &d->peer.ip) ? &d->x : NULL;
+	f.proto = IP_PROTO_UDP;
+	f.ttl = m->info.ttl;
+	f.tos = m->info.tos;
+	f.bcast = true; /* the call that queued it has checked */
+	r = ip_output(s, &t, &f);
+	*error = t.error;
+	if (r == TX_OK) {
+		s->counters.udp_out_datagrams++;
+		trace_out(s, d, m);
+	}
+	return r;
+}
+
+enum tx_result udp_turn(struct tg *s, struct sender *x, uint32_t budget_bytes)
+{
+	struct udp_sock *u = container_of(x, struct udp_sock, d.x);
+	enum tx_result r = dsock_turn(s, &u->d, budget_bytes, emit);
+
+	if (u->d.orphan && !u->d.tx.head) {
+		s->udp->orphans--;
+		udp_free(s, u);
+		return TX_OK;
+	}
+	return r;
+}

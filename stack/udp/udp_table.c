@@ -1,0 +1,157 @@
+/* Finding UDP sockets: three tables hashed by SipHash, so that a datagram costs a few look-ups
+ * however many sockets share a port, and choosing ephemeral ports (RFC 6056 3.3.1: random start,
+ * then the next one free). */
+#include "udp/udp_impl.h"
+
+static uint32_t hash_port(const struct udp_state *us, uint16_t port)
+{
+	return (uint32_t)siphash(&us->key, &port, sizeof(port));
+}
+
+static uint32_t hash_addr(const struct udp_state *us, const struct tg_addr *a)
+{
+	_Static_assert(sizeof(*a) == 18, "no padding may be hashed");
+	return (uint32_t)siphash(&us->key, a, sizeof(*a));
+}
+
+static uint32_t hash_peers(
+	const struct udp_state *us, const struct tg_addr *local, const struct tg_addr *peer)
+{
+	struct tg_addr pair[2] = {*local, *peer};
+
+	return (uint32_t)siphash(&us->key, pair, sizeof(pair));
+}
+
+static bool addr_equal(const struct tg_addr *a, const struct tg_addr *b)
+{
+	return a->port == b->port && ip_equal(&a->ip, &b->ip);
+}
+
+static struct udp_sock *of_flow(struct hnode *n)
+{
+	return container_of(n, struct udp_sock, by_flow);
+}
+
+static struct htab *flow_table(struct udp_state *us, const struct udp_sock *u)
+{
+	return u->d.connected ? &us->peers : &us->addrs;
+}
+
+bool udp_attach(struct tg *s, struct udp_sock *u)
+{
+	struct udp_state *us = s->udp;
+
+	u->by_port.hash = hash_port(us, u->d.local.port);
+	u->by_flow.hash = u->d.connected ? hash_peers(us, &u->d.local, &u->d.peer)
+					 : hash_addr(us, &u->d.local);
+	if (!htab_insert(&us->ports, s->arena, &u->by_port))
+		return false;
+	if (htab_insert(flow_table(us, u), s->arena, &u->by_flow))
+		return true;
+	htab_remove(&us->ports, s->arena, &u->by_port);
+	return false;
+}
+
+void udp_detach(struct tg *s, struct udp_sock *u)
+{
+	if (u->d.local.port == 0)
+		return;
+	htab_remove(&s->udp->ports, s->arena, &u->by_port);
+	htab_remove(flow_table(s->udp, u), s->arena, &u->by_flow);
+}
+
+/* Does another socket hold a, or is either of them bound to any address? u may be NULL. */
+static bool conflicts(
+	const struct udp_sock *u, const struct udp_sock *other, const struct tg_addr *a)
+{
+	const struct tg_addr *b = &other->d.local;
+
+	if (other == u || b->port != a->port)
+		return false;
+	if (u && u->d.reuse && other->d.reuse)
+		return false;
+	return ip_is_any(&a->ip) || ip_is_any(&b->ip) || ip_equal(&a->ip, &b->ip);
+}
+
+bool udp_port_free(const struct tg *s, const struct udp_sock *u, const struct tg_addr *a)
+{
+	struct hnode *n = htab_chain(&s->udp->ports, hash_port(s->udp, a->port));
+
+	for (; n; n = n->next)
+		if (conflicts(u, container_of(n, struct udp_sock, by_port), a))
+			return false;
+	return true;
+}
+
+uint16_t udp_pick_port(struct tg *s, const struct tg_ip *ip)
+{
+	uint32_t first = s->cfg.tcp.port_first, n = s->cfg.tcp.port_last - first + 1u;
+	uint32_t at = rng_below(&s->rng, n);
+	struct tg_addr a = {*ip, 0};
+
+	for (uint32_t i = 0; i < n; i++) {
+		a.port = (uint16_t)(first + (at + i) % n);
+		if (udp_port_free(s, NULL, &a))
+			return a.port;
+	}
+	return 0;
+}
+
+/* The next socket from n on that was bound to local, of those that are not connected. */
+static struct hnode *match_addr(struct hnode *n, uint32_t hash, const struct tg_addr *local)
+{
+	for (; n; n = n->next)
+		if (n->hash == hash && addr_equal(&of_flow(n)->d.local, local))
+			break;
+	return n;
+}
+
+static struct hnode *match_peers(
+	struct hnode *n, uint32_t hash, const struct tg_addr *local, const struct tg_addr *peer)
+{
+	for (; n; n = n->next)
+		if (n->hash == hash && addr_equal(&of_flow(n)->d.peer, peer) &&
+			addr_equal(&of_flow(n)->d.local, local))
+			break;
+	return n;
+}
+
+/* The stages of a look-up, in order of preference. */
+enum { STAGE_PEERS, STAGE_ADDR, STAGE_ANY, STAGES };
+
+/* First match of a stage, or the next one after `after`. */
+static struct hnode *stage_match(const struct udp_state *us, unsigned stage,
+	const struct tg_addr *local, const struct tg_addr *peer, const struct hnode *after)
+{
+	struct tg_addr any = {{{0}}, local->port};
+	uint32_t hash;
+
+	if (stage == STAGE_PEERS) {
+		hash = hash_peers(us, local, peer);
+		return match_peers(
+			after ? after->next : htab_chain(&us->peers, hash), hash, local, peer);
+	}
+	if (stage == STAGE_ANY)
+		local = &any;
+	hash = hash_addr(us, local);
+	return match_addr(after ? after->next : htab_chain(&us->addrs, hash), hash, local);
+}
+
+struct udp_sock *udp_find_next(const struct tg *s, const struct tg_addr *local,
+	const struct tg_addr *peer, struct udp_group_iter *it)
+{
+	for (; it->stage < STAGES; it->stage++) {
+		it->node = stage_match(s->udp, it->stage, local, peer, it->node);
+		if (it->node)
+			return of_flow(it->node);
+	}
+	return NULL;
+}
+
+struct udp_sock *udp_find(
+	const struct tg *s, const struct tg_addr *local, const struct tg_addr *peer)
+{
+	struct udp_group_iter it = {NULL, STAGE_PEERS};
+
+	return udp_find_next(s, local, peer, &it);
+}
