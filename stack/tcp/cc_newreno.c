@@ -1,0 +1,99 @@
+/* NewReno: slow start and congestion avoidance with appropriate byte counting (RFC 5681 3.1,
+ * RFC 3465 2.1), multiplicative decrease (RFC 5681 3.2, RFC 6582), initial window (RFC 6928). */
+#include "tcp/tcp_cc.h"
+
+uint32_t cc_initial_window(uint32_t mss, uint32_t iw_segs)
+{
+	/* [6928 2] min(10 * MSS, max(2 * MSS, 14600)), scaled with the number of segments chosen. */
+	return min_u32(iw_segs * mss, max_u32(2 * mss, iw_segs * 1460));
+}
+
+static void newreno_init(struct tcp_cc *c, uint32_t mss, uint32_t iw_segs, bool syn_lost)
+{
+	c->mss = mss;
+	c->acked = 0;
+	c->ssthresh = UINT32_MAX; /* [5681-3] arbitrarily high */
+	/* [6928 2] one segment after the SYN was lost more than once */
+	c->cwnd = syn_lost ? mss : cc_initial_window(mss, iw_segs);
+}
+
+static uint32_t half_flight(const struct tcp_cc *c, uint32_t flight_bytes)
+{
+	/* [5681-6] max(FlightSize / 2, 2 * SMSS) */
+	return max_u32(flight_bytes / 2, 2 * c->mss);
+}
+
+static void newreno_on_ack(struct tcp_cc *c, const struct cc_ack *a)
+{
+	uint32_t acked = a->acked_bytes;
+
+	if (!a->cwnd_limited)
+		return; /* [7661 4.1] growth only while cwnd is what limits */
+	if (c->cwnd < c->ssthresh) {
+		/* [5681-4] slow start; what exceeds ssthresh counts for congestion avoidance */
+		uint32_t room = min_u32(acked, c->ssthresh - c->cwnd);
+
+		c->cwnd += min_u32(room, UINT32_MAX / 4 - min_u32(c->cwnd, UINT32_MAX / 4));
+		acked -= room;
+	}
+	c->acked += acked;
+	/* [5681-5] one SMSS per cwnd of acknowledged bytes */
+	if (c->acked >= c->cwnd) {
+		c->acked -= c->cwnd;
+		if (c->cwnd < UINT32_MAX / 4)
+			c->cwnd += c->mss;
+	}
+}
+
+static void newreno_on_loss(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns)
+{
+	(void)now_ns;
+	c->ssthresh = half_flight(c, flight_bytes);
+	c->cwnd = c->ssthresh;
+	c->acked = 0;
+}
+
+static void newreno_on_recovered(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns)
+{
+	(void)now_ns;
+	/* [6582 3.2 (3)] min(ssthresh, max(FlightSize, SMSS) + SMSS): no burst after recovery */
+	c->cwnd = min_u32(c->ssthresh, max_u32(flight_bytes, c->mss) + c->mss);
+	c->cwnd = max_u32(c->cwnd, 2 * c->mss);
+	c->acked = 0;
+}
+
+static void newreno_on_timeout(struct tcp_cc *c, uint32_t flight_bytes, bool first, uint64_t now_ns)
+{
+	(void)now_ns;
+	/* [5681-6] ssthresh is kept when the same segment times out again */
+	if (first)
+		c->ssthresh = half_flight(c, flight_bytes);
+	c->cwnd = c->mss; /* [5681-7] */
+	c->acked = 0;
+}
+
+static void newreno_on_idle(struct tcp_cc *c, uint32_t iw_segs)
+{
+	/* [5681-13] RW = min(IW, cwnd) */
+	c->cwnd = min_u32(c->cwnd, cc_initial_window(c->mss, iw_segs));
+	c->acked = 0;
+}
+
+static void newreno_on_mss(struct tcp_cc *c, uint32_t mss)
+{
+	uint64_t segs = max_u32(c->cwnd / c->mss, 1);
+
+	c->cwnd = (uint32_t)min_u64(segs * mss, UINT32_MAX / 4);
+	c->mss = mss;
+}
+
+const struct tcp_cc_ops cc_newreno = {
+	.name = "reno",
+	.init = newreno_init,
+	.on_ack = newreno_on_ack,
+	.on_loss = newreno_on_loss,
+	.on_recovered = newreno_on_recovered,
+	.on_timeout = newreno_on_timeout,
+	.on_idle = newreno_on_idle,
+	.on_mss = newreno_on_mss,
+};

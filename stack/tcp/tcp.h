@@ -1,0 +1,462 @@
+/* TCP's own header: the connection, field by field, and what the files of tcp/ offer one another.
+ * Names are those of RFC 9293 3.3.1. Nothing outside tcp/ includes this; sock/ uses tcp_user.h. */
+#ifndef TG_TCP_H
+#define TG_TCP_H
+
+#include "base/bring.h"
+#include "base/seq.h"
+#include "ip/ip.h"
+#include "tcp/tcp_cc.h"
+#include "tcp/tcp_user.h"
+#include "wire/tcp_wire.h"
+
+#define TCP_MSS_DEFAULT	     536u  /* [9293 MUST-15] no MSS option, IPv4 */
+#define TCP_MSS_MIN	     48u   /* a peer that offers less gets this: keeps a hostile MSS from costing a frame a byte */
+#define TCP_RANGES_MAX	     4096u /* range records of one connection */
+#define TCP_OOO_RANGES_MAX   256u  /* out-of-order ranges of one connection */
+#define TCP_DUPTHRESH	     3u	   /* [5681 3.2, 6675 2] */
+#define TCP_WINDOW_MAX	     (65535u << TCP_WSCALE_MAX)
+#define TCP_BACKLOG_MAX	     65535u
+#define TCP_NO_MEMORY_RETRY_NS (10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
+#define TCP_PERSIST_MAX_NS   (60 * NS_PER_SEC)
+#define TCP_SWS_OVERRIDE_NS  (200 * NS_PER_MS) /* [9293 MUST-38] 0.1 to 1 s */
+
+/* ---- Queues of received packets --------------------------------------------------------------- */
+
+struct pktq {
+	struct tg_pkt *head, *tail;
+	uint32_t bytes;	 /* of text */
+	uint32_t charge; /* of memory */
+};
+
+/* A contiguous run of text beyond RCV.NXT. */
+struct tcp_ooo_range {
+	struct list node; /* in the order of sequence numbers */
+	struct list mru;  /* most recently touched first: the order of SACK blocks [2018 4] */
+	struct seq start, end;
+	struct pktq q;
+};
+
+/* Reassembly of one connection; exists only while something is out of order. */
+struct tcp_ooo {
+	struct list ranges, mru;
+	uint32_t n_ranges;
+	uint32_t charge;
+};
+
+/* ---- What was sent and is not yet acknowledged ------------------------------------------------ */
+
+#define RANGE_SACKED  0x01 /* the receiver holds it */
+#define RANGE_LOST    0x02 /* taken for lost */
+#define RANGE_RETRANS 0x04 /* sent again, and that copy is taken to be in flight */
+#define RANGE_EVER    0x08 /* was ever sent again: no RTT sample [6298 3] */
+#define RANGE_FIN     0x10 /* the last sequence number is the FIN */
+#define RANGE_LIMITED 0x20 /* sent while the application was the limit */
+
+/* One emission, [start of the record before it's end, end). Split where SACK or loss cuts through. */
+struct tcp_range {
+	struct list node;
+	struct seq start, end;
+	uint64_t sent_ns;	 /* last (re)transmission */
+	uint64_t delivered;	 /* c->delivered when it was sent: delivery-rate samples */
+	uint64_t delivered_ns;
+	uint8_t flags;		 /* RANGE_* */
+	uint8_t n_retrans;
+};
+
+/* The sending half's memory; exists only while something is queued or unacknowledged. */
+struct tcp_tx {
+	struct bring ring;    /* text from ring_seq on */
+	struct seq ring_seq;  /* sequence number of the ring's first byte */
+	uint32_t n_ranges;
+	struct list ranges;   /* SND.UNA to SND.NXT, contiguous, in order */
+	struct seq high_sacked; /* highest sequence number SACKed, SND.UNA if none */
+	bool rescued; /* [6675 4 (4)] the rescue retransmission of this recovery is spent */
+	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
+	struct tcp_range *hint;	  /* where the last SACK block was found, or NULL */
+	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look from the start */
+};
+
+/* ---- Connection ------------------------------------------------------------------------------- */
+
+/* What a listening socket has more. */
+struct tcp_listener {
+	struct list queue; /* tcp_conn.link: established, not accepted yet */
+	uint32_t queued, backlog;
+};
+
+/* A local port in use. */
+struct tcp_port {
+	struct hnode h;
+	uint16_t port;
+	uint32_t users;	   /* connections, half-open and TIME-WAIT entries, bound sockets */
+	struct list bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
+};
+
+enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_COUNT };
+enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY };
+enum recovery_state { REC_OPEN, REC_RECOVERY, REC_LOSS };
+
+struct tcp_conn {
+	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
+	struct sender tx_node;
+	struct timer timer;
+	struct hnode hash;  /* in tcp_state.conns, keyed by the 4-tuple */
+	struct list link;   /* listener's accept queue (passive) or port's bound list (others) */
+	struct tg_ip laddr, raddr;
+	uint16_t lport, rport;
+	struct ip_path path;
+	struct tcp_port *port;
+	union {
+		struct tcp_listener *listener; /* in LISTEN */
+		struct tcp_conn *parent;       /* passive, not accepted yet: the listening socket */
+		struct tcp_mini *tw;	       /* in TIME-WAIT: the entry that answers for it */
+	};
+	uint32_t serial; /* in trace records */
+
+	uint8_t state; /* enum tg_state; set by tcp_set_state alone */
+	uint8_t rexmit_mode; /* enum rexmit_mode: what CT_REXMIT stands for */
+	uint8_t recovery;    /* enum recovery_state */
+	uint8_t backoff;     /* consecutive timeouts of CT_REXMIT */
+	/* How it began and what was agreed. */
+	bool passive : 1;    /* [9293 MUST-11] */
+	bool bound : 1;	     /* the user chose the port */
+	bool addr_bound : 1; /* ... and the address */
+	bool hashed : 1;     /* in tcp_state.conns */
+	bool in_accept_queue : 1;
+	bool ws_ok : 1, ts_ok : 1, sack_ok : 1;
+	/* Options of the user. */
+	bool nodelay : 1, cork : 1, keepalive : 1, reuseaddr : 1, quickack : 1;
+	/* Sending. */
+	bool syn_acked : 1;  /* SND.UNA is beyond ISS */
+	bool syn_due : 1;    /* SYN (or SYN-ACK) is to be (re)sent */
+	bool fin_queued : 1; /* the user closed: FIN follows the text */
+	bool fin_sent : 1;   /* SND.NXT is behind the FIN */
+	bool push_all : 1;   /* override of silly-window avoidance and Nagle: send what fits, now */
+	bool more : 1;	     /* TG_MSG_MORE on the last send */
+	bool rexmit_now : 1; /* one retransmission is allowed beyond cwnd */
+	bool probe_due : 1;  /* zero-window probe */
+	bool keep_due : 1;   /* keepalive probe */
+	bool cwnd_limited : 1; /* the last turn ended for want of cwnd: it may grow [7661 4.1] */
+	bool urg_out : 1;    /* SND.UP is valid */
+	/* Receiving. */
+	bool ack_now : 1;    /* an ACK is owed at the end of the batch */
+	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
+	bool fin_parked : 1; /* peer's FIN is known at fin_seq but text before it is missing */
+	bool rd_shut : 1, wr_shut : 1;
+	bool urg_in : 1;     /* RCV.UP is valid */
+	bool dsack : 1;	     /* dsack_start/end wait to be reported [2883] */
+	bool told_r1 : 1;    /* R1 was reported [9293 MUST-20] */
+	bool reset_seen : 1; /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
+	bool was_connected : 1;
+
+	/* Send sequence space [9293 3.3.1]. */
+	struct {
+		struct seq una, nxt, wl1, wl2, up, max; /* max: highest ever sent + 1 */
+		uint32_t wnd;	  /* scaled, bytes */
+		uint32_t max_wnd; /* largest ever offered, bytes */
+	} snd;
+	struct seq iss, irs;
+	/* Receive sequence space. */
+	struct {
+		struct seq nxt, up;
+		struct seq adv;	     /* right edge advertised: RCV.NXT + RCV.WND */
+		struct seq last_ack; /* Last.ACK.sent [7323 4.3] */
+	} rcv;
+	struct seq fin_seq; /* of the peer's FIN while fin_parked */
+	struct seq dsack_start, dsack_end;
+	uint8_t snd_wscale, rcv_wscale;
+	uint8_t dup_acks;
+	uint8_t syn_retrans; /* retransmissions of the SYN */
+	uint16_t mss_peer;   /* MSS option received, or the default */
+	uint16_t mss_user;   /* TG_TCP_MAXSEG, 0 none */
+	uint16_t mss;	     /* payload of a full segment: Eff.snd.MSS, options deducted */
+	uint16_t mss_rcv;    /* largest segment received, 536 at least: for delayed ACKs */
+
+	uint32_t ts_recent, ts_offset;
+	uint64_t ts_recent_ns; /* when ts_recent was set [7323 5.5] */
+
+	uint64_t deadline[CT_COUNT]; /* ns, NEVER_NS */
+	uint64_t stalled_ns;   /* when the first unanswered (re)transmission happened; NEVER_NS: none */
+	uint64_t last_rcv_ns;  /* last segment received: keepalive */
+	uint64_t last_snd_ns;  /* last data sent: idle restart [5681 4.1] */
+
+	/* Round-trip time [6298], ns. */
+	uint64_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns;
+
+	struct tcp_cc cc;
+	struct seq recover; /* [6582 3.2], RecoveryPoint [6675 5] */
+
+	struct tcp_tx *tx;
+	struct tcp_ooo *ooo;
+	struct pktq rcvq; /* in order, unread */
+
+	uint32_t rcvbuf, sndbuf, rcvlowat;
+	uint32_t keep_idle_s, keep_intvl_s;
+	uint8_t keep_cnt, keep_sent;
+	uint8_t ttl, tos;
+	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is reached */
+	uint8_t challenges; /* sent in the period that began at challenge_ns */
+	uint64_t challenge_ns;
+	uint64_t user_timeout_ns; /* 0: configuration */
+	int64_t linger_ns;	  /* -1: off */
+	uint64_t delivered;	  /* bytes known to have arrived, SACKed included */
+	uint64_t bytes_received, bytes_retrans;
+	uint64_t bytes_acked;
+	uint32_t segs_in, segs_out, retransmits, dsacks_in;
+};
+
+/* ---- Compact records: half-open connections and TIME-WAIT ------------------------------------- */
+
+#define MINI_WS	  0x01 /* window scaling agreed */
+#define MINI_TS	  0x02
+#define MINI_SACK 0x04
+
+/* 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
+struct tcp_mini {
+	uint32_t chain, fifo_prev, fifo_next;
+	uint8_t raddr[16];
+	uint16_t rport, lport;
+	uint16_t laddr; /* index of the local address (ip_addr_at) */
+	uint8_t flags;	/* MINI_* */
+	uint8_t queue;	/* FIFO it stands in: of a half-open one its retransmissions so far */
+	uint32_t ts_recent;
+	uint32_t deadline_ms; /* since the instance was made, modulo 2^32 */
+	struct seq snd_nxt; /* half-open: ISS */
+	struct seq rcv_nxt; /* half-open: IRS + 1 */
+	union {
+		struct { /* half-open */
+			uint16_t mss;	  /* peer's */
+			uint8_t snd_wscale; /* peer's shift */
+			uint8_t rcv_wscale;
+			uint32_t sent_us; /* when the SYN-ACK last went out, modulo 2^32 */
+		} syn;
+		struct { /* TIME-WAIT */
+			uint16_t wnd;	/* window field to send */
+			uint16_t pad;
+			uint32_t owner; /* handle index of the socket that is still open, 0 none */
+		} tw;
+	};
+};
+
+#define MINI_QUEUES 10u
+
+struct mini_table {
+	struct tcp_mini **page; /* of records; record i is page[i / per page][i % per page] */
+	uint32_t **bucket;	/* pages of heads */
+	uint32_t n_pages, page_cap, bucket_cap, n_buckets, n_used, n_made, free_head;
+	uint32_t head[MINI_QUEUES], tail[MINI_QUEUES]; /* FIFOs by deadline */
+};
+
+/* ---- Module state ----------------------------------------------------------------------------- */
+
+struct tcp_state {
+	struct htab conns; /* by 4-tuple */
+	struct htab ports; /* struct tcp_port */
+	struct mini_table half_open, time_wait;
+	struct timer syn_timer, tw_timer;
+	struct sipkey key_demux, key_isn, key_port, key_ts;
+	uint32_t port_counter;
+	uint32_t n_conns;
+	uint64_t born_ns;
+};
+
+/* ---- A segment being processed ---------------------------------------------------------------- */
+
+struct tcp_rx {
+	struct tg *s;
+	const struct ip_info *ip;
+	struct tg_pkt *p;  /* NULL once it was taken or discarded */
+	struct tcp_seg g;  /* as received: SEG.* */
+	uint32_t wnd;	   /* SEG.WND, scaled */
+	/* Text and FIN after trimming to the window (step 5 on). */
+	struct seq text_seq;
+	uint32_t text_bytes;
+	bool fin;
+	bool gone; /* the connection has ended: its record may be freed */
+};
+
+/* tcp_state.c: the one door. Asserts that the move is legal, traces it, keeps the counters. */
+void tcp_set_state(struct tg *s, struct tcp_conn *c, enum tg_state to, enum tg_cause why);
+/* State of a record that is created in it: a socket (CLOSED), or a half-open entry grown up (SYN-RECEIVED). */
+void tcp_init_state(struct tcp_conn *c, enum tg_state st);
+bool tcp_move_is_legal(enum tg_state from, enum tg_state to);
+/* A state change of something that has no connection record (half-open, TIME-WAIT). */
+void tcp_trace_mini(struct tg *s, const struct tcp_mini *m, enum tg_state from, enum tg_state to, enum tg_cause why);
+
+/* tcp_in.c */
+void tcp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i);
+/* The one way to discard a segment: counts, traces, frees. */
+void tcp_discard(struct tcp_rx *r, const struct tcp_conn *c, enum tg_drop why);
+/* Steps 1 to 8 of 3.10.7.4 for a connection that just grew out of a half-open entry. */
+void tcp_process(struct tcp_conn *c, struct tcp_rx *r);
+
+/* tcp_ack.c: step 5. False: the segment is done with. */
+bool tcp_ack_step(struct tcp_conn *c, struct tcp_rx *r);
+void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r);
+void tcp_window_update(struct tcp_conn *c, const struct tcp_rx *r);
+
+/* tcp_text.c: steps 7 and the receive queue. */
+void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r);
+void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r);
+/* Queues text that is exactly at RCV.NXT. False: no memory, discarded. */
+bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r);
+void tcp_note_segment_size(struct tcp_conn *c, const struct tcp_rx *r);
+bool pktq_append(struct tg *s, struct pktq *q, struct tg_pkt *p);
+void pktq_free(struct tg *s, struct pktq *q);
+uint32_t pktq_read(struct tg *s, struct pktq *q, void *dst, uint32_t n, bool peek);
+void pktq_consume(struct tg *s, struct pktq *q, uint32_t n);
+uint32_t tcp_ooo_sack_blocks(const struct tcp_conn *c, struct tcp_sack_block *out, uint32_t max);
+void tcp_ooo_free(struct tg *s, struct tcp_conn *c);
+bool tcp_at_eof(const struct tcp_conn *c);
+
+/* tcp_fast.c: header prediction. True: done. */
+bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r);
+
+/* tcp_out.c */
+enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget_bytes);
+/* Something may have become sendable: gives the connection a turn. */
+void tcp_want_output(struct tg *s, struct tcp_conn *c);
+/* Window to offer now, bytes; moves rcv.adv when `commit`. */
+uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit);
+/* The user took bytes out: is a window update due? */
+void tcp_window_opened(struct tg *s, struct tcp_conn *c);
+/* An ACK at once, as a control frame (out of order, duplicate, challenge). */
+void tcp_send_ack_now(struct tg *s, struct tcp_conn *c);
+void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c);
+/* RST for a connection of ours (ABORT). */
+void tcp_send_rst(struct tg *s, struct tcp_conn *c);
+/* RST in answer to a segment that belongs to nothing [9293 3.10.7.1]. */
+void tcp_send_rst_for(struct tcp_rx *r);
+/* What tcp_send_control needs: ACKs and resets of compact records go the same way. */
+struct tcp_control {
+	struct tg_ip src, dst;
+	struct tcp_seg g;
+	uint8_t ttl, tos;
+	struct ip_path *path;
+};
+void tcp_send_control(struct tg *s, struct tcp_control *k);
+/* tcp_emit.c: one frame of the connection: text [seq, seq + text_bytes), FIN behind it if fin. *sent: text bytes that went. */
+enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes, uint8_t flags, uint8_t how, uint32_t *sent);
+enum emit_how { EMIT_NEW, EMIT_AGAIN, EMIT_PROBE };
+uint32_t tcp_ts_now(const struct tg *s, uint32_t offset);
+/* Eff.snd.MSS [9293 MUST-16] from what is known now. */
+void tcp_update_mss(struct tg *s, struct tcp_conn *c);
+/* MSS to offer [9293 MUST-67]. */
+uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
+uint8_t tcp_wscale_for(uint32_t rcvbuf);
+
+/* tcp_tx.c: what is queued and in flight. */
+bool tcp_tx_need(struct tg *s, struct tcp_conn *c);
+void tcp_tx_free(struct tg *s, struct tcp_conn *c);
+uint32_t tcp_unsent(const struct tcp_conn *c); /* text bytes not sent yet */
+uint32_t tcp_queued(const struct tcp_conn *c); /* text bytes not acknowledged, sent or not */
+uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675 4] bytes in the network */
+struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
+void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
+/* Cuts r at `at`; the new record is the second part. NULL: no memory or too many. */
+struct tcp_range *range_split(struct tg *s, struct tcp_conn *c, struct tcp_range *r, struct seq at);
+/* Joins r with the record before it; both SACKed. Returns what is left. */
+struct tcp_range *range_merge_back(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
+/* Takes the part before `at` off r. */
+void range_trim(struct tcp_conn *c, struct tcp_range *r, struct seq at);
+void range_mark(struct tcp_conn *c, struct tcp_range *r, uint8_t set, uint8_t clear);
+static inline uint32_t range_bytes(const struct tcp_range *r)
+{
+	return seq_dist(r->end, r->start);
+}
+
+/* tcp_loss.c: SACK scoreboard and loss detection. */
+struct loss_ack {
+	uint32_t newly_acked, newly_sacked; /* bytes */
+	bool sack_present, dsack;
+	bool duplicate; /* a duplicate ACK in the sense of [5681 2] */
+};
+void tcp_loss_sack(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a);
+void tcp_loss_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a);
+void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first);
+/* What to send again next: the record, or NULL. */
+struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
+
+/* tcp_rtt.c */
+void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
+uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c); /* backed off, capped */
+
+/* tcp_timer.c: event verbs; only this file knows deadlines. */
+void tcp_timers_init(struct tg *s, struct tcp_conn *c);
+void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c);
+void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c);
+void tcp_timers_progress(struct tg *s, struct tcp_conn *c); /* any sign of life: probes answered */
+void tcp_timers_blocked(struct tg *s, struct tcp_conn *c, bool zero_window); /* data waits, nothing in flight */
+void tcp_timers_window_opened(struct tg *s, struct tcp_conn *c);
+void tcp_timers_no_memory(struct tg *s, struct tcp_conn *c);
+void tcp_timers_text_received(struct tg *s, struct tcp_conn *c);
+void tcp_timers_ack_sent(struct tcp_conn *c);
+void tcp_timers_segment_received(struct tg *s, struct tcp_conn *c);
+void tcp_timers_established(struct tg *s, struct tcp_conn *c);
+void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c);
+void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c);
+void tcp_timers_stop(struct tg *s, struct tcp_conn *c);
+void tcp_timer_fired(struct tg *s, struct timer *t);
+
+/* tcp_syn.c: half-open table. */
+void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r); /* 3.10.7.2 */
+void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r);    /* 3.10.7.4 for SYN-RECEIVED by passive OPEN */
+void tcp_syn_timer_fired(struct tg *s, struct timer *t);
+void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener); /* its listener is gone */
+
+/* tcp_tw.c: TIME-WAIT. */
+void tcp_enter_time_wait(struct tg *s, struct tcp_conn *c, enum tg_cause why);
+/* False: the entry is gone and the segment (a new SYN) has to be looked up again. */
+bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r);
+void tcp_tw_timer_fired(struct tg *s, struct timer *t);
+void tcp_tw_disown(struct tcp_conn *c); /* the socket's record is going away */
+
+/* tcp_mini.c: the table of compact records. */
+struct mini_key {
+	struct tg_ip raddr;
+	uint16_t rport, lport, laddr;
+};
+struct tcp_mini *mini_find(const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash);
+struct tcp_mini *mini_add(struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
+void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m);
+void mini_enqueue(struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns);
+struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue);
+bool mini_due(const struct tg *s, const struct tcp_mini *m);
+uint64_t mini_deadline_ns(const struct tg *s, const struct tcp_mini *m);
+uint32_t mini_hash(const struct tg *s, const struct tcp_mini *m);
+struct tcp_mini *mini_at(const struct mini_table *t, uint32_t index); /* NULL: a free record */
+uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m);
+
+/* tcp_demux.c */
+uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport);
+struct tcp_conn *tcp_find_conn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport, uint32_t hash);
+struct tcp_conn *tcp_find_listener(const struct tg *s, const struct tg_ip *laddr, uint16_t lport);
+bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport);
+bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);
+void tcp_unhash_conn(struct tg *s, struct tcp_conn *c);
+struct tcp_port *tcp_port_get(struct tg *s, uint16_t port); /* made if need be; NULL: no memory */
+struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port);
+void tcp_port_put(struct tg *s, struct tcp_port *p);
+int tcp_choose_port(struct tg *s, struct tcp_conn *c); /* [6056] for a connection with raddr set, or a bind */
+struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport);
+uint32_t tcp_ts_offset(const struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport);
+
+/* tcp_user.c */
+void tcp_end_listener(struct tg *s, struct tcp_conn *c);
+/* tcp_conn.c */
+struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie);
+/* The connection ends: state CLOSED, timers and queues gone; the record too unless the user still holds it. error: errno for the
+ * user, 0 none. The record may be freed: the caller must not touch c afterwards. */
+void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error);
+/* Frees the record if it is CLOSED or TIME-WAIT and neither a user nor an accept queue holds it. */
+void tcp_conn_release(struct tg *s, struct tcp_conn *c);
+/* The handshake is complete: congestion control begins, timers as well. */
+void tcp_conn_established(struct tg *s, struct tcp_conn *c);
+/* Frees a record whatever its state; NULL allowed. */
+void tcp_conn_free(struct tg *s, struct tcp_conn *c);
+/* Readiness may have changed. */
+void tcp_notify(struct tg *s, struct tcp_conn *c);
+void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c);
+
+#endif

@@ -1,0 +1,295 @@
+/* Step 5 of SEGMENT ARRIVES: the ACK field (RFC 9293 3.10.7.4, RFC 5961 5). What was acknowledged leaves
+ * the ring, the send window is updated, and round-trip time, loss detection and congestion control are
+ * told in plain values. */
+#include "tcp/tcp.h"
+
+/* ---- Round-trip samples ------------------------------------------------------------------------------ */
+
+/* The newest record that this ACK covers and that was sent once only [6298 3]; else, with timestamps, the echo [7323-T6]. */
+static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct tcp_range *newest)
+{
+	struct tg *s = r->s;
+
+	if (newest && !(newest->flags & RANGE_EVER)) {
+		tcp_rtt_sample(s, c, s->now_ns - newest->sent_ns);
+		return;
+	}
+	if (c->ts_ok && (r->g.opts.has & TCP_HAS_TS) && r->g.opts.tsecr) {
+		uint32_t ms = tcp_ts_now(s, c->ts_offset) - r->g.opts.tsecr;
+
+		if (ms < 600000) /* an echo of what we never sent tells nothing */
+			tcp_rtt_sample(s, c, ms * NS_PER_MS);
+	}
+}
+
+/* ---- Taking off what is acknowledged ------------------------------------------------------------------- */
+
+/* Range records up to `ack`; the newest record that is wholly covered is copied to *newest. Returns bytes that had not been SACKed before. */
+static uint32_t drop_ranges(struct tg *s, struct tcp_conn *c, struct seq ack, struct tcp_range *newest, bool *have)
+{
+	struct tcp_tx *x = c->tx;
+	uint32_t fresh = 0;
+
+	*have = false;
+	while (!list_empty(&x->ranges)) {
+		struct tcp_range *q = list_entry(x->ranges.next, struct tcp_range, node);
+		bool sacked = (q->flags & RANGE_SACKED) != 0;
+
+		if (seq_le(ack, q->start))
+			break;
+		if (seq_lt(ack, q->end)) {
+			if (!sacked)
+				fresh += seq_dist(ack, q->start);
+			range_trim(c, q, ack);
+			break;
+		}
+		if (!sacked) {
+			fresh += range_bytes(q);
+			*newest = *q;
+			*have = true;
+		}
+		range_free(s, c, q);
+	}
+	return fresh;
+}
+
+static void drop_text(struct tg *s, struct tcp_conn *c, struct seq ack)
+{
+	struct tcp_tx *x = c->tx;
+	uint64_t text = bring_len(&x->ring);
+
+	if (seq_le(ack, x->ring_seq))
+		return;
+	/* the FIN's number lies behind the text */
+	text = min_u64(text, seq_dist(ack, x->ring_seq));
+	bring_drop(&x->ring, s->arena, (size_t)text);
+	x->ring_seq = seq_add(x->ring_seq, (uint32_t)text);
+	c->bytes_acked += text;
+	s->counters.tcp_out_bytes += text;
+}
+
+/* SEG.ACK advances SND.UNA. */
+void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	struct seq ack = r->g.ack;
+	struct tcp_range newest;
+	bool syn = !c->syn_acked;
+	uint32_t flight = tcp_pipe(c), fresh = 0;
+	struct loss_ack a = {0};
+	bool have = false;
+
+	if (c->tx) {
+		fresh = drop_ranges(s, c, ack, &newest, &have);
+		drop_text(s, c, ack);
+	}
+	if (seq_lt(c->snd.nxt, ack)) /* a probe that was taken back had arrived after all */
+		c->snd.nxt = ack;
+	a.newly_acked = seq_dist(ack, c->snd.una) - (syn ? 1 : 0);
+	c->snd.una = ack;
+	c->syn_acked = true;
+	c->delivered += fresh;
+	if (syn && !c->passive && c->syn_retrans == 0 && c->stalled_ns != NEVER_NS)
+		tcp_rtt_sample(s, c, s->now_ns - c->stalled_ns); /* the SYN's own round trip */
+	else if (!syn)
+		sample_rtt(c, r, have ? &newest : NULL);
+	c->backoff = 0; /* [6298 5.3] the timer starts over with what is measured */
+	c->stalled_ns = NEVER_NS;
+	c->told_r1 = false;
+	if (c->urg_out && seq_ge(ack, c->snd.up))
+		c->urg_out = false;
+	tcp_loss_sack(c, r, &a);
+	tcp_loss_ack(s, c, &a);
+	if (c->recovery == REC_OPEN || c->recovery == REC_LOSS) {
+		struct cc_ack k = {.acked_bytes = a.newly_acked, .flight_bytes = flight, .now_ns = s->now_ns,
+			.srtt_ns = c->srtt_ns, .cwnd_limited = c->cwnd_limited || c->recovery == REC_LOSS};
+
+		if (a.newly_acked) /* [5681-2] the handshake's ACK grows nothing */
+			c->cc.ops->on_ack(&c->cc, &k);
+	}
+	ip_advise_good(s, &c->path);
+	tcp_timers_ack_advanced(s, c);
+	if (c->tx && list_empty(&c->tx->ranges) && bring_len(&c->tx->ring) == 0)
+		tcp_tx_free(s, c);
+}
+
+/* ---- The send window --------------------------------------------------------------------------------------- */
+
+/* What is in flight is a single probe of a closed window, and the window has opened: take it back, so that the
+ * byte goes again with the rest of its segment. */
+static void take_probe_back(struct tg *s, struct tcp_conn *c)
+{
+	struct tcp_range *q;
+
+	if (c->rexmit_mode != RM_PERSIST || !c->tx || list_empty(&c->tx->ranges))
+		return;
+	q = list_entry(c->tx->ranges.next, struct tcp_range, node);
+	if (q->node.next != &c->tx->ranges || range_bytes(q) != 1 || (q->flags & RANGE_FIN))
+		return;
+	range_free(s, c, q);
+	c->snd.nxt = c->snd.una;
+}
+
+/* [9293 3.10.7.4-5] SND.WND <- SEG.WND if SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK) */
+void tcp_window_update(struct tcp_conn *c, const struct tcp_rx *r)
+{
+	uint32_t before = c->snd.wnd;
+
+	if (!seq_lt(c->snd.wl1, r->g.seq) && !(seq_eq(c->snd.wl1, r->g.seq) && seq_le(c->snd.wl2, r->g.ack)))
+		return;
+	c->snd.wnd = r->wnd;
+	c->snd.max_wnd = max_u32(c->snd.max_wnd, r->wnd);
+	c->snd.wl1 = r->g.seq;
+	c->snd.wl2 = r->g.ack;
+	if (r->wnd > before && r->wnd > 1)
+		take_probe_back(r->s, c);
+	if (before == 0 && r->wnd > 0)
+		tcp_timers_window_opened(r->s, c);
+	if (before == 0 || r->wnd == 0)
+		tcp_timers_progress(r->s, c); /* [9293 MUST-37] an answer, if only to say "closed" */
+}
+
+/* ---- Step 5 --------------------------------------------------------------------------------------------------- */
+
+/* [9293 3.10.7.4-5] SYN-RECEIVED: SND.UNA < SEG.ACK =< SND.NXT, or a reset. False: done with the segment. */
+static bool ack_in_syn_received(struct tcp_conn *c, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+
+	if (!seq_lt(c->snd.una, r->g.ack) || seq_gt(r->g.ack, c->snd.max)) {
+		tcp_send_rst_for(r);
+		tcp_discard(r, c, TG_DROP_TCP_ACK_HALF_OPEN);
+		return false;
+	}
+	c->snd.wnd = r->wnd;
+	c->snd.max_wnd = r->wnd;
+	c->snd.wl1 = r->g.seq;
+	c->snd.wl2 = r->g.ack;
+	c->syn_due = false;
+	c->was_connected = true;
+	tcp_update_mss(s, c);
+	tcp_set_state(s, c, TG_ESTABLISHED, TG_CAUSE_ACK_OF_SYN);
+	if (c->fin_queued) /* [9293 3.10.4] a CLOSE that waited behind data */
+		tcp_set_state(s, c, TG_FIN_WAIT_1, TG_CAUSE_CLOSE_CALL);
+	if (c->parent && c->passive) {
+		struct tcp_conn *l = c->parent;
+
+		list_push_back(&l->listener->queue, &c->link);
+		c->in_accept_queue = true;
+		l->listener->queued++;
+		tcp_notify(s, l);
+	}
+	tcp_conn_established(s, c);
+	return true;
+}
+
+/* Is the ACK worth looking at [5961 5]? False: done with the segment. */
+static bool ack_in_range(struct tcp_conn *c, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+
+	if (seq_gt(r->g.ack, c->snd.max)) { /* "acks something not yet sent": ACK and drop */
+		tcp_send_challenge_ack(s, c);
+		tcp_discard(r, c, TG_DROP_TCP_ACK_FUTURE);
+		return false;
+	}
+	/* [5961-5, 9293 MAY-12] older than the largest window ever offered to us */
+	if (seq_lt(r->g.ack, seq_sub(c->snd.una, c->snd.max_wnd))) {
+		tcp_send_challenge_ack(s, c);
+		tcp_discard(r, c, TG_DROP_TCP_ACK_OLD);
+		return false;
+	}
+	return true;
+}
+
+/* [5681 2] a duplicate: data outstanding, no text, no SYN or FIN, the same ACK, the same window */
+static bool is_duplicate(const struct tcp_conn *c, const struct tcp_rx *r)
+{
+	return seq_eq(r->g.ack, c->snd.una) && r->g.len == 0 && r->wnd == c->snd.wnd && c->tx &&
+	       !list_empty(&c->tx->ranges);
+}
+
+static void ordinary_ack(struct tcp_conn *c, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	struct loss_ack a = {0};
+	bool duplicate = is_duplicate(c, r);
+
+	if (seq_lt(r->g.ack, c->snd.una))
+		return; /* old: the ACK is void, the text is not */
+	if (seq_gt(r->g.ack, c->snd.una)) {
+		tcp_window_update(c, r);
+		tcp_ack_advance(c, r);
+		return;
+	}
+	tcp_window_update(c, r);
+	if (!c->tx)
+		return;
+	a.duplicate = duplicate;
+	tcp_loss_sack(c, r, &a);
+	if (a.duplicate || a.newly_sacked) {
+		s->counters.tcp_dup_acks_in++;
+		tcp_loss_ack(s, c, &a);
+	}
+}
+
+static bool our_fin_is_acked(const struct tcp_conn *c)
+{
+	return c->fin_sent && seq_eq(c->snd.una, c->snd.nxt);
+}
+
+/* What the ACK of our FIN leads to. False: the connection may be gone. */
+static bool closing_states(struct tcp_conn *c, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+
+	if (!our_fin_is_acked(c))
+		return true;
+	switch ((enum tg_state)c->state) {
+	case TG_FIN_WAIT_1:
+		tcp_set_state(s, c, TG_FIN_WAIT_2, TG_CAUSE_ACK_OF_FIN);
+		tcp_timers_fin_wait_2(s, c);
+		return true;
+	case TG_CLOSING:
+		if (r->p)
+			pkt_deliver(s, r->p);
+		r->p = NULL;
+		tcp_enter_time_wait(s, c, TG_CAUSE_ACK_OF_FIN);
+		r->gone = true;
+		return false;
+	case TG_LAST_ACK:
+		if (r->p)
+			pkt_deliver(s, r->p);
+		r->p = NULL;
+		tcp_conn_end(s, c, TG_CAUSE_ACK_OF_FIN, 0);
+		r->gone = true;
+		return false;
+	case TG_CLOSED:
+	case TG_LISTEN:
+	case TG_SYN_SENT:
+	case TG_SYN_RECEIVED:
+	case TG_ESTABLISHED:
+	case TG_FIN_WAIT_2:
+	case TG_CLOSE_WAIT:
+	case TG_TIME_WAIT: return true;
+	}
+	return true;
+}
+
+bool tcp_ack_step(struct tcp_conn *c, struct tcp_rx *r)
+{
+	if (!(r->g.flags & TCP_ACK)) {
+		tcp_discard(r, c, TG_DROP_TCP_NO_ACK);
+		return false;
+	}
+	if (c->state == TG_SYN_RECEIVED) {
+		if (!ack_in_syn_received(c, r))
+			return false;
+		tcp_ack_advance(c, r);
+		return closing_states(c, r);
+	}
+	if (!ack_in_range(c, r))
+		return false;
+	ordinary_ack(c, r);
+	return closing_states(c, r);
+}

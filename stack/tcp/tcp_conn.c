@@ -1,0 +1,241 @@
+/* Life of a connection record: made, established, ended, freed; readiness for its user; and the module's
+ * own beginning. */
+#include "tcp/tcp.h"
+#include "wire/ip4.h"
+
+static const struct transport tcp_transport;
+
+int tcp_init(struct tg *s)
+{
+	struct tcp_state *t = core_alloc(s, sizeof(*t));
+
+	if (!t)
+		return -TG_ENOMEM;
+	memset(t, 0, sizeof(*t));
+	htab_init(&t->conns);
+	htab_init(&t->ports);
+	t->key_demux = core_key(s, KEY_DEMUX);
+	t->key_isn = core_key(s, KEY_ISN);
+	t->key_port = core_key(s, KEY_PORT);
+	t->key_ts = core_key(s, KEY_TS);
+	t->port_counter = (uint32_t)rng_u64(&s->rng);
+	t->born_ns = s->now_ns;
+	timer_init(&t->syn_timer, TIMER_TCP_SYN);
+	timer_init(&t->tw_timer, TIMER_TCP_TW);
+	s->timer_fn[TIMER_TCP_CONN] = tcp_timer_fired;
+	s->timer_fn[TIMER_TCP_SYN] = tcp_syn_timer_fired;
+	s->timer_fn[TIMER_TCP_TW] = tcp_tw_timer_fired;
+	s->sender_fn[SENDER_TCP] = tcp_sender_turn;
+	s->tcp = t;
+	return core_add_transport(s, &tcp_transport);
+}
+
+/* ---- Beginning ---------------------------------------------------------------------------------------- */
+
+struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
+{
+	struct tcp_conn *c = core_alloc(s, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	endpoint_init(&c->ep, TG_STREAM, cookie);
+	sender_init(&c->tx_node, SENDER_TCP);
+	list_init(&c->link);
+	tcp_init_state(c, TG_CLOSED);
+	c->serial = ++s->conn_serial;
+	c->rcvbuf = s->cfg.tcp.rcvbuf_bytes;
+	c->sndbuf = s->cfg.tcp.sndbuf_bytes;
+	c->rcvlowat = 1;
+	c->ttl = s->cfg.ip.default_ttl; /* [9293 MUST-49] */
+	c->keep_idle_s = (uint32_t)(s->cfg.tcp.keepalive_idle_ns / NS_PER_SEC);
+	c->keep_intvl_s = (uint32_t)(s->cfg.tcp.keepalive_interval_ns / NS_PER_SEC);
+	c->keep_cnt = s->cfg.tcp.keepalive_probes;
+	c->linger_ns = -1;
+	c->mss_peer = TCP_MSS_DEFAULT;
+	c->mss = TCP_MSS_DEFAULT;
+	c->mss_rcv = TCP_MSS_DEFAULT;
+	c->cc.ops = &cc_newreno;
+	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, false);
+	tcp_timers_init(s, c);
+	return c;
+}
+
+void tcp_conn_established(struct tg *s, struct tcp_conn *c)
+{
+	tcp_update_mss(s, c);
+	/* [5681-2, 6928 2] a SYN lost more than once: one segment */
+	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, c->syn_retrans > 1);
+	c->recover = c->iss; /* [6582-1] */
+	c->soft_error = 0;
+	tcp_timers_established(s, c);
+}
+
+/* ---- End -------------------------------------------------------------------------------------------------- */
+
+static void leave_port(struct tg *s, struct tcp_conn *c)
+{
+	if (!c->port)
+		return;
+	if (!c->in_accept_queue)
+		list_del(&c->link);
+	tcp_port_put(s, c->port);
+	c->port = NULL;
+}
+
+void tcp_conn_free(struct tg *s, struct tcp_conn *c)
+{
+	if (!c)
+		return;
+	ASSERT(!c->in_accept_queue && c->ep.index == 0);
+	tcp_timers_stop(s, c);
+	sender_stop(&c->tx_node);
+	endpoint_fini(&c->ep);
+	tcp_unhash_conn(s, c);
+	leave_port(s, c);
+	tcp_tx_free(s, c);
+	tcp_ooo_free(s, c);
+	pktq_free(s, &c->rcvq);
+	tcp_tw_disown(c);
+	core_free(s, c, sizeof(*c));
+}
+
+void tcp_conn_release(struct tg *s, struct tcp_conn *c)
+{
+	if (c->ep.index || c->in_accept_queue)
+		return;
+	if (c->state != TG_CLOSED && c->state != TG_TIME_WAIT)
+		return;
+	tcp_conn_free(s, c);
+}
+
+void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error)
+{
+	tcp_set_state(s, c, TG_CLOSED, why);
+	if (error)
+		c->ep.error = (int16_t)error;
+	tcp_timers_stop(s, c);
+	sender_stop(&c->tx_node);
+	tcp_unhash_conn(s, c);
+	if (!c->bound)
+		leave_port(s, c);
+	tcp_tx_free(s, c);
+	tcp_ooo_free(s, c);
+	c->ack_now = false;
+	c->syn_due = false;
+	tcp_notify(s, c); /* what was received in order stays for the user to read */
+	tcp_conn_release(s, c);
+}
+
+/* ---- Readiness ---------------------------------------------------------------------------------------------- */
+
+static unsigned level_of_closed(const struct tcp_conn *c)
+{
+	unsigned level = TG_HUP | TG_OUT;
+
+	if (c->was_connected || c->ep.error || c->rcvq.bytes)
+		level |= TG_IN | TG_RDHUP;
+	return level | (c->ep.error ? TG_ERR | TG_IN : 0u);
+}
+
+unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
+{
+	const struct tcp_conn *c = (const struct tcp_conn *)e;
+	unsigned level = c->ep.error ? TG_ERR | TG_IN | TG_OUT : 0;
+
+	(void)s;
+	if (c->state == TG_CLOSED)
+		return level_of_closed(c);
+	if (c->state == TG_LISTEN)
+		return c->listener->queued ? TG_IN : 0;
+	if (c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED)
+		return level;
+	if (c->rcvq.bytes >= max_u32(c->rcvlowat, 1) || tcp_at_eof(c) || c->fin_seen)
+		level |= TG_IN;
+	if (c->fin_seen || c->rd_shut)
+		level |= TG_RDHUP;
+	if (c->urg_in && seq_gt(c->rcv.up, seq_sub(c->rcv.nxt, c->rcvq.bytes)))
+		level |= TG_PRI;
+	if (c->wr_shut || tcp_queued(c) < c->sndbuf - c->sndbuf / 3)
+		level |= TG_OUT;
+	if (c->wr_shut && (c->fin_seen || c->rd_shut))
+		level |= TG_HUP;
+	return level;
+}
+
+void tcp_notify(struct tg *s, struct tcp_conn *c)
+{
+	endpoint_set_level(s, &c->ep, tcp_user_level(s, &c->ep));
+}
+
+void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c)
+{
+	t->conn = c->serial;
+	memcpy(t->raddr, c->raddr.b, sizeof(t->raddr));
+	t->lport = c->lport;
+	t->rport = c->rport;
+}
+
+/* ---- ICMP errors --------------------------------------------------------------------------------------------- */
+
+/* [1191 6.3, 5927 7] the path's MTU has shrunk below what is in flight: cut smaller and send again at once */
+static void path_shrunk(struct tg *s, struct tcp_conn *c, const struct ip_error *e)
+{
+	uint16_t before = c->mss;
+	struct tcp_range *r;
+
+	ip_set_pmtu(s, &c->raddr, e->mtu);
+	tcp_update_mss(s, c);
+	if (c->mss >= before || !c->tx || list_empty(&c->tx->ranges))
+		return;
+	r = list_entry(c->tx->ranges.next, struct tcp_range, node);
+	if (!(r->flags & RANGE_SACKED))
+		range_mark(c, r, RANGE_LOST, RANGE_RETRANS);
+	c->rexmit_now = true;
+	tcp_want_output(s, c);
+}
+
+static void conn_error(struct tg *s, struct tcp_conn *c, const struct ip_error *e)
+{
+	bool opening = c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED;
+
+	if (e->error == TG_EMSGSIZE) {
+		path_shrunk(s, c, e);
+		return;
+	}
+	/* [9293 SHLD-26, 5461 4] a hard error ends a connection that is still being opened, never one that stands */
+	if (e->hard && opening) {
+		tcp_conn_end(s, c, TG_CAUSE_ICMP_HARD, e->error);
+		return;
+	}
+	c->soft_error = (int16_t)e->error; /* [9293 MUST-56, SHLD-25] */
+}
+
+static bool tcp_error(struct tg *s, const struct ip_error *e)
+{
+	struct tcp_seg q;
+	struct tcp_conn *c;
+	struct mini_key k;
+	uint32_t hash;
+
+	if (e->quote_bytes < 8)
+		return false;
+	tcp_parse_quoted(e->quote, &q);
+	hash = tcp_tuple_hash(s, &e->local, q.src_port, &e->remote, q.dst_port);
+	c = tcp_find_conn(s, &e->local, q.src_port, &e->remote, q.dst_port, hash); /* [9293 MUST-54] */
+	if (c) {
+		/* [5927 4.1] about something that is in flight, or it is somebody's guess */
+		if (seq_lt(q.seq, c->snd.una) || seq_ge(q.seq, c->snd.max))
+			return false;
+		conn_error(s, c, e);
+		return true;
+	}
+	k = (struct mini_key){e->remote, q.dst_port, q.src_port, (uint16_t)ip_addr_index(s, &e->local)};
+	return mini_find(s, &s->tcp->half_open, &k, hash) || mini_find(s, &s->tcp->time_wait, &k, hash);
+}
+
+static const struct transport tcp_transport = {
+	.proto = IP_PROTO_TCP,
+	.input = tcp_input,
+	.error = tcp_error,
+};

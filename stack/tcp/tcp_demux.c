@@ -1,0 +1,201 @@
+/* Which connection a segment belongs to (RFC 9293 3.3.1: the 4-tuple), which ports are taken
+ * (RFC 6056), and the numbers that are keyed by the 4-tuple: ISN (RFC 6528), timestamp offset
+ * (RFC 7323 7.1). */
+#include "tcp/tcp.h"
+
+
+struct tuple {
+	struct tg_ip laddr, raddr;
+	uint16_t lport, rport;
+};
+
+static uint64_t tuple_sip(const struct sipkey *k, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport)
+{
+	struct tuple t;
+
+	memset(&t, 0, sizeof(t));
+	t.laddr = *laddr;
+	t.raddr = *raddr;
+	t.lport = lport;
+	t.rport = rport;
+	return siphash(k, &t, sizeof(t));
+}
+
+uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport)
+{
+	return (uint32_t)tuple_sip(&s->tcp->key_demux, laddr, lport, raddr, rport);
+}
+
+/* ---- Connections ------------------------------------------------------------------------------ */
+
+struct tcp_conn *tcp_find_conn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport, uint32_t hash)
+{
+	if (s->tcp->n_conns == 0)
+		return NULL;
+	for (struct hnode *h = htab_chain(&s->tcp->conns, hash); h; h = h->next) {
+		struct tcp_conn *c = container_of(h, struct tcp_conn, hash);
+
+		if (h->hash == hash && c->rport == rport && c->lport == lport &&
+			ip_equal(&c->raddr, raddr) && ip_equal(&c->laddr, laddr))
+			return c;
+	}
+	return NULL;
+}
+
+bool tcp_hash_conn(struct tg *s, struct tcp_conn *c)
+{
+	c->hash.hash = tcp_tuple_hash(s, &c->laddr, c->lport, &c->raddr, c->rport);
+	if (!htab_insert(&s->tcp->conns, s->arena, &c->hash))
+		return false;
+	c->hashed = true;
+	s->tcp->n_conns++;
+	return true;
+}
+
+void tcp_unhash_conn(struct tg *s, struct tcp_conn *c)
+{
+	if (!c->hashed)
+		return;
+	htab_remove(&s->tcp->conns, s->arena, &c->hash);
+	c->hashed = false;
+	s->tcp->n_conns--;
+}
+
+bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport)
+{
+	uint32_t hash = tcp_tuple_hash(s, laddr, lport, raddr, rport);
+	int index = ip_addr_index(s, laddr);
+	struct mini_key k = {*raddr, rport, lport, (uint16_t)index};
+
+	return tcp_find_conn(s, laddr, lport, raddr, rport, hash) ||
+	       (index >= 0 && (mini_find(s, &s->tcp->time_wait, &k, hash) ||
+				      mini_find(s, &s->tcp->half_open, &k, hash)));
+}
+
+/* ---- Ports ------------------------------------------------------------------------------------ */
+
+static uint32_t port_hash(const struct tg *s, uint16_t port)
+{
+	return (uint32_t)siphash(&s->tcp->key_demux, &port, sizeof(port));
+}
+
+struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port)
+{
+	uint32_t hash = port_hash(s, port);
+
+	if (s->tcp->ports.n_nodes == 0)
+		return NULL;
+	for (struct hnode *h = htab_chain(&s->tcp->ports, hash); h; h = h->next) {
+		struct tcp_port *p = container_of(h, struct tcp_port, h);
+
+		if (p->port == port)
+			return p;
+	}
+	return NULL;
+}
+
+struct tcp_port *tcp_port_get(struct tg *s, uint16_t port)
+{
+	struct tcp_port *p = tcp_port_find(s, port);
+
+	if (!p) {
+		p = core_alloc(s, sizeof(*p));
+		if (!p)
+			return NULL;
+		p->port = port;
+		p->users = 0;
+		list_init(&p->bound);
+		p->h.hash = port_hash(s, port);
+		if (!htab_insert(&s->tcp->ports, s->arena, &p->h)) {
+			core_free(s, p, sizeof(*p));
+			return NULL;
+		}
+	}
+	p->users++;
+	return p;
+}
+
+void tcp_port_put(struct tg *s, struct tcp_port *p)
+{
+	if (!p || --p->users > 0)
+		return;
+	ASSERT(list_empty(&p->bound));
+	htab_remove(&s->tcp->ports, s->arena, &p->h);
+	core_free(s, p, sizeof(*p));
+}
+
+struct tcp_conn *tcp_find_listener(const struct tg *s, const struct tg_ip *laddr, uint16_t lport)
+{
+	struct tcp_port *p = tcp_port_find(s, lport);
+	struct tcp_conn *any = NULL;
+
+	if (!p)
+		return NULL;
+	list_for_each(n, &p->bound)
+	{
+		struct tcp_conn *c = list_entry(n, struct tcp_conn, link);
+
+		if (c->state != TG_LISTEN)
+			continue;
+		if (ip_equal(&c->laddr, laddr))
+			return c;
+		if (ip_is_any(&c->laddr))
+			any = c;
+	}
+	return any;
+}
+
+/* May c (raddr set) or a plain bind use this port? */
+static bool port_is_free(struct tg *s, const struct tcp_conn *c, uint16_t port)
+{
+	if (ip_is_any(&c->raddr))
+		return !tcp_port_find(s, port);
+	if (tcp_tuple_in_use(s, &c->laddr, port, &c->raddr, c->rport))
+		return false;
+	/* Never under a listener or somebody's explicit bind: their peers could not tell us apart. */
+	if (tcp_find_listener(s, &c->laddr, port))
+		return false;
+	return true;
+}
+
+/* [6056 3.3.4] hash-based port selection: the sequence of ports is keyed by the destination, and a shared
+ * counter moves it on. */
+int tcp_choose_port(struct tg *s, struct tcp_conn *c)
+{
+	uint32_t first = s->cfg.tcp.port_first;
+	uint32_t range = s->cfg.tcp.port_last - first + 1u;
+	uint32_t offset = (uint32_t)tuple_sip(&s->tcp->key_port, &c->laddr, 0, &c->raddr, c->rport);
+
+	for (uint32_t i = 0; i < range; i++) {
+		uint32_t step = s->tcp->port_counter++;
+		uint16_t port = (uint16_t)(first + (offset + step) % range);
+
+		if (port_is_free(s, c, port))
+			return port;
+	}
+	return -TG_EADDRNOTAVAIL;
+}
+
+/* ---- Keyed numbers ------------------------------------------------------------------------------ */
+
+struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport)
+{
+	/* [9293 MUST-8] a clock of 4 us; [9293 SHLD-1, MUST-9] and a keyed function of the 4-tuple */
+	uint32_t clock = (uint32_t)(s->now_ns / (4 * NS_PER_US));
+
+	if (s->cfg.tcp.isn_fixed)
+		return seq_of(s->cfg.tcp.isn);
+	return seq_of(clock + (uint32_t)tuple_sip(&s->tcp->key_isn, laddr, lport, raddr, rport));
+}
+
+uint32_t tcp_ts_offset(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport)
+{
+	/* [7323 7.1, P4] its own random offset for each 4-tuple, the same again for its next incarnation */
+	return (uint32_t)tuple_sip(&s->tcp->key_ts, laddr, lport, raddr, rport);
+}

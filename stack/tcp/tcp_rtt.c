@@ -1,0 +1,41 @@
+/* Round-trip time and retransmission timeout (RFC 6298). Which samples are fit (Karn's rule,
+ * timestamps) is decided where acknowledgments are processed. */
+#include "tcp/tcp.h"
+
+/* [6298 2] G: the clock reads nanoseconds, the timer wheel has ticks of 65.5 us. */
+#define RTT_GRANULARITY_NS (1ull << WHEEL_TICK_SHIFT)
+
+static uint64_t clamp_rto(const struct tg *s, uint64_t rto_ns)
+{
+	rto_ns = max_u64(rto_ns, s->cfg.tcp.rto_min_ns); /* [6298 2.4] */
+	return min_u64(rto_ns, s->cfg.tcp.rto_max_ns);	 /* [6298 2.5] */
+}
+
+void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns)
+{
+	if (c->srtt_ns == 0) {
+		/* [6298 2.2] the first one */
+		c->srtt_ns = max_u64(rtt_ns, 1);
+		c->rttvar_ns = rtt_ns / 2;
+		c->min_rtt_ns = rtt_ns;
+	} else {
+		uint64_t err = c->srtt_ns > rtt_ns ? c->srtt_ns - rtt_ns : rtt_ns - c->srtt_ns;
+
+		/* [6298 2.3] RTTVAR first, then SRTT; beta 1/4, alpha 1/8 */
+		c->rttvar_ns = c->rttvar_ns - c->rttvar_ns / 4 + err / 4;
+		c->srtt_ns = max_u64(c->srtt_ns - c->srtt_ns / 8 + rtt_ns / 8, 1);
+		c->min_rtt_ns = min_u64(c->min_rtt_ns, rtt_ns);
+	}
+	/* [6298 2.3, 4] RTO = SRTT + max(G, 4 * RTTVAR) */
+	c->rto_ns = clamp_rto(s, c->srtt_ns + max_u64(RTT_GRANULARITY_NS, 4 * c->rttvar_ns));
+}
+
+uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c)
+{
+	uint64_t rto_ns = c->rto_ns;
+
+	/* [6298 5.5] doubled for each timeout in a row */
+	for (unsigned i = 0; i < c->backoff && rto_ns < s->cfg.tcp.rto_max_ns; i++)
+		rto_ns *= 2;
+	return min_u64(rto_ns, s->cfg.tcp.rto_max_ns);
+}

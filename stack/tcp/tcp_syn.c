@@ -1,0 +1,376 @@
+/* LISTEN (RFC 9293 3.10.7.2) and the half-open connections that it gives rise to: SYN-RECEIVED after a
+ * passive OPEN, 64 bytes each (RFC 4987 3.4), until the last ACK of the handshake makes a connection
+ * of one. The SYN-ACK is retransmitted with a timeout that doubles (RFC 6298), in one FIFO for each count. */
+#include "tcp/tcp.h"
+
+static void arm_timer(struct tg *s)
+{
+	uint64_t first_ns = NEVER_NS;
+
+	for (uint8_t q = 0; q < MINI_QUEUES; q++) {
+		struct tcp_mini *m = mini_first(&s->tcp->half_open, q);
+
+		if (m)
+			first_ns = min_u64(first_ns, mini_deadline_ns(s, m));
+	}
+	if (first_ns == NEVER_NS)
+		timer_stop(s, &s->tcp->syn_timer);
+	else
+		timer_arm(s, &s->tcp->syn_timer, first_ns);
+}
+
+static uint64_t timeout_ns(const struct tg *s, uint8_t retransmissions)
+{
+	return min_u64(s->cfg.tcp.rto_initial_ns << retransmissions, s->cfg.tcp.rto_max_ns);
+}
+
+/* When the SYN-ACK has been out for so long, R2 for SYNs is reached [9293 MUST-23]. */
+static bool given_up(const struct tg *s, uint8_t retransmissions)
+{
+	uint64_t total_ns = 0;
+
+	for (uint8_t i = 0; i <= retransmissions; i++)
+		total_ns += timeout_ns(s, i);
+	return total_ns >= s->cfg.tcp.r2_syn_ns || retransmissions + 1u >= MINI_QUEUES;
+}
+
+static void end_entry(struct tg *s, struct tcp_mini *m, enum tg_state to, enum tg_cause why)
+{
+	struct tcp_port *port = tcp_port_find(s, m->lport);
+
+	tcp_trace_mini(s, m, TG_SYN_RECEIVED, to, why);
+	mini_del(s, &s->tcp->half_open, m);
+	tcp_port_put(s, port);
+}
+
+/* ---- What is sent ------------------------------------------------------------------------------- */
+
+static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tcp_control *k)
+{
+	struct tcp_conn *l;
+
+	memset(k, 0, sizeof(*k));
+	ip_addr_at(s, m->laddr, &k->src);
+	memcpy(&k->dst, m->raddr, sizeof(k->dst));
+	l = tcp_find_listener(s, &k->src, m->lport);
+	k->ttl = l ? l->ttl : s->cfg.ip.default_ttl;
+	k->tos = l ? l->tos : 0;
+	k->g.src_port = m->lport;
+	k->g.dst_port = m->rport;
+	k->g.ack = m->rcv_nxt;
+	if (m->flags & MINI_TS) {
+		k->g.opts.has = TCP_HAS_TS;
+		k->g.opts.tsval = tcp_ts_now(s, tcp_ts_offset(s, &k->src, m->lport, &k->dst, m->rport));
+		k->g.opts.tsecr = m->ts_recent;
+	}
+}
+
+static uint32_t rcvbuf_of(const struct tg *s, const struct tcp_mini *m)
+{
+	struct tg_ip laddr;
+	struct tcp_conn *l = ip_addr_at(s, m->laddr, &laddr) ? tcp_find_listener(s, &laddr, m->lport) : NULL;
+
+	return l ? l->rcvbuf : s->cfg.tcp.rcvbuf_bytes;
+}
+
+/* <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
+static void send_syn_ack(struct tg *s, struct tcp_mini *m)
+{
+	struct tcp_control k;
+	struct ip_path path = {0};
+
+	fill_control(s, m, &k);
+	k.g.flags = TCP_SYN | TCP_ACK;
+	k.g.seq = m->snd_nxt;
+	k.g.wnd = (uint16_t)min_u32(rcvbuf_of(s, m), 65535); /* [7323-W4] not scaled */
+	k.g.opts.has |= TCP_HAS_MSS;			     /* [9293 MUST-14, SHLD-5, MAY-3] */
+	k.g.opts.mss = tcp_mss_offer(s, &k.dst, &path);
+	if (m->flags & MINI_WS) {
+		k.g.opts.has |= TCP_HAS_WSCALE; /* [7323-W2] only if the SYN had it */
+		k.g.opts.wscale = m->syn.rcv_wscale;
+	}
+	if (m->flags & MINI_SACK)
+		k.g.opts.has |= TCP_HAS_SACK_PERM;
+	m->syn.sent_us = (uint32_t)(s->now_ns / NS_PER_US);
+	tcp_send_control(s, &k);
+}
+
+static void send_ack(struct tg *s, struct tcp_mini *m)
+{
+	struct tcp_control k;
+
+	fill_control(s, m, &k);
+	k.g.flags = TCP_ACK;
+	k.g.seq = seq_add(m->snd_nxt, 1);
+	k.g.wnd = (uint16_t)min_u32(rcvbuf_of(s, m) >> ((m->flags & MINI_WS) ? m->syn.rcv_wscale : 0), 65535);
+	tcp_send_control(s, &k);
+}
+
+/* ---- LISTEN ------------------------------------------------------------------------------------- */
+
+static void fill_entry(struct tg *s, const struct tcp_conn *l, struct tcp_mini *m, const struct tcp_rx *r)
+{
+	const struct tcp_opts *o = &r->g.opts;
+	bool ws = (o->has & TCP_HAS_WSCALE) && s->cfg.tcp.window_scaling;
+
+	m->rcv_nxt = seq_add(r->g.seq, 1); /* RCV.NXT = SEG.SEQ + 1, IRS = SEG.SEQ */
+	m->snd_nxt = tcp_isn(s, &r->ip->dst, r->g.dst_port, &r->ip->src, r->g.src_port);
+	m->syn.mss = o->has & TCP_HAS_MSS ? o->mss : TCP_MSS_DEFAULT; /* [9293 MUST-15] */
+	if (ws) {
+		m->flags |= MINI_WS;
+		m->syn.snd_wscale = (uint8_t)min_u32(o->wscale, TCP_WSCALE_MAX); /* [7323-W3] */
+		m->syn.rcv_wscale = tcp_wscale_for(l->rcvbuf);
+	}
+	if ((o->has & TCP_HAS_TS) && s->cfg.tcp.timestamps) { /* [7323-T1] */
+		m->flags |= MINI_TS;
+		m->ts_recent = o->tsval;
+	}
+	if ((o->has & TCP_HAS_SACK_PERM) && s->cfg.tcp.sack)
+		m->flags |= MINI_SACK; /* [2018-1] */
+}
+
+static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	struct mini_table *t = &s->tcp->half_open;
+	struct mini_key k = {r->ip->src, r->g.src_port, r->g.dst_port, (uint16_t)ip_addr_index(s, &r->ip->dst)};
+	struct tcp_mini *m = NULL;
+	uint32_t hash = tcp_tuple_hash(s, &r->ip->dst, r->g.dst_port, &r->ip->src, r->g.src_port);
+
+	if (t->n_used < s->cfg.tcp.max_half_open)
+		m = mini_add(s, t, &k, hash);
+	if (!m) {
+		tcp_discard(r, l, TG_DROP_TCP_HALF_OPEN_FULL);
+		return;
+	}
+	fill_entry(s, l, m, r);
+	tcp_port_get(s, m->lport); /* exists: the listener holds it */
+	tcp_trace_mini(s, m, TG_LISTEN, TG_SYN_RECEIVED, TG_CAUSE_SYN);
+	send_syn_ack(s, m);
+	mini_enqueue(s, t, m, 0, timeout_ns(s, 0));
+	arm_timer(s);
+	pkt_deliver(s, r->p);
+	r->p = NULL;
+}
+
+void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r)
+{
+	/* [9293 3.10.7.2] first: RST is ignored */
+	if (r->g.flags & TCP_RST) {
+		tcp_discard(r, l, TG_DROP_TCP_LISTEN_RST);
+		return;
+	}
+	/* second: any acknowledgment is bad here: <SEQ=SEG.ACK><CTL=RST> */
+	if (r->g.flags & TCP_ACK) {
+		tcp_send_rst_for(r);
+		tcp_discard(r, l, TG_DROP_TCP_LISTEN_ACK);
+		return;
+	}
+	/* third: SYN. Text or FIN that come with it are left for the peer to send again. */
+	if (r->g.flags & TCP_SYN) {
+		accept_syn(l, r);
+		return;
+	}
+	/* fourth: anything else should not come */
+	tcp_discard(r, l, TG_DROP_TCP_LISTEN_OTHER);
+}
+
+/* ---- SYN-RECEIVED --------------------------------------------------------------------------------- */
+
+/* A connection record in SYN-RECEIVED with all that the entry knows; NULL: no memory. */
+static struct tcp_conn *grow_up(struct tg *s, const struct tcp_mini *m, struct tcp_conn *l, const struct tcp_rx *r)
+{
+	struct tcp_conn *c = tcp_conn_new(s, 0);
+
+	if (!c)
+		return NULL;
+	tcp_init_state(c, TG_SYN_RECEIVED);
+	c->passive = true;
+	c->laddr = r->ip->dst;
+	c->raddr = r->ip->src;
+	c->lport = m->lport;
+	c->rport = m->rport;
+	c->rcvbuf = l->rcvbuf;
+	c->sndbuf = l->sndbuf;
+	c->nodelay = l->nodelay;
+	c->keepalive = l->keepalive;
+	c->keep_idle_s = l->keep_idle_s;
+	c->keep_intvl_s = l->keep_intvl_s;
+	c->keep_cnt = l->keep_cnt;
+	c->ttl = l->ttl;
+	c->tos = l->tos;
+	c->user_timeout_ns = l->user_timeout_ns;
+	c->linger_ns = l->linger_ns;
+	c->mss_user = l->mss_user;
+	c->ws_ok = (m->flags & MINI_WS) != 0;
+	c->ts_ok = (m->flags & MINI_TS) != 0;
+	c->sack_ok = (m->flags & MINI_SACK) != 0;
+	c->snd_wscale = m->syn.snd_wscale;
+	c->rcv_wscale = m->syn.rcv_wscale;
+	c->mss_peer = m->syn.mss;
+	c->ts_recent = m->ts_recent;
+	c->ts_recent_ns = s->now_ns;
+	c->ts_offset = tcp_ts_offset(s, &c->laddr, c->lport, &c->raddr, c->rport);
+	c->syn_retrans = m->queue;
+	c->iss = m->snd_nxt;
+	c->snd.una = c->iss;
+	c->snd.nxt = seq_add(c->iss, 1);
+	c->snd.max = c->snd.nxt;
+	c->irs = seq_sub(m->rcv_nxt, 1);
+	c->rcv.nxt = m->rcv_nxt;
+	c->rcv.last_ack = m->rcv_nxt;
+	c->rcv.up = m->rcv_nxt;
+	c->rcv.adv = seq_add(m->rcv_nxt, min_u32(c->rcvbuf, 65535));
+	/* [6298 2.2] the handshake's round trip, unless the SYN-ACK was sent twice [6298 3] */
+	if (c->syn_retrans == 0)
+		tcp_rtt_sample(s, c, (uint64_t)((uint32_t)(s->now_ns / NS_PER_US) - m->syn.sent_us) * NS_PER_US);
+	return c;
+}
+
+/* The last ACK of the handshake: from here on the eight steps of 3.10.7.4 do the rest. */
+static void complete(struct tcp_mini *m, struct tcp_conn *l, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	struct tcp_conn *c;
+
+	if (l->listener->queued >= l->listener->backlog) {
+		tcp_discard(r, l, TG_DROP_TCP_ACCEPT_FULL); /* the SYN-ACK will be retransmitted */
+		return;
+	}
+	c = grow_up(s, m, l, r);
+	if (!c || !tcp_hash_conn(s, c)) {
+		tcp_conn_free(s, c);
+		tcp_discard(r, l, TG_DROP_NO_MEMORY);
+		return;
+	}
+	/* The entry's hold on the port passes to the connection. */
+	c->port = tcp_port_find(s, m->lport);
+	c->parent = l;
+	mini_del(s, &s->tcp->half_open, m);
+	arm_timer(s);
+	tcp_process(c, r);
+}
+
+/* Is SEG acceptable [9293 3.10.7.4-1]? RCV.WND is what the SYN-ACK offered. */
+static bool acceptable(const struct tg *s, const struct tcp_mini *m, const struct tcp_rx *r)
+{
+	uint32_t wnd = min_u32(rcvbuf_of(s, m), 65535);
+
+	if (r->g.len == 0)
+		return seq_in(r->g.seq, m->rcv_nxt, wnd);
+	return seq_in(r->g.seq, m->rcv_nxt, wnd) || seq_in(seq_add(r->g.seq, r->g.len - 1), m->rcv_nxt, wnd);
+}
+
+static void syn_received_rst(struct tcp_mini *m, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+
+	/* [9293 3.10.7.4-2] a passive OPEN returns to LISTEN, without a word to the user; [5961 3.2] if exact */
+	if (seq_eq(r->g.seq, m->rcv_nxt)) {
+		end_entry(s, m, TG_LISTEN, TG_CAUSE_RST_TO_LISTEN);
+		arm_timer(s);
+		pkt_deliver(s, r->p);
+		r->p = NULL;
+		return;
+	}
+	if (acceptable(s, m, r)) {
+		send_ack(s, m);
+		tcp_discard(r, NULL, TG_DROP_TCP_RST_CHALLENGE);
+		return;
+	}
+	tcp_discard(r, NULL, TG_DROP_TCP_RST_OUTSIDE);
+}
+
+void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	struct tcp_conn *l = tcp_find_listener(s, &r->ip->dst, r->g.dst_port);
+	uint8_t flags = r->g.flags;
+	bool ts = (r->g.opts.has & TCP_HAS_TS) != 0;
+
+	ASSERT(l); /* a listener takes its half-open connections along */
+	if (flags & TCP_RST) {
+		syn_received_rst(m, r);
+		return;
+	}
+	/* The SYN again: our SYN-ACK was lost. */
+	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && seq_eq(seq_add(r->g.seq, 1), m->rcv_nxt)) {
+		send_syn_ack(s, m);
+		tcp_discard(r, l, TG_DROP_TCP_OLD);
+		return;
+	}
+	if ((m->flags & MINI_TS) && ts && (int32_t)(r->g.opts.tsval - m->ts_recent) < 0) { /* [7323-P1] */
+		send_ack(s, m);
+		s->counters.tcp_paws_rejected++;
+		tcp_discard(r, l, TG_DROP_TCP_PAWS);
+		return;
+	}
+	if (!acceptable(s, m, r)) { /* [9293 3.10.7.4-1] */
+		send_ack(s, m);
+		tcp_discard(r, l, seq_lt(r->g.seq, m->rcv_nxt) ? TG_DROP_TCP_OLD : TG_DROP_TCP_BEYOND_WINDOW);
+		return;
+	}
+	/* [9293 3.10.7.4-4] another SYN in the window: a passive OPEN returns to LISTEN */
+	if (flags & TCP_SYN) {
+		end_entry(s, m, TG_LISTEN, TG_CAUSE_SYN);
+		arm_timer(s);
+		tcp_discard(r, l, TG_DROP_TCP_SYN_CHALLENGE);
+		return;
+	}
+	if (!(flags & TCP_ACK)) { /* [9293 3.10.7.4-5] */
+		tcp_discard(r, l, TG_DROP_TCP_NO_ACK);
+		return;
+	}
+	if (!seq_eq(r->g.ack, seq_add(m->snd_nxt, 1))) { /* not SND.UNA < SEG.ACK =< SND.NXT */
+		tcp_send_rst_for(r);
+		tcp_discard(r, l, TG_DROP_TCP_ACK_HALF_OPEN);
+		return;
+	}
+	complete(m, l, r);
+}
+
+/* ---- Timer and the end of a listener ---------------------------------------------------------------- */
+
+void tcp_syn_timer_fired(struct tg *s, struct timer *t)
+{
+	struct mini_table *table = &s->tcp->half_open;
+
+	(void)t;
+	for (uint8_t q = MINI_QUEUES; q-- > 0;) {
+		struct tcp_mini *m;
+
+		while ((m = mini_first(table, q)) && mini_due(s, m)) {
+			if (given_up(s, q)) {
+				end_entry(s, m, TG_LISTEN, TG_CAUSE_RETRIES_OUT);
+				continue;
+			}
+			send_syn_ack(s, m); /* [9293 MUST-22] */
+			s->counters.tcp_retrans_segs++;
+			mini_enqueue(s, table, m, (uint8_t)(q + 1), timeout_ns(s, (uint8_t)(q + 1)));
+		}
+	}
+	arm_timer(s);
+}
+
+/* [9293 3.10.4] CLOSE of a listener: its half-open connections would have nobody to go to. */
+void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener)
+{
+	struct mini_table *t = &s->tcp->half_open;
+	struct tg_ip laddr;
+
+	for (uint32_t i = 1; i <= t->n_made && t->n_used > 0; i++) {
+		struct tcp_mini *m = mini_at(t, i);
+		struct tcp_control k;
+
+		if (!m || m->lport != listener->lport || !ip_addr_at(s, m->laddr, &laddr))
+			continue;
+		if (tcp_find_listener(s, &laddr, m->lport))
+			continue; /* another listener covers it */
+		fill_control(s, m, &k);
+		k.g.flags = TCP_RST | TCP_ACK;
+		k.g.seq = seq_add(m->snd_nxt, 1);
+		tcp_send_control(s, &k);
+		end_entry(s, m, TG_CLOSED, TG_CAUSE_LISTENER_CLOSED);
+	}
+	arm_timer(s);
+}

@@ -1,0 +1,303 @@
+/* Timers of a connection (RFC 9293 3.10.8, RFC 6298 5, 3.8.6.1, 3.8.4). The rest of TCP tells what happened
+ * ("data sent", "ACK advanced"); only this file knows deadlines. One wheel node a connection stands for the
+ * earliest of them and is re-armed lazily: later deadlines are noticed when it fires. */
+#include "tcp/tcp.h"
+
+static void rearm(struct tg *s, struct tcp_conn *c)
+{
+	uint64_t first_ns = NEVER_NS;
+
+	for (unsigned i = 0; i < CT_COUNT; i++)
+		first_ns = min_u64(first_ns, c->deadline[i]);
+	if (first_ns == NEVER_NS)
+		return;
+	if (!wheel_armed(&c->timer.w) || first_ns < c->timer.w.deadline_ns)
+		timer_arm(s, &c->timer, first_ns);
+}
+
+static void set(struct tg *s, struct tcp_conn *c, enum conn_timer which, uint64_t after_ns)
+{
+	c->deadline[which] = sat_add_u64(s->now_ns, after_ns);
+	rearm(s, c);
+}
+
+static void trace_timer(struct tg *s, const struct tcp_conn *c, enum tg_timer which)
+{
+	struct tg_trace *t = trace_add(s, TG_TRACE_TIMER);
+
+	if (!t)
+		return;
+	tcp_trace_fill(t, c);
+	t->a = (uint8_t)which;
+	t->b = 1;
+	t->len = c->backoff;
+	t->aux = (uint32_t)min_u64(tcp_rto(s, c) / NS_PER_US, UINT32_MAX);
+}
+
+/* ---- Event verbs ---------------------------------------------------------------------------------------- */
+
+void tcp_timers_init(struct tg *s, struct tcp_conn *c)
+{
+	timer_init(&c->timer, TIMER_TCP_CONN);
+	for (unsigned i = 0; i < CT_COUNT; i++)
+		c->deadline[i] = NEVER_NS;
+	c->rexmit_mode = RM_NONE;
+	c->stalled_ns = NEVER_NS;
+	c->rto_ns = s->cfg.tcp.rto_initial_ns; /* [6298 2.1] */
+}
+
+void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c)
+{
+	c->last_snd_ns = s->now_ns;
+	if (c->stalled_ns == NEVER_NS)
+		c->stalled_ns = s->now_ns;
+	if (c->rexmit_mode == RM_RTO)
+		return;
+	c->rexmit_mode = RM_RTO; /* [6298 5.1] */
+	set(s, c, CT_REXMIT, tcp_rto(s, c));
+}
+
+void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c)
+{
+	if (seq_eq(c->snd.una, c->snd.nxt)) {
+		c->rexmit_mode = RM_NONE; /* [6298 5.2] all is acknowledged */
+		c->deadline[CT_REXMIT] = NEVER_NS;
+		return;
+	}
+	c->stalled_ns = s->now_ns;
+	c->rexmit_mode = RM_RTO; /* [6298 5.3] */
+	set(s, c, CT_REXMIT, tcp_rto(s, c));
+}
+
+void tcp_timers_progress(struct tg *s, struct tcp_conn *c)
+{
+	if (c->stalled_ns != NEVER_NS)
+		c->stalled_ns = s->now_ns;
+}
+
+void tcp_timers_window_opened(struct tg *s, struct tcp_conn *c)
+{
+	if (c->rexmit_mode != RM_RTO || c->backoff == 0)
+		return;
+	c->backoff = 0; /* the wait was the receiver's choice, not the network's */
+	set(s, c, CT_REXMIT, tcp_rto(s, c));
+}
+
+void tcp_timers_blocked(struct tg *s, struct tcp_conn *c, bool zero_window)
+{
+	if (c->rexmit_mode != RM_NONE)
+		return;
+	c->rexmit_mode = RM_PERSIST;
+	/* [9293 SHLD-29] one RTO to the first probe; [9293 MUST-38] 0.1 to 1 s until a small segment goes after all */
+	set(s, c, CT_REXMIT, zero_window ? tcp_rto(s, c) : TCP_SWS_OVERRIDE_NS);
+}
+
+void tcp_timers_no_memory(struct tg *s, struct tcp_conn *c)
+{
+	if (c->rexmit_mode != RM_NONE)
+		return;
+	c->rexmit_mode = RM_RETRY;
+	set(s, c, CT_REXMIT, TCP_NO_MEMORY_RETRY_NS);
+}
+
+void tcp_timers_text_received(struct tg *s, struct tcp_conn *c)
+{
+	/* [9293 SHLD-19] at least every second full-sized segment */
+	if (c->quickack || seq_dist(c->rcv.nxt, c->rcv.last_ack) >= 2u * c->mss_rcv)
+		c->ack_now = true;
+	if (!c->ack_now && c->deadline[CT_DELACK] == NEVER_NS)
+		set(s, c, CT_DELACK, s->cfg.tcp.delack_ns); /* [9293 SHLD-18, MUST-40] */
+}
+
+void tcp_timers_ack_sent(struct tcp_conn *c)
+{
+	c->deadline[CT_DELACK] = NEVER_NS;
+}
+
+void tcp_timers_segment_received(struct tg *s, struct tcp_conn *c)
+{
+	c->last_rcv_ns = s->now_ns;
+	c->keep_sent = 0;
+}
+
+void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c)
+{
+	if (!c->keepalive || c->state < TG_ESTABLISHED || c->state == TG_TIME_WAIT) {
+		c->deadline[CT_KEEPALIVE] = NEVER_NS;
+		return;
+	}
+	c->deadline[CT_KEEPALIVE] = sat_add_u64(c->last_rcv_ns, c->keep_idle_s * NS_PER_SEC);
+	rearm(s, c);
+}
+
+void tcp_timers_established(struct tg *s, struct tcp_conn *c)
+{
+	if (c->syn_retrans > 0 && c->srtt_ns == 0) /* [6298 5.7] */
+		c->rto_ns = max_u64(c->rto_ns, 3 * NS_PER_SEC);
+	c->backoff = 0;
+	tcp_timers_ack_advanced(s, c);
+	tcp_timers_keepalive_changed(s, c);
+}
+
+/* Nobody holds the socket: the peer's FIN is waited for only so long. */
+void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c)
+{
+	if (c->state == TG_FIN_WAIT_2 && c->ep.index == 0 && c->deadline[CT_STATE] == NEVER_NS)
+		set(s, c, CT_STATE, s->cfg.tcp.fin_wait_2_ns);
+}
+
+void tcp_timers_stop(struct tg *s, struct tcp_conn *c)
+{
+	for (unsigned i = 0; i < CT_COUNT; i++)
+		c->deadline[i] = NEVER_NS;
+	c->rexmit_mode = RM_NONE;
+	timer_stop(s, &c->timer);
+}
+
+/* ---- Time-outs ------------------------------------------------------------------------------------------- */
+
+/* How long the peer may stay silent, ns [9293 3.8.3]: R2, for a SYN at least 3 minutes. */
+static uint64_t patience_ns(const struct tg *s, const struct tcp_conn *c)
+{
+	if (c->user_timeout_ns)
+		return c->user_timeout_ns; /* [9293 MUST-21, 5482] */
+	return c->syn_acked ? s->cfg.tcp.r2_ns : s->cfg.tcp.r2_syn_ns; /* [9293 SHLD-11, MUST-23] */
+}
+
+/* False: R2 is reached, the connection is gone. */
+static bool still_patient(struct tg *s, struct tcp_conn *c)
+{
+	int error = c->soft_error ? c->soft_error : TG_ETIMEDOUT;
+
+	if (c->stalled_ns == NEVER_NS || s->now_ns - c->stalled_ns < patience_ns(s, c))
+		return true;
+	if (c->syn_acked)
+		tcp_send_rst(s, c);
+	tcp_conn_end(s, c, c->user_timeout_ns ? TG_CAUSE_USER_TIMEOUT : TG_CAUSE_RETRIES_OUT, error);
+	return false;
+}
+
+/* The next try of CT_REXMIT, not beyond the end of patience. */
+static void schedule_retry(struct tg *s, struct tcp_conn *c, uint64_t after_ns)
+{
+	uint64_t end_ns = c->stalled_ns == NEVER_NS ? NEVER_NS : sat_add_u64(c->stalled_ns, patience_ns(s, c));
+	uint64_t left_ns = end_ns > s->now_ns ? end_ns - s->now_ns : 0;
+
+	set(s, c, CT_REXMIT, min_u64(after_ns, left_ns));
+}
+
+static void reach_r1(struct tg *s, struct tcp_conn *c)
+{
+	if (c->told_r1 || c->backoff < s->cfg.tcp.r1_retransmits)
+		return;
+	c->told_r1 = true; /* [9293 MUST-20, SHLD-10] negative advice: another way may exist */
+	ip_advise_bad(s, &c->path);
+}
+
+static void retransmit_timeout(struct tg *s, struct tcp_conn *c)
+{
+	bool first = c->backoff == 0;
+
+	s->counters.tcp_timeouts++;
+	if (c->backoff < UINT8_MAX)
+		c->backoff++;
+	reach_r1(s, c);
+	if (!c->syn_acked) { /* [9293 MUST-22] SYN and SYN-ACK like everything else */
+		c->syn_retrans = (uint8_t)min_u32(c->syn_retrans + 1u, UINT8_MAX);
+		c->syn_due = true;
+	} else if (c->snd.wnd == 0) {
+		c->probe_due = true; /* [9293 MUST-35] the window was closed over what is in flight */
+	} else {
+		tcp_loss_timeout(s, c, first); /* [6298 5.4] */
+	}
+	c->rexmit_mode = RM_RTO;
+	schedule_retry(s, c, tcp_rto(s, c)); /* [6298 5.5, 5.6] */
+}
+
+static void persist_timeout(struct tg *s, struct tcp_conn *c)
+{
+	uint32_t in_flight = seq_dist(c->snd.nxt, c->snd.una);
+
+	if (c->snd.wnd > in_flight) {
+		c->push_all = true; /* [9293 MUST-38] the override */
+		c->rexmit_mode = RM_NONE;
+		return;
+	}
+	c->probe_due = true;
+	if (c->backoff < UINT8_MAX)
+		c->backoff++;
+	reach_r1(s, c);
+	schedule_retry(s, c, min_u64(tcp_rto(s, c), TCP_PERSIST_MAX_NS)); /* [9293 SHLD-30] */
+}
+
+static bool rexmit_fired(struct tg *s, struct tcp_conn *c)
+{
+	enum rexmit_mode mode = (enum rexmit_mode)c->rexmit_mode;
+
+	if (!still_patient(s, c))
+		return false;
+	trace_timer(s, c, mode == RM_PERSIST ? TG_TIMER_PERSIST : TG_TIMER_REXMIT);
+	switch (mode) {
+	case RM_RTO: retransmit_timeout(s, c); break;
+	case RM_PERSIST: persist_timeout(s, c); break;
+	case RM_RETRY: c->rexmit_mode = RM_NONE; break;
+	case RM_NONE: break;
+	}
+	return true;
+}
+
+/* [9293 MUST-26..29] False: the connection is gone. */
+static bool keepalive_fired(struct tg *s, struct tcp_conn *c)
+{
+	uint64_t idle_ns = s->now_ns - c->last_rcv_ns;
+	uint64_t wait_ns = c->keep_idle_s * NS_PER_SEC;
+
+	if (!seq_eq(c->snd.una, c->snd.nxt) || tcp_unsent(c)) {
+		set(s, c, CT_KEEPALIVE, wait_ns); /* data outstanding: the retransmission timer watches */
+		return true;
+	}
+	if (idle_ns < wait_ns) {
+		set(s, c, CT_KEEPALIVE, wait_ns - idle_ns);
+		return true;
+	}
+	if (c->keep_sent >= c->keep_cnt) {
+		tcp_send_rst(s, c);
+		tcp_conn_end(s, c, TG_CAUSE_KEEPALIVE_OUT, TG_ETIMEDOUT);
+		return false;
+	}
+	trace_timer(s, c, TG_TIMER_KEEPALIVE);
+	c->keep_sent++;
+	c->keep_due = true;
+	set(s, c, CT_KEEPALIVE, c->keep_intvl_s * NS_PER_SEC);
+	return true;
+}
+
+static bool take_due(const struct tg *s, struct tcp_conn *c, enum conn_timer which)
+{
+	if (c->deadline[which] > s->now_ns)
+		return false;
+	c->deadline[which] = NEVER_NS;
+	return true;
+}
+
+void tcp_timer_fired(struct tg *s, struct timer *t)
+{
+	struct tcp_conn *c = container_of(t, struct tcp_conn, timer);
+
+	if (take_due(s, c, CT_DELACK)) {
+		c->ack_now = true;
+		s->counters.tcp_delayed_acks++;
+	}
+	if (take_due(s, c, CT_REXMIT) && !rexmit_fired(s, c))
+		return;
+	if (take_due(s, c, CT_KEEPALIVE) && !keepalive_fired(s, c))
+		return;
+	if (take_due(s, c, CT_STATE)) {
+		trace_timer(s, c, TG_TIMER_STATE);
+		tcp_conn_end(s, c, TG_CAUSE_FIN_WAIT_2_OUT, 0);
+		return;
+	}
+	rearm(s, c);
+	tcp_want_output(s, c);
+	tcp_notify(s, c);
+}

@@ -1,0 +1,174 @@
+/* What a connection has queued and in flight: the ring of bytes and the range records over it.
+ * Counters of SACKed, lost and retransmitted bytes follow every change of a record's marks, so that the
+ * amount in the network (RFC 6675 4, "pipe") is known without a walk. */
+#include "tcp/tcp.h"
+
+bool tcp_tx_need(struct tg *s, struct tcp_conn *c)
+{
+	struct tcp_tx *x;
+
+	if (c->tx)
+		return true;
+	x = core_alloc(s, sizeof(*x));
+	if (!x)
+		return false;
+	bring_init(&x->ring);
+	list_init(&x->ranges);
+	/* Before the SYN is acknowledged text begins behind it. */
+	x->ring_seq = c->syn_acked ? c->snd.una : seq_add(c->iss, 1);
+	x->high_sacked = c->snd.una;
+	c->tx = x;
+	return true;
+}
+
+void tcp_tx_free(struct tg *s, struct tcp_conn *c)
+{
+	struct tcp_tx *x = c->tx;
+
+	if (!x)
+		return;
+	while (!list_empty(&x->ranges))
+		range_free(s, c, list_entry(x->ranges.next, struct tcp_range, node));
+	bring_free(&x->ring, s->arena);
+	core_free(s, x, sizeof(*x));
+	c->tx = NULL;
+}
+
+uint32_t tcp_queued(const struct tcp_conn *c)
+{
+	return c->tx ? (uint32_t)bring_len(&c->tx->ring) : 0;
+}
+
+uint32_t tcp_unsent(const struct tcp_conn *c)
+{
+	struct seq end;
+
+	if (!c->tx)
+		return 0;
+	end = seq_add(c->tx->ring_seq, (uint32_t)bring_len(&c->tx->ring));
+	return seq_lt(c->snd.nxt, end) ? seq_dist(end, seq_max(c->snd.nxt, c->tx->ring_seq)) : 0;
+}
+
+uint32_t tcp_pipe(const struct tcp_conn *c)
+{
+	uint32_t flight = seq_dist(c->snd.nxt, c->snd.una);
+	uint32_t out;
+
+	if (!c->tx)
+		return flight;
+	out = flight - c->tx->sacked_bytes - c->tx->lost_bytes + c->tx->retrans_bytes;
+	if (!c->sack_ok && c->dup_acks) {
+		/* [5681 3.2 (4)] without SACK each duplicate ACK tells that one segment has left the network */
+		uint32_t left = (uint32_t)c->dup_acks * c->mss;
+
+		out -= min_u32(left, out > c->mss ? out - c->mss : 0);
+	}
+	return out;
+}
+
+/* ---- Range records ------------------------------------------------------------------------------- */
+
+static void count_marks(struct tcp_tx *x, const struct tcp_range *r, bool add)
+{
+	uint32_t n = add ? range_bytes(r) : 0u - range_bytes(r);
+
+	if (r->flags & RANGE_SACKED)
+		x->sacked_bytes += n;
+	if (r->flags & RANGE_LOST)
+		x->lost_bytes += n;
+	if (r->flags & RANGE_RETRANS)
+		x->retrans_bytes += n;
+}
+
+struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end)
+{
+	struct tcp_range *r;
+
+	if (c->tx->n_ranges >= TCP_RANGES_MAX)
+		return NULL;
+	r = core_alloc(s, sizeof(*r));
+	if (!r)
+		return NULL;
+	r->start = start;
+	r->end = end;
+	r->flags = 0;
+	r->n_retrans = 0;
+	r->sent_ns = s->now_ns;
+	r->delivered = c->delivered;
+	r->delivered_ns = s->now_ns;
+	list_init(&r->node);
+	c->tx->n_ranges++;
+	return r;
+}
+
+void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r)
+{
+	count_marks(c->tx, r, false);
+	if (c->tx->hint == r)
+		c->tx->hint = NULL;
+	if (c->tx->rexmit == r)
+		c->tx->rexmit = NULL;
+	c->tx->n_ranges--;
+	list_del(&r->node);
+	core_free(s, r, sizeof(*r));
+}
+
+struct tcp_range *range_split(struct tg *s, struct tcp_conn *c, struct tcp_range *r, struct seq at)
+{
+	struct tcp_range *b;
+
+	ASSERT(seq_lt(r->start, at) && seq_lt(at, r->end));
+	b = range_new(s, c, at, r->end);
+	if (!b)
+		return NULL;
+	count_marks(c->tx, r, false);
+	b->sent_ns = r->sent_ns;
+	b->delivered = r->delivered;
+	b->delivered_ns = r->delivered_ns;
+	b->flags = r->flags;
+	b->n_retrans = r->n_retrans;
+	r->flags &= (uint8_t)~RANGE_FIN; /* the FIN is the last number of the second part */
+	r->end = at;
+	list_insert_after(&r->node, &b->node);
+	count_marks(c->tx, r, true);
+	count_marks(c->tx, b, true);
+	return b;
+}
+
+struct tcp_range *range_merge_back(struct tg *s, struct tcp_conn *c, struct tcp_range *r)
+{
+	struct tcp_range *a;
+
+	if (r->node.prev == &c->tx->ranges)
+		return r;
+	a = list_entry(r->node.prev, struct tcp_range, node);
+	if (!(a->flags & RANGE_SACKED) || (r->flags & RANGE_FIN))
+		return r;
+	count_marks(c->tx, a, false);
+	count_marks(c->tx, r, false);
+	a->end = r->end;
+	r->start = r->end;
+	a->flags |= r->flags & RANGE_EVER;
+	a->sent_ns = max_u64(a->sent_ns, r->sent_ns);
+	count_marks(c->tx, a, true);
+	range_free(s, c, r);
+	return a;
+}
+
+void range_trim(struct tcp_conn *c, struct tcp_range *r, struct seq at)
+{
+	ASSERT(seq_lt(r->start, at) && seq_lt(at, r->end));
+	count_marks(c->tx, r, false);
+	r->start = at;
+	count_marks(c->tx, r, true);
+}
+
+void range_mark(struct tcp_conn *c, struct tcp_range *r, uint8_t set, uint8_t clear)
+{
+	count_marks(c->tx, r, false);
+	r->flags = (uint8_t)((r->flags & ~clear) | set);
+	count_marks(c->tx, r, true);
+	if ((r->flags & (RANGE_LOST | RANGE_RETRANS)) == RANGE_LOST && c->tx->rexmit &&
+		seq_lt(r->start, c->tx->rexmit->start))
+		c->tx->rexmit = r;
+}

@@ -1,0 +1,538 @@
+/* The user's calls (RFC 9293 3.9.1, 3.10.1 to 3.10.5): OPEN, SEND, RECEIVE, CLOSE, ABORT. Errors are Linux's. */
+#include "tcp/tcp.h"
+
+static struct tcp_conn *conn_of(struct endpoint *e)
+{
+	return (struct tcp_conn *)e;
+}
+
+struct endpoint *tcp_user_open(struct tg *s, uint64_t cookie)
+{
+	struct tcp_conn *c = tcp_conn_new(s, cookie);
+
+	return c ? &c->ep : NULL;
+}
+
+/* The pending error, once. */
+static int take_error(struct tcp_conn *c)
+{
+	int error = c->ep.error;
+
+	c->ep.error = 0;
+	return -error;
+}
+
+/* ---- Binding -------------------------------------------------------------------------------------------- */
+
+/* May a socket at `a` share the port with those that have it? */
+static bool port_conflicts(const struct tcp_port *p, const struct tcp_conn *c, const struct tg_addr *a, bool listening)
+{
+	uint32_t others = p->users;
+
+	list_for_each(n, &p->bound)
+	{
+		const struct tcp_conn *o = list_entry(n, struct tcp_conn, link);
+
+		others--;
+		if (o == c)
+			continue;
+		if (!ip_is_any(&a->ip) && !ip_is_any(&o->laddr) && !ip_equal(&a->ip, &o->laddr))
+			continue; /* different addresses of ours */
+		if (o->state == TG_LISTEN || !o->reuseaddr || !c->reuseaddr)
+			return true;
+		if (listening && o->state == TG_LISTEN)
+			return true;
+	}
+	/* connections, half-open ones and TIME-WAIT on this port */
+	return others > 0 && !c->reuseaddr && !listening;
+}
+
+static int take_port(struct tg *s, struct tcp_conn *c, uint16_t port)
+{
+	struct tcp_port *p = tcp_port_get(s, port);
+
+	if (!p)
+		return -TG_ENOMEM;
+	c->port = p;
+	c->lport = port;
+	list_push_back(&p->bound, &c->link);
+	return 0;
+}
+
+int tcp_user_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
+{
+	struct tcp_conn *c = conn_of(e);
+	uint16_t port = a->port;
+	struct tcp_port *p;
+	int r;
+
+	if (c->state != TG_CLOSED || c->port || c->was_connected)
+		return -TG_EINVAL;
+	if (!ip_is_any(&a->ip) && !ip_is_ours(s, &a->ip))
+		return -TG_EADDRNOTAVAIL;
+	c->laddr = a->ip;
+	if (port == 0) {
+		r = tcp_choose_port(s, c);
+		if (r < 0)
+			return -TG_EADDRINUSE;
+		port = (uint16_t)r;
+	}
+	p = tcp_port_find(s, port);
+	if (p && port_conflicts(p, c, a, false))
+		return -TG_EADDRINUSE;
+	r = take_port(s, c, port);
+	if (r < 0)
+		return r;
+	c->bound = true;
+	c->addr_bound = !ip_is_any(&a->ip); /* [9293 MUST-43] */
+	return 0;
+}
+
+/* ---- OPEN -------------------------------------------------------------------------------------------------- */
+
+/* [9293 3.10.1] passive OPEN */
+int tcp_user_listen(struct tg *s, struct endpoint *e, uint32_t backlog)
+{
+	struct tcp_conn *c = conn_of(e);
+	struct tg_addr any = {{{0}}, 0};
+	int r;
+
+	backlog = min_u32(max_u32(backlog, 1), TCP_BACKLOG_MAX);
+	if (c->state == TG_LISTEN) {
+		c->listener->backlog = backlog;
+		return 0;
+	}
+	if (c->state != TG_CLOSED || c->was_connected)
+		return -TG_EINVAL;
+	if (!c->port) {
+		r = tcp_user_bind(s, e, &any);
+		if (r < 0)
+			return r;
+	}
+	any.ip = c->laddr;
+	if (port_conflicts(c->port, c, &any, true)) /* [9293 MUST-41, MUST-42] */
+		return -TG_EADDRINUSE;
+	c->listener = core_alloc(s, sizeof(*c->listener));
+	if (!c->listener)
+		return -TG_ENOMEM;
+	list_init(&c->listener->queue);
+	c->listener->queued = 0;
+	c->listener->backlog = backlog;
+	tcp_set_state(s, c, TG_LISTEN, TG_CAUSE_LISTEN_CALL);
+	tcp_notify(s, c);
+	return 0;
+}
+
+static int check_connect(const struct tcp_conn *c, const struct tg_addr *peer)
+{
+	switch ((enum tg_state)c->state) {
+	case TG_CLOSED: break;
+	case TG_SYN_SENT:
+	case TG_SYN_RECEIVED: return -TG_EALREADY;
+	case TG_LISTEN:
+	case TG_ESTABLISHED:
+	case TG_FIN_WAIT_1:
+	case TG_FIN_WAIT_2:
+	case TG_CLOSE_WAIT:
+	case TG_CLOSING:
+	case TG_LAST_ACK:
+	case TG_TIME_WAIT: return -TG_EISCONN; /* "connection already exists" [9293 3.10.1] */
+	}
+	if (c->was_connected)
+		return -TG_EISCONN;
+	if (peer->port == 0)
+		return -TG_EADDRNOTAVAIL;
+	if (ip_is_multicast(&peer->ip)) /* [9293 MUST-46] */
+		return -TG_ENETUNREACH;
+	return 0;
+}
+
+/* Addresses, port and tables for an active OPEN. */
+static int claim_tuple(struct tg *s, struct tcp_conn *c, const struct tg_addr *peer)
+{
+	struct tg_ip dst = ip_is_any(&peer->ip) ? tg_ip4(127, 0, 0, 1) : peer->ip; /* as on Linux: this host */
+	int r;
+
+	memset(&c->path, 0, sizeof(c->path));
+	r = ip_resolve(s, &dst, &c->laddr, 0, false, &c->path); /* [9293 MUST-44] asks for the source */
+	if (r < 0 && r != -TG_EHOSTUNREACH)
+		return r == -TG_EACCES ? -TG_ENETUNREACH : r; /* [9293 MUST-46] broadcast */
+	c->raddr = dst;
+	c->rport = peer->port;
+	if (c->port) {
+		if (tcp_tuple_in_use(s, &c->laddr, c->lport, &c->raddr, c->rport))
+			return -TG_EADDRNOTAVAIL;
+	} else {
+		r = tcp_choose_port(s, c);
+		if (r >= 0)
+			r = take_port(s, c, (uint16_t)r);
+		if (r < 0)
+			return r;
+	}
+	return tcp_hash_conn(s, c) ? 0 : -TG_ENOMEM;
+}
+
+static void forget_tuple(struct tg *s, struct tcp_conn *c)
+{
+	if (!c->addr_bound)
+		memset(&c->laddr, 0, sizeof(c->laddr));
+	memset(&c->raddr, 0, sizeof(c->raddr));
+	c->rport = 0;
+	if (!c->bound && c->port) {
+		list_del(&c->link);
+		tcp_port_put(s, c->port);
+		c->port = NULL;
+		c->lport = 0;
+	}
+}
+
+/* [9293 3.10.1] active OPEN: <SEQ=ISS><CTL=SYN>, SYN-SENT */
+int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *peer)
+{
+	struct tcp_conn *c = conn_of(e);
+	int r = check_connect(c, peer);
+
+	if (r < 0)
+		return r;
+	r = claim_tuple(s, c, peer);
+	if (r < 0) {
+		forget_tuple(s, c);
+		return r;
+	}
+	c->ep.error = 0;
+	c->iss = tcp_isn(s, &c->laddr, c->lport, &c->raddr, c->rport);
+	c->ts_offset = tcp_ts_offset(s, &c->laddr, c->lport, &c->raddr, c->rport);
+	c->rcv_wscale = s->cfg.tcp.window_scaling ? tcp_wscale_for(c->rcvbuf) : 0;
+	c->snd.una = c->iss;
+	c->snd.nxt = seq_add(c->iss, 1);
+	c->snd.max = c->snd.nxt;
+	c->snd.up = c->iss;
+	c->syn_acked = false;
+	c->syn_due = true;
+	c->passive = false;
+	tcp_set_state(s, c, TG_SYN_SENT, TG_CAUSE_CONNECT_CALL);
+	tcp_notify(s, c);
+	tcp_want_output(s, c);
+	return -TG_EINPROGRESS;
+}
+
+int tcp_user_accept(struct tg *s, struct endpoint *e, struct endpoint **out)
+{
+	struct tcp_conn *l = conn_of(e), *c;
+	struct list *n;
+
+	if (l->state != TG_LISTEN)
+		return -TG_EINVAL;
+	n = list_pop_front(&l->listener->queue);
+	if (!n)
+		return -TG_EAGAIN;
+	c = list_entry(n, struct tcp_conn, link);
+	c->in_accept_queue = false;
+	if (c->state != TG_TIME_WAIT)
+		c->parent = NULL;
+	l->listener->queued--;
+	*out = &c->ep;
+	tcp_notify(s, l);
+	return 0;
+}
+
+void tcp_user_unaccept(struct tg *s, struct endpoint *listener, struct endpoint *e)
+{
+	struct tcp_conn *l = conn_of(listener), *c = conn_of(e);
+
+	list_push_front(&l->listener->queue, &c->link);
+	c->in_accept_queue = true;
+	if (c->state != TG_TIME_WAIT)
+		c->parent = l;
+	l->listener->queued++;
+	tcp_notify(s, l);
+}
+
+/* ---- SEND --------------------------------------------------------------------------------------------------- */
+
+/* 0: text may be queued; else the error of [9293 3.10.2] in Linux's numbers. */
+static int check_send(struct tcp_conn *c)
+{
+	if (c->ep.error)
+		return take_error(c);
+	switch ((enum tg_state)c->state) {
+	case TG_CLOSED: return c->was_connected ? -TG_EPIPE : -TG_ENOTCONN;
+	case TG_LISTEN: return -TG_ENOTCONN;
+	case TG_SYN_SENT:
+	case TG_SYN_RECEIVED: return c->wr_shut ? -TG_EPIPE : -TG_EAGAIN; /* queued by waiting, as on Linux */
+	case TG_ESTABLISHED:
+	case TG_CLOSE_WAIT: return c->wr_shut ? -TG_EPIPE : 0;
+	case TG_FIN_WAIT_1:
+	case TG_FIN_WAIT_2:
+	case TG_CLOSING:
+	case TG_LAST_ACK:
+	case TG_TIME_WAIT: return -TG_EPIPE; /* "connection closing" */
+	}
+	return -TG_EINVAL;
+}
+
+static uint32_t send_space(const struct tcp_conn *c)
+{
+	uint32_t queued = tcp_queued(c);
+
+	return c->sndbuf > queued ? c->sndbuf - queued : 0;
+}
+
+static void text_queued(struct tg *s, struct tcp_conn *c, uint32_t n, unsigned flags)
+{
+	c->more = (flags & TG_MSG_MORE) != 0;
+	if (n && (flags & TG_MSG_OOB)) { /* [9293 MUST-30, MUST-62] the urgent octet is the last one queued now */
+		c->snd.up = seq_add(c->tx->ring_seq, tcp_queued(c));
+		c->urg_out = true;
+	}
+	tcp_want_output(s, c);
+	tcp_notify(s, c);
+}
+
+int64_t tcp_user_send(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags)
+{
+	struct tcp_conn *c = conn_of(e);
+	int r = check_send(c);
+	uint32_t room;
+	size_t took;
+
+	if (r < 0)
+		return r;
+	if (n == 0)
+		return 0;
+	room = send_space(c);
+	if (room == 0)
+		return -TG_EAGAIN;
+	if (!tcp_tx_need(s, c))
+		return -TG_ENOMEM;
+	took = bring_write(&c->tx->ring, s->arena, data, n < room ? n : room);
+	if (took == 0)
+		return -TG_ENOMEM;
+	text_queued(s, c, (uint32_t)took, flags);
+	return (int64_t)took;
+}
+
+int tcp_user_reserve(struct tg *s, struct endpoint *e, size_t want, struct tg_mspan out[2])
+{
+	struct tcp_conn *c = conn_of(e);
+	struct bring_span span[2];
+	int r = check_send(c);
+	uint32_t room;
+	unsigned n;
+
+	if (r < 0)
+		return r;
+	room = send_space(c);
+	if (room == 0)
+		return -TG_EAGAIN;
+	if (!tcp_tx_need(s, c))
+		return -TG_ENOMEM;
+	n = bring_reserve(&c->tx->ring, s->arena, want < room ? want : room, span);
+	if (n == 0)
+		return -TG_ENOMEM;
+	for (unsigned i = 0; i < n; i++)
+		out[i] = (struct tg_mspan){span[i].base, span[i].len};
+	return (int)n;
+}
+
+int tcp_user_commit(struct tg *s, struct endpoint *e, size_t n, unsigned flags)
+{
+	struct tcp_conn *c = conn_of(e);
+	int r = check_send(c);
+
+	if (r < 0)
+		return r;
+	if (!c->tx || n > c->tx->ring.reserved_bytes)
+		return -TG_EINVAL; /* more than was reserved, or a send came in between */
+	bring_commit(&c->tx->ring, n);
+	text_queued(s, c, (uint32_t)n, flags);
+	return 0;
+}
+
+/* ---- RECEIVE ------------------------------------------------------------------------------------------------- */
+
+/* 0: text may be there; 1: end of stream; else an error [9293 3.10.3]. */
+static int check_recv(struct tcp_conn *c)
+{
+	if (c->rcvq.bytes)
+		return 0;
+	if (c->ep.error)
+		return take_error(c);
+	if (c->state == TG_LISTEN || (c->state == TG_CLOSED && !c->was_connected))
+		return -TG_ENOTCONN;
+	if (c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED)
+		return -TG_EAGAIN;
+	return tcp_at_eof(c) ? 1 : -TG_EAGAIN;
+}
+
+static void text_taken(struct tg *s, struct tcp_conn *c)
+{
+	tcp_window_opened(s, c);
+	tcp_notify(s, c);
+}
+
+int64_t tcp_user_recv(struct tg *s, struct endpoint *e, void *data, size_t n, unsigned flags)
+{
+	struct tcp_conn *c = conn_of(e);
+	int r = check_recv(c);
+	uint32_t got;
+
+	if (r)
+		return r == 1 ? 0 : r;
+	got = pktq_read(s, &c->rcvq, data, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX, (flags & TG_MSG_PEEK) != 0);
+	if (!(flags & TG_MSG_PEEK))
+		text_taken(s, c);
+	return got;
+}
+
+int tcp_user_peek(struct tg *s, struct endpoint *e, struct tg_span *out, unsigned max)
+{
+	struct tcp_conn *c = conn_of(e);
+	int r = check_recv(c);
+	unsigned n = 0;
+
+	(void)s;
+	if (r)
+		return r == 1 ? 0 : r;
+	for (const struct tg_pkt *p = c->rcvq.head; p && n < max; p = p->next)
+		out[n++] = (struct tg_span){p->data, p->len};
+	return (int)n;
+}
+
+int tcp_user_consume(struct tg *s, struct endpoint *e, size_t n)
+{
+	struct tcp_conn *c = conn_of(e);
+
+	if (n > c->rcvq.bytes)
+		return -TG_EINVAL;
+	pktq_consume(s, &c->rcvq, (uint32_t)n);
+	text_taken(s, c);
+	return 0;
+}
+
+/* ---- CLOSE --------------------------------------------------------------------------------------------------- */
+
+/* [9293 3.10.4] FIN goes behind everything queued. */
+static void queue_fin(struct tg *s, struct tcp_conn *c)
+{
+	c->wr_shut = true;
+	if (c->fin_queued)
+		return;
+	switch ((enum tg_state)c->state) {
+	case TG_SYN_RECEIVED:
+		c->fin_queued = true;
+		if (tcp_unsent(c) == 0) /* else it waits for ESTABLISHED */
+			tcp_set_state(s, c, TG_FIN_WAIT_1, TG_CAUSE_CLOSE_CALL);
+		break;
+	case TG_ESTABLISHED:
+		c->fin_queued = true;
+		tcp_set_state(s, c, TG_FIN_WAIT_1, TG_CAUSE_CLOSE_CALL);
+		break;
+	case TG_CLOSE_WAIT:
+		c->fin_queued = true;
+		tcp_set_state(s, c, TG_LAST_ACK, TG_CAUSE_CLOSE_CALL);
+		break;
+	case TG_CLOSED:
+	case TG_LISTEN:
+	case TG_SYN_SENT:
+	case TG_FIN_WAIT_1:
+	case TG_FIN_WAIT_2:
+	case TG_CLOSING:
+	case TG_LAST_ACK:
+	case TG_TIME_WAIT: break; /* "connection closing": nothing to do again */
+	}
+	tcp_want_output(s, c);
+}
+
+int tcp_user_shutdown(struct tg *s, struct endpoint *e, int how)
+{
+	struct tcp_conn *c = conn_of(e);
+
+	if (c->state == TG_CLOSED || (c->state == TG_LISTEN && how == TG_SHUT_WR))
+		return -TG_ENOTCONN;
+	if (c->state == TG_LISTEN) {
+		tcp_end_listener(s, c);
+		return 0;
+	}
+	if (c->state == TG_SYN_SENT) { /* as on Linux: the attempt is given up */
+		tcp_conn_end(s, c, TG_CAUSE_CLOSE_CALL, 0);
+		return 0;
+	}
+	if (how != TG_SHUT_WR)
+		c->rd_shut = true;
+	if (how != TG_SHUT_RD)
+		queue_fin(s, c);
+	tcp_notify(s, c);
+	return 0;
+}
+
+/* A listener ends; what waits to be accepted is reset [9293 3.10.4]. */
+void tcp_end_listener(struct tg *s, struct tcp_conn *c)
+{
+	struct tcp_listener *l = c->listener;
+	struct list *n;
+
+	tcp_set_state(s, c, TG_CLOSED, TG_CAUSE_CLOSE_CALL);
+	c->listener = NULL;
+	tcp_syn_drop_port(s, c);
+	while ((n = list_pop_front(&l->queue))) {
+		struct tcp_conn *child = list_entry(n, struct tcp_conn, link);
+
+		child->in_accept_queue = false;
+		tcp_user_abort(s, &child->ep);
+	}
+	core_free(s, l, sizeof(*l));
+	tcp_notify(s, c);
+}
+
+static bool synchronized(const struct tcp_conn *c)
+{
+	return c->state >= TG_ESTABLISHED && c->state != TG_TIME_WAIT;
+}
+
+/* The handle is gone already (e->index is 0). */
+void tcp_user_close(struct tg *s, struct endpoint *e)
+{
+	struct tcp_conn *c = conn_of(e);
+
+	if (c->state == TG_LISTEN)
+		tcp_end_listener(s, c);
+	if (c->state == TG_CLOSED || c->state == TG_TIME_WAIT) {
+		tcp_conn_release(s, c);
+		return;
+	}
+	if (c->state == TG_SYN_SENT) {
+		tcp_conn_end(s, c, TG_CAUSE_CLOSE_CALL, 0);
+		return;
+	}
+	/* [9293 SHLD-3] unread text: the peer must learn that it was lost */
+	if (synchronized(c) && (c->rcvq.bytes || c->linger_ns == 0)) {
+		tcp_user_abort(s, e);
+		return;
+	}
+	queue_fin(s, c);
+	tcp_timers_fin_wait_2(s, c);
+}
+
+/* [9293 3.10.5] */
+void tcp_user_abort(struct tg *s, struct endpoint *e)
+{
+	struct tcp_conn *c = conn_of(e);
+
+	if (c->state == TG_LISTEN)
+		tcp_end_listener(s, c);
+	switch ((enum tg_state)c->state) {
+	case TG_CLOSED:
+	case TG_TIME_WAIT: /* nothing to reset: the record goes, TIME-WAIT stays */ tcp_conn_release(s, c); return;
+	case TG_SYN_RECEIVED:
+	case TG_ESTABLISHED:
+	case TG_FIN_WAIT_1:
+	case TG_FIN_WAIT_2:
+	case TG_CLOSE_WAIT: tcp_send_rst(s, c); break;
+	case TG_LISTEN:
+	case TG_SYN_SENT:
+	case TG_CLOSING:
+	case TG_LAST_ACK: break;
+	}
+	tcp_conn_end(s, c, c->rcvq.bytes ? TG_CAUSE_UNREAD_DATA : TG_CAUSE_ABORT_CALL, 0);
+}
