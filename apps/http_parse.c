@@ -1,0 +1,371 @@
+/* Reading HTTP/1.x requests: RFC 9112 sections 2.2, 3, 5, 6; RFC 9110 5.5, 5.6, 7.2, 10.1.1. A line
+ * ends with LF or CR LF, as 9112 2.2 allows and typing into netcat needs; a CR anywhere else is
+ * refused. Whatever two readers could understand differently is refused: see http_parse.h for what
+ * is left out. */
+#include "http_parse.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* [9110 5.6.2] tchar */
+static bool is_token(unsigned char ch)
+{
+	if ((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9')) {
+		return true;
+	}
+	return ch != '\0' && strchr("!#$%&'*+-.^_`|~", ch) != NULL;
+}
+
+static bool is_digit(char ch)
+{
+	return ch >= '0' && ch <= '9';
+}
+
+static bool span_is(const char *p, size_t n, const char *word)
+{
+	return strlen(word) == n && strncasecmp(p, word, n) == 0;
+}
+
+static uint8_t method_of(const char *p, size_t n)
+{
+	static const char known[][8] = {
+		"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH"};
+
+	if (n == 3 && memcmp(p, "GET", 3) == 0) {
+		return HTTP_GET;
+	}
+	if (n == 4 && memcmp(p, "HEAD", 4) == 0) {
+		return HTTP_HEAD;
+	}
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		size_t len = strlen(known[i]);
+
+		if (n == len && memcmp(p, known[i], n) == 0) {
+			return HTTP_NOT_ALLOWED;
+		}
+	}
+	return HTTP_UNKNOWN;
+}
+
+/* Bytes of the token at p, of at most n. */
+static size_t token_bytes(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && is_token((unsigned char)p[i])) {
+		i++;
+	}
+	return i;
+}
+
+/* [9112 2.3] "HTTP/" DIGIT "." DIGIT */
+static int version_parse(struct http_request *r, const char *p, size_t n)
+{
+	if (n != 8 || memcmp(p, "HTTP/", 5) != 0 || !is_digit(p[5]) || p[6] != '.' ||
+		!is_digit(p[7])) {
+		return 400;
+	}
+	if (p[5] != '1') {
+		return 505;
+	}
+	r->minor = p[7] == '0' ? 0 : 1;
+	return 0;
+}
+
+/* [9112 3] method SP request-target SP HTTP-version. off: where the line is in the head. */
+static int request_line(struct http_request *r, const char *line, size_t n, uint32_t off)
+{
+	size_t method = token_bytes(line, n);
+	size_t target = method + 1, end = target;
+
+	if (method == 0 || method >= n || line[method] != ' ') {
+		return 400;
+	}
+	while (end < n && line[end] > 0x20 && line[end] < 0x7f) {
+		end++;
+	}
+	if (end == target || end >= n || line[end] != ' ') {
+		return 400;
+	}
+	r->method = method_of(line, method);
+	r->method_start_bytes = off;
+	r->method_bytes = (uint32_t)method;
+	r->target_start_bytes = off + (uint32_t)target;
+	r->target_bytes = (uint32_t)(end - target);
+	return version_parse(r, line + end + 1, n - end - 1);
+}
+
+/* [9112 6.3] 1*DIGIT and nothing else, once: a list or a repetition is a smuggler's tool. */
+static int content_length(struct http_request *r, const char *v, size_t n)
+{
+	uint64_t sum = 0;
+
+	if (n == 0 || r->has_length) {
+		return 400;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!is_digit(v[i]) || sum > (UINT64_MAX - 9) / 10) {
+			return 400;
+		}
+		sum = sum * 10 + (uint64_t)(v[i] - '0');
+	}
+	r->has_length = true;
+	r->content_length = sum;
+	return 0;
+}
+
+/* [9110 7.6.1] a list of options, of which two matter. */
+static void connection(struct http_request *r, const char *v, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		size_t len;
+
+		while (i < n && (v[i] == ' ' || v[i] == '\t' || v[i] == ',')) {
+			i++;
+		}
+		len = token_bytes(v + i, n - i);
+		r->says_close = r->says_close || span_is(v + i, len, "close");
+		r->says_keep_alive = r->says_keep_alive || span_is(v + i, len, "keep-alive");
+		i += len;
+		while (i < n && v[i] != ',') {
+			i++;
+		}
+	}
+}
+
+/* [9110 7.2] host [ ":" port ], which may be empty; no blank or user information in it. */
+static int host(struct http_request *r, const char *v, size_t n)
+{
+	if (r->has_host) {
+		return 400;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (v[i] <= 0x20 || v[i] >= 0x7f || strchr("/?#@\\,\"<>", v[i]) != NULL) {
+			return 400;
+		}
+	}
+	r->has_host = true;
+	return 0;
+}
+
+static int transfer_encoding(struct http_request *r, const char *v, size_t n)
+{
+	if (r->has_encoding) {
+		return 400;
+	}
+	r->has_encoding = true;
+	r->chunked = span_is(v, n, "chunked");
+	return 0;
+}
+
+static int field_meaning(
+	struct http_request *r, const char *name, size_t name_n, const char *v, size_t n)
+{
+	switch (name_n) {
+	case 4: return span_is(name, name_n, "host") ? host(r, v, n) : 0;
+	case 6:
+		if (span_is(name, name_n, "expect")) {
+			bool known = span_is(v, n, "100-continue");
+
+			r->expects_continue = r->expects_continue || known;
+			r->expects_other = r->expects_other || !known;
+		}
+		return 0;
+	case 10:
+		if (span_is(name, name_n, "connection")) {
+			connection(r, v, n);
+		}
+		return 0;
+	case 14: return span_is(name, name_n, "content-length") ? content_length(r, v, n) : 0;
+	case 17: return span_is(name, name_n, "transfer-encoding") ? transfer_encoding(r, v, n) : 0;
+	default: return 0;
+	}
+}
+
+/* [9112 5] name ":" OWS value OWS */
+static int field_line(struct http_request *r, const char *line, size_t n)
+{
+	size_t name = token_bytes(line, n), v = name + 1;
+
+	/* [9112 5.1, 5.2] no name, a blank before the colon, or a folded line: refused */
+	if (name == 0 || name >= n || line[name] != ':') {
+		return 400;
+	}
+	while (v < n && (line[v] == ' ' || line[v] == '\t')) {
+		v++;
+	}
+	while (n > v && (line[n - 1] == ' ' || line[n - 1] == '\t')) {
+		n--;
+	}
+	for (size_t i = v; i < n; i++) {
+		unsigned char ch = (unsigned char)line[i];
+
+		if ((ch < 0x20 && ch != '\t') || ch == 0x7f) { /* [9110 5.5] */
+			return 400;
+		}
+	}
+	if (++r->n_fields > HTTP_FIELDS_MAX) {
+		return 431;
+	}
+	return field_meaning(r, line, name, line + v, n - v);
+}
+
+/* The blank line has come: do the fields agree with one another? */
+static int head_end(const struct http_request *r)
+{
+	if (r->minor > 0 && !r->has_host) { /* [9112 3.2] */
+		return 400;
+	}
+	if (r->has_encoding && (r->has_length || r->minor == 0)) { /* [9112 6.1, 6.3] */
+		return 400;
+	}
+	if (r->has_encoding && !r->chunked) { /* [9112 6.1] */
+		return 501;
+	}
+	return HTTP_DONE;
+}
+
+static int one_line(struct http_request *r, const char *line, size_t n, uint32_t off)
+{
+	if (r->has_line) {
+		return n == 0 ? head_end(r) : field_line(r, line, n);
+	}
+	if (n == 0) {
+		return ++r->blank_lines > HTTP_BLANK_LINES_MAX ? 400 : 0;
+	}
+	r->has_line = true;
+	return request_line(r, line, n, off);
+}
+
+/* The line from r->line_bytes on, bytes long so far, may be too long. */
+static int limits(const struct http_request *r, const char *head, size_t bytes)
+{
+	if (r->has_line) {
+		size_t all = r->line_bytes + bytes - r->fields_start_bytes;
+
+		return all > HTTP_FIELDS_MAX_BYTES ? 431 : 0;
+	}
+	if (bytes > HTTP_LINE_MAX_BYTES) {
+		const char *line = head + r->line_bytes;
+		size_t method = token_bytes(line, bytes);
+
+		return method > 0 && method < bytes && line[method] == ' ' ? 414 : 400;
+	}
+	return 0;
+}
+
+int http_parse(struct http_request *r, const char *head, size_t n)
+{
+	for (;;) {
+		const char *lf = NULL;
+		size_t end, len;
+		int rc;
+
+		if (n > r->seen_bytes) {
+			lf = memchr(head + r->seen_bytes, '\n', n - r->seen_bytes);
+		}
+		end = lf != NULL ? (size_t)(lf - head) : n;
+		rc = limits(r, head, end - r->line_bytes);
+		if (rc != 0) {
+			return rc;
+		}
+		if (lf == NULL) {
+			r->seen_bytes = (uint32_t)n;
+			return HTTP_MORE;
+		}
+		len = end - r->line_bytes;
+		if (len > 0 && head[end - 1] == '\r') {
+			len--;
+		}
+		rc = one_line(r, head + r->line_bytes, len, r->line_bytes);
+		r->line_bytes = r->seen_bytes = (uint32_t)end + 1;
+		if (r->n_fields == 0) {
+			r->fields_start_bytes = r->line_bytes;
+		}
+		if (rc != 0) {
+			return rc;
+		}
+	}
+}
+
+bool http_request_persists(const struct http_request *r)
+{
+	if (r->says_close || r->has_encoding) {
+		return false;
+	}
+	return r->minor > 0 || r->says_keep_alive;
+}
+
+static int hex_value(char ch)
+{
+	if (is_digit(ch)) {
+		return ch - '0';
+	}
+	ch = (char)(ch | 0x20);
+	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
+}
+
+/* Skips the scheme and authority of the absolute form [9112 3.2.2]; SIZE_MAX: neither form. */
+static size_t path_start(const char *t, size_t n)
+{
+	size_t i = 7;
+
+	if (n > 0 && t[0] == '/') {
+		return 0;
+	}
+	if (n < 8 || strncasecmp(t, "http://", 7) != 0) {
+		return SIZE_MAX;
+	}
+	while (i < n && t[i] != '/' && t[i] != '?') {
+		i++;
+	}
+	return i == 7 ? SIZE_MAX : i;
+}
+
+/* Is there a segment that is ".."? */
+static bool climbs(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "/..")) != NULL; p++) {
+		if (p[3] == '\0' || p[3] == '/') {
+			return true;
+		}
+	}
+	return false;
+}
+
+int http_path_decode(const char *target, size_t n, char *out, size_t cap)
+{
+	size_t i = path_start(target, n), o = 0;
+
+	if (i == SIZE_MAX || cap < 2) {
+		return -400;
+	}
+	if (i == n || target[i] == '?') {
+		out[o++] = '/';
+	}
+	for (; i < n && target[i] != '?'; i++) {
+		int ch = (unsigned char)target[i];
+
+		if (ch == '#') {
+			return -400;
+		}
+		if (ch == '%') {
+			int hi = i + 2 < n ? hex_value(target[i + 1]) : -1;
+			int lo = i + 2 < n ? hex_value(target[i + 2]) : -1;
+
+			ch = hi < 0 || lo < 0 ? 0 : hi << 4 | lo;
+			if (ch < 0x20 || ch == 0x7f || ch == '/') {
+				return -400;
+			}
+			i += 2;
+		}
+		if (o + 1 >= cap) {
+			return -400;
+		}
+		out[o++] = (char)ch;
+	}
+	out[o] = '\0';
+	return climbs(out) ? -400 : (int)o;
+}

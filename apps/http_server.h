@@ -1,0 +1,40 @@
+/* An HTTP/1.1 server (RFC 9110, RFC 9112) on the core's event interface: GET and HEAD, keep-alive
+ * and pipelining, a page that explains itself, /bytes/N, /api/sockets, static files. */
+#ifndef TAPGLASS_HTTP_SERVER_H
+#define TAPGLASS_HTTP_SERVER_H
+
+#include "service.h"
+
+/* One answered request, for logs. The texts are not terminated and valid during the call only. */
+struct http_access {
+	struct tg_addr peer;
+	const char *method,
+		*target; /* as the client wrote them, printable ASCII; NULL: unreadable */
+	uint32_t method_bytes, target_bytes;
+	int status;
+	uint64_t length_bytes; /* of the body */
+};
+
+struct http_config {
+	uint16_t port;
+	const char *www; /* directory of static files, or NULL */
+	char self[16];   /* our address, for the page */
+	void *arg;
+	/* May be NULL. wants: asked first, so that a server under load does not prepare lines that
+	 * nobody reads. */
+	bool (*wants)(void *arg, uint64_t now_ns);
+	void (*access)(void *arg, const struct http_access *a, uint64_t now_ns);
+};
+
+struct http_server;
+
+/* NULL: *rc is the library's error, or with www -errno of opening that directory and *bad_www true.
+ */
+struct http_server *http_start(
+	struct services *v, const struct http_config *c, uint64_t now_ns, int *rc, bool *bad_www);
+/* After every round: timeouts, and connections that had used up their turn. When to be called
+ * again, ns. */
+uint64_t http_round(struct http_server *h, uint64_t now_ns);
+void http_free(struct http_server *h);
+
+#endif

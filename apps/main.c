@@ -1,0 +1,89 @@
+/* tapglass: one program, verbs as git has them. Without a verb it is `up`. */
+#define _GNU_SOURCE 1
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+#include "verbs.h"
+
+static int help_main(int argc, char **argv);
+static int version_main(int argc, char **argv);
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *about;
+} verbs[] = {
+	{"up", up_main,
+		"bring up the stack with its services; Ctrl-C ends it (also without a verb)"},
+	{"ping", ping_main, "ping an address from a stack of its own"},
+	{"drill", drill_main, "run packet scripts against the stack in virtual time"},
+	{"help", help_main, "this text, or that of a verb"},
+	{"version", version_main, "print the version"},
+};
+#define VERBS (sizeof verbs / sizeof verbs[0])
+
+static int version_main(int argc, char **argv)
+{
+	if (argc > 1) {
+		return usage_error("version: unexpected argument \"%s\"", argv[1]);
+	}
+	puts("tapglass " TAPGLASS_VERSION);
+	return EXIT_OK;
+}
+
+static int run_verb(int argc, char **argv)
+{
+	for (size_t i = 0; i < VERBS; i++) {
+		if (strcmp(argv[0], verbs[i].name) == 0) {
+			return verbs[i].run(argc, argv);
+		}
+	}
+	return usage_error("there is no verb \"%s\" (tapglass --help lists them)", argv[0]);
+}
+
+static int help_main(int argc, char **argv)
+{
+	char option[] = "--help";
+	char *args[] = {NULL, option, NULL};
+
+	if (argc > 2) {
+		return usage_error("help: unexpected argument \"%s\"", argv[2]);
+	}
+	if (argc == 2 && strcmp(argv[1], "help") != 0 && strcmp(argv[1], "version") != 0) {
+		args[0] = argv[1];
+		return run_verb(2, args);
+	}
+	puts("usage: tapglass [VERB] [OPTION]... [ARGUMENT]...\n\n"
+	     "A TCP/IP stack in one process.\n\nverbs:");
+	for (size_t i = 0; i < VERBS; i++) {
+		printf("  %-9s  %s\n", verbs[i].name, verbs[i].about);
+	}
+	puts("\nEach verb has --help. Exit status: 0 success, 1 failure, 2 usage, 3 environment, 4 "
+	     "check failed.\n\n"
+	     "example:\n  sudo tapglass up        then: ping 192.0.2.2, curl http://192.0.2.2/");
+	return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	char up[] = "up";
+
+	if (argc < 2) {
+		char *args[] = {up, NULL};
+
+		return up_main(1, args);
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		return help_main(argc - 1, argv + 1);
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		return version_main(argc - 1, argv + 1);
+	}
+	if (argv[1][0] == '-') { /* options of up; the name's place takes the verb */
+		argv[0] = up;
+		return up_main(argc, argv);
+	}
+	return run_verb(argc - 1, argv + 1);
+}

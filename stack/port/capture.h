@@ -1,0 +1,23 @@
+/* What links need of a capture. */
+#ifndef TG_PORT_CAPTURE_H
+#define TG_PORT_CAPTURE_H
+
+#include "tapglass_host.h"
+
+/* A place at which packets are seen: an interface of the file. Number, or -errno (too many, out of
+ * memory). */
+int capture_add_point(struct tg_capture *c, const char *name, enum tg_link link);
+/* Writes the packets of frame f; out: from the instance. first_id: packet number of the first of
+ * them, 0: none is written. Returns the number of packets. */
+uint64_t capture_frame(struct tg_capture *c, int point, bool out, const struct tg_frame *f,
+	uint64_t first_id, uint64_t now_ns);
+/* Packets lost at the point, for the statistics at the end. */
+void capture_set_drops(struct tg_capture *c, int point, uint64_t drops);
+/* Hands what is buffered to the file. */
+void capture_flush(struct tg_capture *c);
+/* A link uses c, or does not any more. c lives until its opener has closed it and no link uses it.
+ */
+void capture_hold(struct tg_capture *c);
+void capture_release(struct tg_capture *c);
+
+#endif

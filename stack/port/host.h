@@ -1,0 +1,108 @@
+/* The host's own structures: instances, their links, watched descriptors. */
+#ifndef TG_PORT_HOST_H
+#define TG_PORT_HOST_H
+
+#include "port/capture.h"
+#include "port/tap.h"
+#include "sim/impair.h"
+#include "sim/wire.h"
+#include "tapglass_host.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+
+#define HOST_BATCH_FRAMES 64u    /* read from one link before anything else runs */
+#define HOST_NOTES        256u   /* decisions of impairing devices kept for app->trace */
+#define HOST_LARGE_BYTES  69632u /* holds any frame a TAP hands over */
+
+struct host_inst {
+	struct host_inst *next;
+	struct tg *s;
+	void *mem;
+	size_t mem_bytes;
+	struct tg_host_app app;
+	uint64_t trace_cursor;
+	uint64_t wish_ns; /* the application wants to be called by then */
+	struct tg_trace note[HOST_NOTES];
+	uint32_t n_notes;
+	bool writable; /* a device that was busy is not any more */
+};
+
+struct tap_link;
+/* One direction of a TAP link, as the impairing device's argument. */
+struct tap_dir {
+	struct tap_link *link;
+	struct impair imp;
+	uint8_t dir; /* 0 towards the instance, 1 from it */
+};
+
+struct tap_link {
+	struct tap_link *next;
+	struct tg_host *h;
+	struct host_inst *inst;
+	int netif;
+	struct tap tap;
+	bool readable; /* there may be more to read */
+	bool busy;     /* wait for POLLOUT */
+	struct tap_dir dir[2];
+	void *mem; /* of the impairing devices; NULL: none */
+	size_t mem_bytes;
+	struct impair_pkt *pending; /* due, but the device was busy */
+	uint8_t *scratch;           /* HOST_LARGE_BYTES */
+	uint64_t lost;              /* read, but no packet to put it in */
+	struct tg_capture *cap;
+	int point_wire, point_stack; /* before and behind the impairments; the same without any */
+	uint64_t packet_id;
+};
+
+struct wire_link {
+	struct wire_link *next;
+	struct tg_host *h;
+	struct wire *wire;
+	struct host_inst *inst[2];
+	int netif[2];
+	void *mem;
+	struct tg_capture *cap[2];
+	int point[2];
+	char name[2][8];
+	bool plain;
+};
+
+struct watch {
+	int fd;
+	short events, revents;
+	void (*fn)(void *arg, int fd, short revents); /* NULL: removed */
+	void *arg;
+};
+
+struct tg_host {
+	struct host_inst *insts, **insts_end;
+	struct tap_link *taps, **taps_end;
+	struct wire_link *wires, **wires_end;
+	struct watch *watches;
+	size_t n_watches, cap_watches;
+	struct pollfd *pfd; /* [0] stop_fd, then the TAPs, then the watches */
+	size_t cap_pfd;
+	int stop_fd;
+	atomic_bool stopping;
+	uint64_t now_ns;
+	uint64_t polled_ns; /* when descriptors were last asked */
+};
+
+/* Zeroed address space, committed as it is used; NULL. host_unmap takes NULL. */
+void *host_map(size_t bytes);
+void host_unmap(void *mem, size_t bytes);
+struct host_inst *host_find(const struct tg_host *h, const struct tg *s);
+/* Remembers a decision of an impairing device for app->trace. */
+void host_note(
+	struct host_inst *i, enum tg_impair_what what, uint8_t dir, int netif, uint64_t now_ns);
+
+/* link_tap.c. Each returns whether there was something to do. */
+bool tap_link_receive(struct tap_link *l, uint64_t now_ns);
+bool tap_link_flush(struct tap_link *l, uint64_t now_ns);
+uint64_t tap_link_deadline(const struct tap_link *l);
+void tap_link_free(struct tap_link *l);
+/* link_wire.c */
+void wire_link_free(struct wire_link *l);
+
+#endif

@@ -1,0 +1,303 @@
+/* A TAP as a link of an instance: reading in batches straight into packets, writing, and between
+ * the two an impairing device in each direction and the points of a capture. */
+#define _GNU_SOURCE
+#include "port/error.h"
+#include "port/host.h"
+#include "sim/segment.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define IMPAIR_MEM_BYTES (256u << 20)
+
+static enum tg_link link_type(void)
+{
+	return TG_LINK_ETHERNET;
+}
+
+/* Shows f to the capture, at one point or at both; returns the number of packets in it. */
+static uint64_t seen(struct tap_link *l, int point, bool out, const struct tg_frame *f, uint64_t id)
+{
+	return l->cap ? capture_frame(l->cap, point, out, f, id, l->h->now_ns) : 0;
+}
+
+/* ---- From the instance ----------------------------------------------------------------------- */
+
+static bool send_frame(struct tap_link *l, const struct tg_frame *f, uint64_t id)
+{
+	if (!tap_write(&l->tap, f)) {
+		l->busy = true;
+		return false;
+	}
+	seen(l, l->point_wire, true, f, id);
+	return true;
+}
+
+static bool tap_link_transmit(void *dev, const struct tg_frame *f)
+{
+	struct tap_link *l = dev;
+	uint64_t id = l->packet_id;
+
+	if (l->dir[1].imp.active) {
+		l->packet_id += seen(l, l->point_stack, true, f, id);
+		impair_put(&l->dir[1].imp, f, id, l->h->now_ns);
+		return true;
+	}
+	if (!send_frame(l, f, id))
+		return false;
+	if (l->point_stack != l->point_wire)
+		l->packet_id += seen(l, l->point_stack, true, f, id);
+	else
+		l->packet_id += l->cap != NULL;
+	return true;
+}
+
+bool tap_link_flush(struct tap_link *l, uint64_t now_ns)
+{
+	struct impair *m = &l->dir[1].imp;
+	bool any = false;
+
+	if (!m->active || l->busy)
+		return false;
+	for (;;) {
+		struct impair_pkt *k = l->pending ? l->pending : impair_pop(m, now_ns);
+		struct tg_frame f;
+
+		l->pending = NULL;
+		if (!k)
+			return any;
+		segment_frame_of_bytes(
+			&f, link_type(), k->data, k->bytes, k->gso, k->gso_size, k->csum);
+		if (!send_frame(l, &f, k->tag)) {
+			l->pending = k;
+			return any;
+		}
+		impair_free(m, k);
+		any = true;
+	}
+}
+
+/* ---- Towards the instance -------------------------------------------------------------------- */
+
+/* Reads one frame straight into a packet and inputs it. False: there is none. */
+static bool read_direct(struct tap_link *l)
+{
+	struct tg *s = l->inst->s;
+	struct tg_pkt *p = tg_pkt_alloc(s, TG_PKT_LARGE);
+	struct tg_pkt meta;
+	struct tg_frame f;
+
+	if (!p) { /* reading goes on all the same, or the loop would spin */
+		if (!tap_read(&l->tap, l->scratch, HOST_LARGE_BYTES, &meta))
+			return false;
+		l->lost++;
+		return true;
+	}
+	if (!tap_read(&l->tap, tg_pkt_block(p), TG_PKT_LARGE, p)) {
+		tg_pkt_free(s, p);
+		return false;
+	}
+	if (l->cap) {
+		uint64_t id = l->packet_id;
+
+		segment_frame_of_pkt(&f, link_type(), p);
+		l->packet_id += seen(l, l->point_wire, false, &f, id);
+		if (l->point_stack != l->point_wire)
+			seen(l, l->point_stack, false, &f, id);
+	}
+	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
+	return true;
+}
+
+/* Reads one frame into the impairing device. */
+static bool read_impaired(struct tap_link *l)
+{
+	struct tg_pkt meta;
+	struct tg_frame f;
+	uint64_t id = l->packet_id;
+	uint32_t n = tap_read(&l->tap, l->scratch, HOST_LARGE_BYTES, &meta);
+
+	if (!n)
+		return false;
+	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
+	l->packet_id += seen(l, l->point_wire, false, &f, id);
+	impair_put(&l->dir[0].imp, &f, id, l->h->now_ns);
+	return true;
+}
+
+static void deliver(struct tap_link *l, const struct impair_pkt *k)
+{
+	struct tg *s = l->inst->s;
+	struct tg_pkt *p = tg_pkt_alloc(s, k->bytes);
+	struct tg_frame f;
+
+	if (!p) {
+		l->lost++;
+		return;
+	}
+	memcpy(tg_pkt_block(p), k->data, k->bytes);
+	p->len = k->bytes;
+	p->gso = k->gso;
+	p->gso_size = k->gso_size;
+	p->csum = k->csum;
+	segment_frame_of_pkt(&f, link_type(), p);
+	seen(l, l->point_stack, false, &f, k->tag);
+	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
+}
+
+bool tap_link_receive(struct tap_link *l, uint64_t now_ns)
+{
+	struct impair *m = &l->dir[0].imp;
+	struct impair_pkt *k;
+	uint32_t n = 0;
+
+	while (l->readable && n < HOST_BATCH_FRAMES) {
+		l->readable = m->active ? read_impaired(l) : read_direct(l);
+		n += l->readable;
+	}
+	while (m->active && (k = impair_pop(m, now_ns)) != NULL) {
+		deliver(l, k);
+		impair_free(m, k);
+		n++;
+	}
+	return n > 0;
+}
+
+uint64_t tap_link_deadline(const struct tap_link *l)
+{
+	uint64_t in = l->dir[0].imp.active ? impair_next(&l->dir[0].imp) : NEVER_NS;
+	uint64_t out = l->dir[1].imp.active && !l->busy ? impair_next(&l->dir[1].imp) : NEVER_NS;
+
+	return min_u64(in, out);
+}
+
+/* ---- Making and ending ----------------------------------------------------------------------- */
+
+static void decided(void *arg, enum tg_impair_what what, uint64_t now_ns)
+{
+	struct tap_dir *d = arg;
+
+	host_note(d->link->inst, what, d->dir, d->link->netif, now_ns);
+}
+
+static int start_impairing(struct tap_link *l, const struct tg_link_options *o)
+{
+	const struct tg_impair *opt[2] = {&o->in, &o->out};
+	struct arena *a;
+
+	if (!tg_impair_active(&o->in) && !tg_impair_active(&o->out))
+		return 0;
+	l->mem_bytes = IMPAIR_MEM_BYTES;
+	l->mem = host_map(l->mem_bytes);
+	a = l->mem ? arena_init(l->mem, l->mem_bytes, 0) : NULL;
+	if (!a)
+		return -ENOMEM;
+	for (unsigned i = 0; i < 2; i++) {
+		struct impair_config c = {
+			.opt = *opt[i],
+			.purpose = i,
+			.link = link_type(),
+			.max_bytes = l->mem_bytes / 8 * 3,
+			.decided = decided,
+			.arg = &l->dir[i],
+		};
+
+		memcpy(c.seed, o->impair_seed, sizeof(c.seed));
+		l->dir[i].link = l;
+		l->dir[i].dir = (uint8_t)i;
+		if (!impair_init(&l->dir[i].imp, a, &c))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int start_capture(struct tap_link *l, struct tg_capture *cap)
+{
+	if (!cap)
+		return 0;
+	l->cap = cap;
+	capture_hold(cap);
+	l->packet_id = 1;
+	l->point_wire = capture_add_point(cap, l->tap.name, link_type());
+	l->point_stack = l->point_wire;
+	if (l->mem)
+		l->point_stack = capture_add_point(cap, "stack", link_type());
+	return l->point_wire < 0 ? l->point_wire : l->point_stack < 0 ? l->point_stack : 0;
+}
+
+static int add_netif(struct tap_link *l, const struct tg_link_options *o)
+{
+	struct tg_netif_config c = {
+		.link = link_type(),
+		.mtu = o->mtu ? o->mtu : l->tap.mtu,
+		.caps = l->tap.caps,
+		.transmit = tap_link_transmit,
+		.dev = l,
+		.announce = true,
+	};
+
+	memcpy(c.name, l->tap.name, sizeof(c.name));
+	memcpy(c.mac, o->mac, sizeof(c.mac));
+	l->netif = tg_netif_add(l->inst->s, &c, tg_host_now());
+	return l->netif;
+}
+
+void tap_link_free(struct tap_link *l)
+{
+	if (l->cap) {
+		const struct tg_impair_stats *in = &l->dir[0].imp.stats;
+
+		capture_set_drops(l->cap, l->point_wire, in->dropped + in->queue_drops + l->lost);
+		capture_release(l->cap);
+	}
+	tap_close(&l->tap);
+	host_unmap(l->mem, l->mem_bytes);
+	free(l->scratch);
+	free(l);
+}
+
+int tg_host_tap(struct tg_host *h, struct tg *s, const char *name, const struct tg_ip *host_ip,
+	unsigned prefix_len, const struct tg_link_options *o, struct tg_host_error *err)
+{
+	struct tap_request q = {
+		.name = name,
+		.plain = o->plain,
+		.mtu = o->mtu,
+		.host_ip = host_ip ? tg_ip4_value(host_ip) : 0,
+		.prefix_len = prefix_len < 32 ? prefix_len : 32,
+	};
+	struct tap_link *l = calloc(1, sizeof(*l));
+	int result = -ENOMEM;
+
+	error_begin(err, ENOMEM);
+	ERROR_TEXT(err->what, "cannot use TAP %s", name);
+	if (!l)
+		return result;
+	l->tap.fd = -1;
+	l->h = h;
+	l->inst = host_find(h, s);
+	l->scratch = malloc(HOST_LARGE_BYTES);
+	result = !l->inst ? -EINVAL : !l->scratch ? -ENOMEM : 0;
+	if (result == 0)
+		result = tap_open(&l->tap, &q, &sys_ops_default, err);
+	if (result < 0) {
+		tap_link_free(l);
+		return result;
+	}
+	result = start_impairing(l, o);
+	if (result == 0)
+		result = start_capture(l, o->capture);
+	if (result == 0)
+		result = add_netif(l, o);
+	if (result < 0) {
+		error_begin(err, -result);
+		ERROR_TEXT(err->what, "cannot use TAP %s", name);
+		tap_link_free(l);
+		return result;
+	}
+	l->readable = true;
+	*h->taps_end = l;
+	h->taps_end = &l->next;
+	memset(err, 0, sizeof(*err));
+	return result;
+}

@@ -1,0 +1,318 @@
+/* The event loop. A round: wait, read a batch from every link, then let each instance's application
+ * have its events, step the instance, and write what is due. The application goes first, so that
+ * what it sends and consumes at once is in the same segments as the acknowledgments. */
+#define _GNU_SOURCE
+#include "port/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* While polling without sleep, other descriptors are looked at this often. */
+#define BUSY_POLL_NS (20 * NS_PER_US)
+/* Turns of one instance between two looks at the links. */
+#define SERVE_TURNS 4
+
+/* ---- Watched descriptors --------------------------------------------------------------------- */
+
+int tg_host_watch(
+	struct tg_host *h, int fd, short events, void (*fn)(void *, int, short), void *arg)
+{
+	struct watch *w = NULL;
+
+	for (size_t i = 0; i < h->n_watches; i++) {
+		if (h->watches[i].fd == fd && h->watches[i].fn)
+			w = &h->watches[i];
+	}
+	if (!events || !fn) {
+		if (!w)
+			return -ENOENT;
+		w->fn = NULL; /* its place is reused when the list is next built */
+		return 0;
+	}
+	if (!w) {
+		if (h->n_watches == h->cap_watches) {
+			size_t cap = h->cap_watches ? h->cap_watches * 2 : 8;
+			struct watch *more = realloc(h->watches, cap * sizeof(*more));
+
+			if (!more)
+				return -ENOMEM;
+			h->watches = more;
+			h->cap_watches = cap;
+		}
+		w = &h->watches[h->n_watches++];
+	}
+	*w = (struct watch){.fd = fd, .events = events, .fn = fn, .arg = arg};
+	return 0;
+}
+
+static void run_watches(struct tg_host *h)
+{
+	/* fn may add and remove watches, and so move the array. */
+	for (size_t i = 0; i < h->n_watches; i++) {
+		struct watch w = h->watches[i];
+
+		h->watches[i].revents = 0;
+		if (w.fn && w.revents)
+			w.fn(w.arg, w.fd, w.revents);
+	}
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+/* Fills h->pfd; returns the number, or -ENOMEM. */
+static int build_pollfds(struct tg_host *h)
+{
+	size_t n = 1, kept = 0;
+
+	for (size_t i = 0; i < h->n_watches; i++) {
+		if (h->watches[i].fn)
+			h->watches[kept++] = h->watches[i];
+	}
+	h->n_watches = kept;
+	for (struct tap_link *l = h->taps; l; l = l->next)
+		n++;
+	n += h->n_watches;
+	if (n > h->cap_pfd) {
+		struct pollfd *more = realloc(h->pfd, n * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		h->pfd = more;
+		h->cap_pfd = n;
+	}
+	n = 0;
+	h->pfd[n++] = (struct pollfd){.fd = h->stop_fd, .events = POLLIN};
+	for (struct tap_link *l = h->taps; l; l = l->next) {
+		short events = (short)(POLLIN | (l->busy ? POLLOUT : 0));
+
+		h->pfd[n++] = (struct pollfd){.fd = l->tap.fd, .events = events};
+	}
+	for (size_t i = 0; i < h->n_watches; i++)
+		h->pfd[n++] = (struct pollfd){h->watches[i].fd, h->watches[i].events, 0};
+	return (int)n;
+}
+
+static void take_poll_results(struct tg_host *h)
+{
+	size_t n = 1;
+
+	for (struct tap_link *l = h->taps; l; l = l->next) {
+		short r = h->pfd[n++].revents;
+
+		if (r & POLLIN)
+			l->readable = true;
+		else if (r & (POLLERR | POLLHUP | POLLNVAL))
+			tap_lost(&l->tap, ENODEV);
+		if (l->busy && (r & (POLLOUT | POLLERR | POLLHUP | POLLNVAL))) {
+			l->busy = false;
+			l->inst->writable = true;
+		}
+	}
+	for (size_t i = 0; i < h->n_watches; i++)
+		h->watches[i].revents = h->pfd[n++].revents;
+}
+
+static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
+{
+	struct timespec t = {
+		.tv_sec = (time_t)(timeout_ns / NS_PER_SEC),
+		.tv_nsec = (long)(timeout_ns % NS_PER_SEC),
+	};
+	int n = build_pollfds(h);
+
+	if (n < 0)
+		return n;
+	n = ppoll(h->pfd, (nfds_t)n, timeout_ns == NEVER_NS ? NULL : &t, NULL);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	h->polled_ns = tg_host_now();
+	if (n > 0)
+		take_poll_results(h);
+	return 0;
+}
+
+/* ---- One instance ---------------------------------------------------------------------------- */
+
+static bool run_events(struct host_inst *i, uint64_t now_ns)
+{
+	struct tg_event e;
+	bool any = false;
+
+	while (tg_event(i->s, &e)) {
+		any = true;
+		if (i->app.event)
+			i->app.event(i->app.arg, i->s, &e, now_ns);
+	}
+	return any;
+}
+
+static void run_traces(struct host_inst *i)
+{
+	struct tg_trace t;
+
+	if (!i->app.trace)
+		return;
+	while (tg_trace_next(i->s, &i->trace_cursor, &t, NULL))
+		i->app.trace(i->app.arg, i->s, &t);
+	for (uint32_t n = 0; n < i->n_notes; n++)
+		i->app.trace(i->app.arg, i->s, &i->note[n]);
+	i->n_notes = 0;
+}
+
+static void set_now(struct tg_host *h)
+{
+	h->now_ns = tg_host_now();
+	for (struct wire_link *l = h->wires; l; l = l->next)
+		wire_set_now(l->wire, h->now_ns);
+}
+
+/* Events to the application, then a step, as long as the one makes work for the other. */
+static bool serve(struct tg_host *h, struct host_inst *i)
+{
+	bool any = run_events(i, h->now_ns), stepped = false;
+
+	for (int turn = 0; turn < SERVE_TURNS; turn++) {
+		if (i->writable || tg_next_deadline(i->s) <= h->now_ns) {
+			i->writable = false;
+			tg_step(i->s, h->now_ns);
+			stepped = true;
+		}
+		run_traces(i);
+		if (!run_events(i, h->now_ns))
+			break;
+		any = true;
+	}
+	if (i->app.round) {
+		i->wish_ns = i->app.round(i->app.arg, i->s, h->now_ns);
+		run_traces(i);
+	}
+	return any || stepped;
+}
+
+/* ---- Rounds ---------------------------------------------------------------------------------- */
+
+/* Everything that can be done now. Returns whether that was anything. */
+static bool pass(struct tg_host *h)
+{
+	bool any = false;
+
+	set_now(h);
+	for (struct tap_link *l = h->taps; l; l = l->next)
+		any |= tap_link_receive(l, h->now_ns);
+	for (struct wire_link *l = h->wires; l; l = l->next) {
+		any |= wire_run(l->wire, h->now_ns) > 0;
+		for (unsigned e = 0; e < 2; e++)
+			l->inst[e]->writable |= wire_take_writable(l->wire, e);
+	}
+	if (any)
+		set_now(h);
+	for (struct host_inst *i = h->insts; i; i = i->next)
+		any |= serve(h, i);
+	for (struct tap_link *l = h->taps; l; l = l->next)
+		any |= tap_link_flush(l, h->now_ns);
+	return any;
+}
+
+/* The earliest time at which something is to be done, 0: at once. */
+static uint64_t next_deadline(const struct tg_host *h)
+{
+	uint64_t t = NEVER_NS;
+
+	for (const struct host_inst *i = h->insts; i; i = i->next)
+		t = min_u64(t, i->writable ? 0 : min_u64(i->wish_ns, tg_next_deadline(i->s)));
+	for (const struct tap_link *l = h->taps; l; l = l->next)
+		t = min_u64(t, l->readable ? 0 : tap_link_deadline(l));
+	for (const struct wire_link *l = h->wires; l; l = l->next)
+		t = min_u64(t, wire_next_deadline(l->wire));
+	return t;
+}
+
+static void flush_captures(struct tg_host *h)
+{
+	for (struct tap_link *l = h->taps; l; l = l->next) {
+		if (l->cap)
+			capture_flush(l->cap);
+	}
+	for (struct wire_link *l = h->wires; l; l = l->next) {
+		for (unsigned e = 0; e < 2; e++) {
+			if (l->cap[e])
+				capture_flush(l->cap[e]);
+		}
+	}
+}
+
+/* Waits for at most timeout_ns, then does everything that can be done; *any (may be NULL) tells
+ * whether that was anything. */
+static int round_once(struct tg_host *h, uint64_t timeout_ns, bool *any)
+{
+	uint64_t now = tg_host_now(), deadline = next_deadline(h);
+	uint64_t wait = deadline <= now ? 0 : deadline == NEVER_NS ? NEVER_NS : deadline - now;
+	int result;
+	bool worked;
+
+	wait = min_u64(wait, timeout_ns);
+	if (wait)
+		flush_captures(h);
+	result = wait_for_work(h, wait);
+	if (result < 0)
+		return result;
+	run_watches(h);
+	worked = pass(h);
+	if (any)
+		*any = worked;
+	return 0;
+}
+
+int tg_host_round(struct tg_host *h, uint64_t timeout_ns)
+{
+	return round_once(h, timeout_ns, NULL);
+}
+
+/* A round without asking for readiness: reading tells. */
+static bool round_busy(struct tg_host *h)
+{
+	for (struct tap_link *l = h->taps; l; l = l->next)
+		l->readable = l->tap.fd >= 0;
+	return pass(h);
+}
+
+int tg_host_run(struct tg_host *h, uint64_t busy_ns)
+{
+	uint64_t worked_ns = tg_host_now(), count;
+	int result = 0;
+
+	while (result == 0 && !atomic_load(&h->stopping)) {
+		bool any = false;
+
+		if (!busy_ns || h->now_ns - h->polled_ns >= BUSY_POLL_NS) {
+			bool sleep = !busy_ns || h->now_ns >= sat_add_u64(worked_ns, busy_ns);
+
+			result = round_once(h, sleep ? NEVER_NS : 0, &any);
+		} else {
+			any = round_busy(h);
+		}
+		if (any)
+			worked_ns = h->now_ns;
+	}
+	/* The request is spent: the host may be run again. */
+	if (atomic_exchange(&h->stopping, false) && read(h->stop_fd, &count, sizeof(count)) < 0)
+		result = errno == EAGAIN ? result : -errno;
+	flush_captures(h);
+	return result;
+}
+
+void tg_host_stop(struct tg_host *h)
+{
+	static const uint64_t one = 1;
+	int saved = errno;
+	ssize_t n;
+
+	atomic_store(&h->stopping, true);
+	/* A full counter is as good as one more. */
+	n = write(h->stop_fd, &one, sizeof(one));
+	(void)n;
+	errno = saved;
+}

@@ -1,0 +1,170 @@
+/* Frames from and to a TAP: one system call each, the virtio header (virtio 1.2, 5.1.6) in front of
+ * it in a piece of its own. Nothing of a header that does not fit its frame is believed. */
+#define _GNU_SOURCE
+#include "port/error.h"
+#include "port/tap.h"
+#include "port/tap_vnet.h"
+#include "wire/eth.h"
+#include "wire/ip4.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Is this an IPv4 packet with that transport right behind its headers? Only the first bytes are
+ * looked at; the core checks everything. */
+static bool carries(const uint8_t *data, uint32_t len, uint8_t proto)
+{
+	struct eth_hdr e;
+	struct ip4_hdr ip;
+
+	return eth_parse(data, len, &e) == TG_DROP_NONE && e.type == ETH_TYPE_IP4 &&
+	       ip4_parse_quoted(data + e.hdr_bytes, len - e.hdr_bytes, &ip) && ip.proto == proto;
+}
+
+void tap_meta_of_vnet(
+	struct tg_pkt *meta, const struct virtio_net_hdr *v, const uint8_t *data, uint32_t len)
+{
+	bool partial = v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+
+	meta->gso = TG_GSO_NONE;
+	meta->gso_size = 0;
+	meta->csum = TG_CSUM_UNKNOWN;
+	if (partial && (uint32_t)v->csum_start + v->csum_offset + 2u > len)
+		return;
+	if (partial)
+		meta->csum = TG_CSUM_PARTIAL;
+	else if (v->flags & VIRTIO_NET_HDR_F_DATA_VALID)
+		meta->csum = TG_CSUM_VALID;
+	if (v->gso_size == 0)
+		return;
+	switch (v->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		meta->gso = carries(data, len, IP_PROTO_TCP) ? TG_GSO_TCP4 : TG_GSO_NONE;
+		break;
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		meta->gso = carries(data, len, IP_PROTO_UDP) ? TG_GSO_UDP4 : TG_GSO_NONE;
+		break;
+	default: break;
+	}
+	if (meta->gso != TG_GSO_NONE)
+		meta->gso_size = v->gso_size;
+}
+
+void tap_vnet_of_frame(struct virtio_net_hdr *v, const struct tg_frame *f)
+{
+	memset(v, 0, sizeof(*v));
+	if (f->csum_partial) {
+		v->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		v->csum_start = f->csum_start;
+		v->csum_offset = f->csum_offset;
+	}
+	if (f->gso == TG_GSO_NONE)
+		return;
+	v->gso_type = f->gso == TG_GSO_TCP4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_UDP_L4;
+	v->gso_size = f->gso_size;
+	v->hdr_len = f->hdr_bytes;
+}
+
+void tap_lost(struct tap *t, int errnum)
+{
+	struct tg_host_error e;
+
+	if (t->gone)
+		return;
+	t->gone = true;
+	close(t->fd);
+	t->fd = -1;
+	error_begin(&e, errnum);
+	ERROR_TEXT(e.what, "TAP %s has vanished", t->name);
+	ERROR_TEXT(e.why, "it was deleted while we were attached to it");
+	ERROR_TEXT(e.fix, "start again");
+	ERROR_TEXT(e.meanwhile, "nothing arrives and nothing is sent on it");
+	tg_host_print_error(&e);
+}
+
+uint32_t tap_read(struct tap *t, uint8_t *data, uint32_t room, struct tg_pkt *meta)
+{
+	struct virtio_net_hdr v = {0};
+	struct iovec iov[2] = {{&v, sizeof(v)}, {data, room}};
+	ssize_t n;
+
+	if (t->fd < 0)
+		return 0;
+	do {
+		n = t->vnet ? readv(t->fd, iov, 2) : read(t->fd, data, room);
+		if (n < 0 && errno != EINTR) {
+			if (errno != EAGAIN)
+				tap_lost(t, errno);
+			return 0;
+		}
+		/* Not even a header: no frame, look for the next one. */
+	} while (n <= (t->vnet ? (ssize_t)sizeof(v) : 0));
+	if (t->vnet) {
+		n -= (ssize_t)sizeof(v);
+		tap_meta_of_vnet(meta, &v, data, (uint32_t)n);
+	} else {
+		meta->gso = TG_GSO_NONE;
+		meta->gso_size = 0;
+		meta->csum = TG_CSUM_UNKNOWN;
+	}
+	meta->len = (uint32_t)n;
+	return (uint32_t)n;
+}
+
+/* The interface is down, or the frame is refused: it is lost, like one on a cable pulled out. */
+static void refused(struct tap *t, int errnum)
+{
+	struct tg_host_error e;
+
+	t->unsent++;
+	if (errnum == EBADFD || errnum == ENODEV || errnum == EFAULT) {
+		tap_lost(t, errnum);
+		return;
+	}
+	if (errnum != EIO || t->down)
+		return;
+	t->down = true;
+	error_begin(&e, errnum);
+	ERROR_TEXT(e.what, "TAP %s is down", t->name);
+	ERROR_TEXT(e.why, "the interface was switched off on the host's side");
+	ERROR_TEXT(e.fix, "ip link set %s up", t->name);
+	ERROR_TEXT(e.meanwhile, "frames to it are lost");
+	tg_host_print_error(&e);
+}
+
+bool tap_write(struct tap *t, const struct tg_frame *f)
+{
+	struct virtio_net_hdr v;
+	struct iovec iov[TG_FRAME_SPANS + 1];
+	unsigned n = 0;
+
+	if (t->fd < 0) {
+		t->unsent++;
+		return true;
+	}
+	if (t->vnet) {
+		tap_vnet_of_frame(&v, f);
+		iov[n++] = (struct iovec){&v, sizeof(v)};
+	}
+	for (uint32_t i = 0; i < f->n_spans; i++) {
+		union {
+			const void *c;
+			void *p;
+		} base = {f->span[i].base}; /* writev only reads */
+
+		iov[n++] = (struct iovec){base.p, f->span[i].len};
+	}
+	while (writev(t->fd, iov, (int)n) < 0) {
+		if (errno == EAGAIN)
+			return false;
+		if (errno == EINTR)
+			continue;
+		refused(t, errno);
+		return true;
+	}
+	t->down = false;
+	return true;
+}

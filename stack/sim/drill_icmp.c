@@ -1,0 +1,167 @@
+/* The packet-script engine: ICMP messages in the script's words (RFC 792), with what they quote.
+ * A quoted packet is the one last sent on the current flow: `[udp (N)]`, or `[SEQ:END(LEN)]` for
+ * TCP. Left out: redirects, whose gateway a script has no word for. */
+#include "sim/drill.h"
+#include "wire/icmp.h"
+
+struct name {
+	const char *text;
+	uint8_t value;
+};
+
+static const struct name types[] = {{"unreachable", ICMP_UNREACHABLE},
+	{"time_exceeded", ICMP_TIME_EXCEEDED}, {"source_quench", ICMP_SOURCE_QUENCH},
+	{"parameter_problem", ICMP_PARAM_PROBLEM}, {"echo_request", ICMP_ECHO},
+	{"echo_reply", ICMP_ECHO_REPLY}};
+
+static const struct name unreach_codes[] = {{"net_unreachable", ICMP_UNREACH_NET},
+	{"host_unreachable", ICMP_UNREACH_HOST}, {"protocol_unreachable", ICMP_UNREACH_PROTOCOL},
+	{"port_unreachable", ICMP_UNREACH_PORT}, {"frag_needed", ICMP_UNREACH_FRAG},
+	{"source_route_failed", ICMP_UNREACH_SRCROUTE}, {"net_unknown", 6}, {"host_unknown", 7},
+	{"source_host_isolated", 8}, {"net_prohibited", 9}, {"host_prohibited", 10},
+	{"net_unreachable_for_tos", 11}, {"host_unreachable_for_tos", 12}, {"packet_filtered", 13},
+	{"precedence_violation", 14}, {"precedence_cutoff", 15}};
+
+static const struct name exceeded_codes[] = {
+	{"ttl", ICMP_TIMXCEED_TRANSIT}, {"reassembly", ICMP_TIMXCEED_REASM}};
+
+static const struct name *name_find(
+	const struct name *table, size_t n, const char *w, uint32_t bytes)
+{
+	for (size_t i = 0; i < n; i++)
+		if (word_is(w, bytes, table[i].text))
+			return &table[i];
+	return NULL;
+}
+
+static const char *name_of(const struct name *table, size_t n, uint8_t value)
+{
+	for (size_t i = 0; i < n; i++)
+		if (table[i].value == value)
+			return table[i].text;
+	return "?";
+}
+
+static bool parse_code(struct drill *d, struct drill_pkt *p)
+{
+	const struct name *found = NULL;
+	struct drill_pos pos;
+	struct cursor saved;
+	const char *w;
+	uint64_t v;
+	uint32_t n;
+
+	cur_blanks(&d->c);
+	pos = cur_pos(&d->c);
+	if (cur_uint(&d->c, UINT8_MAX, &v)) {
+		p->icmp_code = (uint8_t)v;
+		return true;
+	}
+	saved = d->c;
+	n = cur_word(&d->c, &w);
+	if (n == 0 || word_is(w, n, "mtu") || word_is(w, n, "id")) {
+		d->c = saved;
+		return true;
+	}
+	if (p->icmp_type == ICMP_UNREACHABLE)
+		found = name_find(unreach_codes, ARRAY_LEN(unreach_codes), w, n);
+	else if (p->icmp_type == ICMP_TIME_EXCEEDED)
+		found = name_find(exceeded_codes, ARRAY_LEN(exceeded_codes), w, n);
+	if (!found)
+		return drill_error(d, pos, "unknown ICMP code '%S'", w, n);
+	p->icmp_code = found->value;
+	return true;
+}
+
+/* "[udp (N)]" or "[1:1001(1000)]". */
+static bool parse_quote(struct drill *d, struct drill_pkt *p)
+{
+	cur_blanks(&d->c);
+	if (!cur_take(&d->c, "["))
+		return true;
+	cur_blanks(&d->c);
+	p->has |= PKT_HAS_QUOTE;
+	p->quote_proto = IP_PROTO_TCP;
+	if (cur_take_word(&d->c, "udp")) {
+		uint64_t v;
+
+		p->quote_proto = IP_PROTO_UDP;
+		cur_blanks(&d->c);
+		if (!cur_take(&d->c, "(") || !cur_uint(&d->c, 65507, &v) || !cur_take(&d->c, ")"))
+			return drill_error_at(d, "'(N)' is expected here");
+		p->quote_bytes = (uint32_t)v;
+	} else if (!drill_parse_seq(d, &p->quote_seq, &p->quote_bytes)) {
+		return false;
+	}
+	cur_blanks(&d->c);
+	return cur_take(&d->c, "]") ? true : drill_error_at(d, "']' is expected here");
+}
+
+static bool parse_number(
+	struct drill *d, const char *word, uint16_t bit, struct drill_pkt *p, uint16_t *out)
+{
+	uint64_t v;
+
+	cur_blanks(&d->c);
+	if (!cur_take_word(&d->c, word))
+		return true;
+	cur_blanks(&d->c);
+	if (!cur_uint(&d->c, UINT16_MAX, &v))
+		return drill_error_at(d, "a number up to 65535 is expected here");
+	*out = (uint16_t)v;
+	p->has |= bit;
+	return true;
+}
+
+bool drill_parse_icmp(struct drill *d, struct drill_pkt *p)
+{
+	const struct name *type;
+	struct drill_pos pos;
+	const char *w;
+	uint32_t n;
+
+	p->proto = IP_PROTO_ICMP;
+	if (cur_peek(&d->c) == '[') {
+		if (!parse_quote(d, p))
+			return false;
+		cur_blanks(&d->c);
+		if (!cur_take_word(&d->c, "icmp"))
+			return drill_error_at(d, "'icmp' is expected here");
+	}
+	cur_blanks(&d->c);
+	pos = cur_pos(&d->c);
+	n = cur_word(&d->c, &w);
+	type = name_find(types, ARRAY_LEN(types), w, n);
+	if (!type)
+		return drill_error(d, pos, "unknown ICMP type '%S'", w, n);
+	p->icmp_type = type->value;
+	if (!parse_code(d, p) || !parse_number(d, "mtu", PKT_HAS_MTU, p, &p->icmp_mtu) ||
+		!parse_number(d, "id", PKT_HAS_ID, p, &p->icmp_id) || !parse_quote(d, p))
+		return false;
+	if (p->inject && icmp_is_error(p->icmp_type) && !(p->has & PKT_HAS_QUOTE))
+		return drill_error(d, pos, "an ICMP error needs what it quotes", "", 0);
+	return true;
+}
+
+void drill_print_icmp(struct text *t, const struct drill_pkt *p)
+{
+	text_add(t, "icmp %s", name_of(types, ARRAY_LEN(types), p->icmp_type));
+	if (p->icmp_type == ICMP_UNREACHABLE)
+		text_add(t, " %s", name_of(unreach_codes, ARRAY_LEN(unreach_codes), p->icmp_code));
+	else if (p->icmp_type == ICMP_TIME_EXCEEDED)
+		text_add(
+			t, " %s", name_of(exceeded_codes, ARRAY_LEN(exceeded_codes), p->icmp_code));
+	else if (p->icmp_code)
+		text_add(t, " %u", (uint32_t)p->icmp_code);
+	if (p->has & PKT_HAS_MTU)
+		text_add(t, " mtu %u", (uint32_t)p->icmp_mtu);
+	if (p->has & PKT_HAS_ID)
+		text_add(t, " id %u", (uint32_t)p->icmp_id);
+	if (!(p->has & PKT_HAS_QUOTE))
+		return;
+	if (p->quote_proto == IP_PROTO_UDP)
+		text_add(t, " [udp (%u)]", p->quote_bytes);
+	else
+		text_add(t, " [%u:%u(%u)]", p->quote_seq, p->quote_seq + p->quote_bytes,
+			p->quote_bytes);
+}
