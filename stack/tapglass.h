@@ -5,7 +5,8 @@
  * through a device's transmit function, called from tg_step alone. The same calls with the same
  * arguments give the same bytes. One thread at a time may be inside an instance.
  *
- * Results are 0 or more for success and negative error numbers (-TG_EAGAIN ...) with Linux's values. */
+ * Results are 0 or more for success and negative error numbers (-TG_EAGAIN ...) with Linux's
+ * values. */
 #ifndef TAPGLASS_H
 #define TAPGLASS_H
 
@@ -28,14 +29,41 @@ struct tg;
 /* ---- Errors: Linux's numbers (checked against the host's in port/) ------------------------- */
 
 enum tg_errno {
-	TG_EPERM = 1, TG_EBADF = 9, TG_EAGAIN = 11, TG_ENOMEM = 12, TG_EACCES = 13, TG_EFAULT = 14,
-	TG_EBUSY = 16, TG_EEXIST = 17, TG_ENODEV = 19, TG_EINVAL = 22, TG_EMFILE = 24, TG_EPIPE = 32,
-	TG_ENOTSOCK = 88, TG_EDESTADDRREQ = 89, TG_EMSGSIZE = 90, TG_EPROTOTYPE = 91,
-	TG_ENOPROTOOPT = 92, TG_EPROTONOSUPPORT = 93, TG_EOPNOTSUPP = 95, TG_EAFNOSUPPORT = 97,
-	TG_EADDRINUSE = 98, TG_EADDRNOTAVAIL = 99, TG_ENETDOWN = 100, TG_ENETUNREACH = 101,
-	TG_ECONNABORTED = 103, TG_ECONNRESET = 104, TG_ENOBUFS = 105, TG_EISCONN = 106,
-	TG_ENOTCONN = 107, TG_ETIMEDOUT = 110, TG_ECONNREFUSED = 111, TG_EHOSTUNREACH = 113,
-	TG_EALREADY = 114, TG_EINPROGRESS = 115, TG_EPROTO = 71
+	TG_EPERM = 1,
+	TG_EBADF = 9,
+	TG_EAGAIN = 11,
+	TG_ENOMEM = 12,
+	TG_EACCES = 13,
+	TG_EFAULT = 14,
+	TG_EBUSY = 16,
+	TG_EEXIST = 17,
+	TG_ENODEV = 19,
+	TG_EINVAL = 22,
+	TG_EMFILE = 24,
+	TG_EPIPE = 32,
+	TG_ENOTSOCK = 88,
+	TG_EDESTADDRREQ = 89,
+	TG_EMSGSIZE = 90,
+	TG_EPROTOTYPE = 91,
+	TG_ENOPROTOOPT = 92,
+	TG_EPROTONOSUPPORT = 93,
+	TG_EOPNOTSUPP = 95,
+	TG_EAFNOSUPPORT = 97,
+	TG_EADDRINUSE = 98,
+	TG_EADDRNOTAVAIL = 99,
+	TG_ENETDOWN = 100,
+	TG_ENETUNREACH = 101,
+	TG_ECONNABORTED = 103,
+	TG_ECONNRESET = 104,
+	TG_ENOBUFS = 105,
+	TG_EISCONN = 106,
+	TG_ENOTCONN = 107,
+	TG_ETIMEDOUT = 110,
+	TG_ECONNREFUSED = 111,
+	TG_EHOSTUNREACH = 113,
+	TG_EALREADY = 114,
+	TG_EINPROGRESS = 115,
+	TG_EPROTO = 71
 };
 
 /* ---- Addresses ------------------------------------------------------------------------------ */
@@ -73,22 +101,26 @@ TG_API char *tg_ip_format(const struct tg_ip *ip, char buf[16]);
 
 /* Everything that may be chosen, with tg_config_default's values behind the dash. */
 struct tg_config {
-	uint8_t seed[32];     /* source of every key and random number - zeros: the caller must set it */
-	uint64_t budget_bytes; /* memory in use at most - 0: all that was reserved */
+	uint8_t seed[32]; /* source of every key and random number - zeros: the caller must set it
+			   */
+	uint64_t budget_bytes;  /* memory in use at most - 0: all that was reserved */
 	uint32_t trace_records; /* length of the trace ring, a power of two - 4096; 0: no trace */
-	uint32_t max_sockets; /* - 1,100,000 */
-	/* Computes Internet checksums: see base/csum.h. NULL: the portable one. port/ sets a vector one. */
+	uint32_t max_sockets;   /* - 1,100,000 */
+	/* Computes Internet checksums: see base/csum.h. NULL: the portable one. port/ sets a vector
+	 * one. */
 	uint32_t (*csum)(const void *data, size_t len, uint32_t sum);
 
 	struct {
-		uint8_t default_ttl;	     /* - 64 [1122 3.2.1.7] */
-		uint32_t reasm_bytes;	     /* memory for fragments - 4 MiB */
-		uint64_t reasm_timeout_ns;   /* - 60 s [1122 3.3.2] */
-		uint64_t arp_reachable_ns;   /* an entry is trusted this long after a confirmation - 60 s */
-		uint64_t arp_stale_ns;	     /* an unused entry is dropped after - 20 min [1122 2.3.2.1] */
-		uint32_t arp_entries;	     /* - 1024 */
+		uint8_t default_ttl;       /* - 64 [1122 3.2.1.7] */
+		uint32_t reasm_bytes;      /* memory for fragments - 4 MiB */
+		uint64_t reasm_timeout_ns; /* - 60 s [1122 3.3.2] */
+		uint64_t arp_reachable_ns; /* an entry is trusted this long after a confirmation -
+					      60 s */
+		uint64_t
+			arp_stale_ns; /* an unused entry is dropped after - 20 min [1122 2.3.2.1] */
+		uint32_t arp_entries; /* - 1024 */
 		uint32_t icmp_errors_per_sec; /* token bucket, also its burst - 100 */
-		bool icmp_echo;		     /* answer echo requests - true */
+		bool icmp_echo;               /* answer echo requests - true */
 	} ip;
 
 	struct {
@@ -96,28 +128,30 @@ struct tg_config {
 	} udp;
 
 	struct {
-		uint32_t rcvbuf_bytes; /* - 4 MiB */
-		uint32_t sndbuf_bytes; /* - 4 MiB */
+		uint32_t rcvbuf_bytes;                 /* - 4 MiB */
+		uint32_t sndbuf_bytes;                 /* - 4 MiB */
 		bool window_scaling, timestamps, sack; /* - all true [7323, 2018] */
-		uint8_t initial_window_segs; /* - 10 [6928] */
-		uint64_t rto_initial_ns; /* - 1 s [6298 2.1] */
-		uint64_t rto_min_ns;	 /* - 200 ms, below [6298 2.4] as every deployed stack */
-		uint64_t rto_max_ns;	 /* - 120 s */
-		uint64_t delack_ns;	 /* - 40 ms [9293 MUST-40] */
-		uint64_t msl_ns;	 /* - 30 s: TIME-WAIT lasts 60 s, as on Linux; RFC 9293 says 2 min */
-		uint64_t fin_wait_2_ns;	 /* orphans only - 60 s */
-		uint64_t r2_ns;		 /* give up after so long without an ACK - 15 min [9293 SHLD-11] */
-		uint64_t r2_syn_ns;	 /* the same for a SYN - 3 min [9293 MUST-23] */
-		uint8_t r1_retransmits;	 /* tell IP and the user after so many - 3 [9293 SHLD-10] */
-		uint64_t keepalive_idle_ns; /* - 2 h [9293 MUST-28] */
+		uint8_t initial_window_segs;           /* - 10 [6928] */
+		uint64_t rto_initial_ns;               /* - 1 s [6298 2.1] */
+		uint64_t rto_min_ns; /* - 200 ms, below [6298 2.4] as every deployed stack */
+		uint64_t rto_max_ns; /* - 120 s */
+		uint64_t delack_ns;  /* - 40 ms [9293 MUST-40] */
+		uint64_t
+			msl_ns; /* - 30 s: TIME-WAIT lasts 60 s, as on Linux; RFC 9293 says 2 min */
+		uint64_t fin_wait_2_ns; /* orphans only - 60 s */
+		uint64_t r2_ns; /* give up after so long without an ACK - 15 min [9293 SHLD-11] */
+		uint64_t r2_syn_ns;     /* the same for a SYN - 3 min [9293 MUST-23] */
+		uint8_t r1_retransmits; /* tell IP and the user after so many - 3 [9293 SHLD-10] */
+		uint64_t keepalive_idle_ns;     /* - 2 h [9293 MUST-28] */
 		uint64_t keepalive_interval_ns; /* - 75 s */
-		uint8_t keepalive_probes; /* - 9 */
-		uint32_t max_half_open;	 /* - 65,536 */
-		uint32_t max_time_wait;	 /* - 262,144 */
+		uint8_t keepalive_probes;       /* - 9 */
+		uint32_t max_half_open;         /* - 65,536 */
+		uint32_t max_time_wait;         /* - 262,144 */
 		uint16_t port_first, port_last; /* ephemeral range - 32,768 to 60,999 [6056] */
-		bool fast_path;		 /* header prediction - true */
-		uint32_t challenge_acks; /* per connection and 5 s - 10 [5961 7] */
-		bool isn_fixed;		 /* - false: RFC 6528. For tests and lessons: every connection starts at isn */
+		bool fast_path;                 /* header prediction - true */
+		uint32_t challenge_acks;        /* per connection and 5 s - 10 [5961 7] */
+		bool isn_fixed; /* - false: RFC 6528. For tests and lessons: every connection starts
+				   at isn */
 		uint32_t isn;
 	} tcp;
 };
@@ -125,10 +159,12 @@ struct tg_config {
 TG_API void tg_config_default(struct tg_config *c);
 
 /* Makes an instance in [mem, mem + reserved_bytes): page-aligned, zero, exclusively its own and
- * untouched by others until it is done with; the caller frees it, which is all it takes to destroy the
- * instance. 8 MiB do for a small one. The configuration is copied. A loopback interface "lo" with
- * 127.0.0.1/8 is interface 0. NULL: too little memory, or impossible values in the configuration. */
-TG_API struct tg *tg_create(const struct tg_config *c, void *mem, size_t reserved_bytes, uint64_t now_ns);
+ * untouched by others until it is done with; the caller frees it, which is all it takes to destroy
+ * the instance. 8 MiB do for a small one. The configuration is copied. A loopback interface "lo"
+ * with 127.0.0.1/8 is interface 0. NULL: too little memory, or impossible values in the
+ * configuration. */
+TG_API struct tg *tg_create(
+	const struct tg_config *c, void *mem, size_t reserved_bytes, uint64_t now_ns);
 
 /* ---- Devices -------------------------------------------------------------------------------- */
 
@@ -150,12 +186,12 @@ struct tg_span {
 struct tg_frame {
 	struct tg_span span[TG_FRAME_SPANS];
 	uint32_t n_spans;
-	uint32_t bytes;	   /* sum of the spans */
+	uint32_t bytes;     /* sum of the spans */
 	uint16_t hdr_bytes; /* link, IP and transport headers, all within span[0] */
-	uint16_t gso_size; /* payload bytes a segment, with gso != NONE */
-	uint8_t gso;	   /* enum tg_gso */
-	bool csum_partial; /* complete it: sum from csum_start to the end, store at csum_start + csum_offset,
-			      where the pseudo-header's sum already is */
+	uint16_t gso_size;  /* payload bytes a segment, with gso != NONE */
+	uint8_t gso;        /* enum tg_gso */
+	bool csum_partial;  /* complete it: sum from csum_start to the end, store at csum_start +
+			       csum_offset,  where the pseudo-header's sum already is */
 	uint16_t csum_start, csum_offset; /* bytes from the start of the frame */
 };
 
@@ -163,10 +199,10 @@ struct tg_netif_config {
 	char name[16];
 	enum tg_link link;
 	uint8_t mac[6];
-	uint32_t mtu; /* bytes of an IP packet, 68 to 65,535 */
+	uint32_t mtu;  /* bytes of an IP packet, 68 to 65,535 */
 	uint32_t caps; /* TG_CAP_* */
-	/* Sends a frame, during tg_step only. False: busy, nothing was taken; it is offered again by a
-	 * later tg_step, to be called when the device is writable. */
+	/* Sends a frame, during tg_step only. False: busy, nothing was taken; it is offered again
+	 * by a later tg_step, to be called when the device is writable. */
 	bool (*transmit)(void *dev, const struct tg_frame *f);
 	void *dev;
 	bool announce; /* send ARP announcements for addresses added (RFC 5227 2.3) */
@@ -174,10 +210,12 @@ struct tg_netif_config {
 
 /* Index (1 and up), or -TG_EINVAL, -TG_ENOMEM, -TG_EEXIST (name taken). */
 TG_API int tg_netif_add(struct tg *s, const struct tg_netif_config *c, uint64_t now_ns);
-/* Adds an address with its on-link prefix (and the route to it). -TG_EINVAL, -TG_EEXIST, -TG_ENOMEM,
- * -TG_ENODEV. */
-TG_API int tg_addr_add(struct tg *s, unsigned netif, const struct tg_ip *ip, unsigned prefix_len, uint64_t now_ns);
-/* Route to dest/prefix_len through gateway (NULL: on link). Longest prefix wins, then lowest metric. */
+/* Adds an address with its on-link prefix (and the route to it). -TG_EINVAL, -TG_EEXIST,
+ * -TG_ENOMEM, -TG_ENODEV. */
+TG_API int tg_addr_add(
+	struct tg *s, unsigned netif, const struct tg_ip *ip, unsigned prefix_len, uint64_t now_ns);
+/* Route to dest/prefix_len through gateway (NULL: on link). Longest prefix wins, then lowest
+ * metric. */
 TG_API int tg_route_add(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
 	const struct tg_ip *gateway, unsigned netif, unsigned metric, uint64_t now_ns);
 TG_API int tg_route_del(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
@@ -190,26 +228,26 @@ enum tg_csum { TG_CSUM_UNKNOWN, TG_CSUM_VALID, TG_CSUM_PARTIAL };
 /* A received frame: one contiguous block of the instance's memory. The device fills in what stands
  * above the line. */
 struct tg_pkt {
-	uint8_t *data;	   /* first byte of the frame; may be moved up within the block */
-	uint32_t len;	   /* bytes of the frame */
+	uint8_t *data;     /* first byte of the frame; may be moved up within the block */
+	uint32_t len;      /* bytes of the frame */
 	uint16_t gso_size; /* not 0: several segments in one, of so much payload each */
-	uint8_t gso;	   /* enum tg_gso */
-	uint8_t csum;	   /* enum tg_csum, of the transport's checksum */
+	uint8_t gso;       /* enum tg_gso */
+	uint8_t csum;      /* enum tg_csum, of the transport's checksum */
 	/* ---- */
-	uint32_t room; /* bytes from tg_pkt_block() to the end of the block */
-	uint32_t mark; /* private */
-	uint64_t frame; /* private */
+	uint32_t room;       /* bytes from tg_pkt_block() to the end of the block */
+	uint32_t mark;       /* private */
+	uint64_t frame;      /* private */
 	struct tg_pkt *next; /* private */
-	uint8_t *net; /* private */
+	uint8_t *net;        /* private */
 	uint8_t flags, pad[15];
 };
 /* Room for a frame in the two kinds of blocks, bytes. */
 #define TG_PKT_SMALL (2048u - (uint32_t)sizeof(struct tg_pkt))
 #define TG_PKT_LARGE (69632u - (uint32_t)sizeof(struct tg_pkt))
 
-/* A packet with room for bytes (at most TG_PKT_LARGE), data at the start of its room, len 0. When memory is
- * short it comes from a reserve that the core never keeps past tg_input, so that reading goes on.
- * NULL only if that is out as well. */
+/* A packet with room for bytes (at most TG_PKT_LARGE), data at the start of its room, len 0. When
+ * memory is short it comes from a reserve that the core never keeps past tg_input, so that reading
+ * goes on. NULL only if that is out as well. */
 TG_API struct tg_pkt *tg_pkt_alloc(struct tg *s, uint32_t bytes);
 TG_API void tg_pkt_free(struct tg *s, struct tg_pkt *p);
 static inline uint8_t *tg_pkt_block(struct tg_pkt *p)
@@ -222,8 +260,9 @@ TG_API void tg_input(struct tg *s, unsigned netif, struct tg_pkt *p, uint64_t no
 /* Runs due timers, delivers loopback frames, then sends what is to be sent, up to a budget: ask
  * tg_next_deadline afterwards. The only function that calls transmit. */
 TG_API void tg_step(struct tg *s, uint64_t now_ns);
-/* When tg_step has to be called next, ns: a time not after now if there is work at once, UINT64_MAX if only
- * input or a call can bring work. May be early, never late. What a busy device holds up does not count. */
+/* When tg_step has to be called next, ns: a time not after now if there is work at once, UINT64_MAX
+ * if only input or a call can bring work. May be early, never late. What a busy device holds up
+ * does not count. */
 TG_API uint64_t tg_next_deadline(const struct tg *s);
 
 /* ---- Sockets --------------------------------------------------------------------------------- */
@@ -252,9 +291,9 @@ TG_API int tg_bind(struct tg *s, tg_sock k, const struct tg_addr *a);
 /* Passive OPEN. Binds to an ephemeral port if need be. Called again it sets the backlog.
  * -TG_EADDRINUSE, -TG_EINVAL (connected), -TG_EOPNOTSUPP. */
 TG_API int tg_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns);
-/* Active OPEN: -TG_EINPROGRESS, then TG_OUT (or TG_ERR). Of a datagram socket: sets (a->ip any: clears)
- * the peer, 0. -TG_EALREADY, -TG_EISCONN, -TG_ENETUNREACH, -TG_EADDRNOTAVAIL (ports used up),
- * -TG_EACCES (broadcast), -TG_EINVAL, -TG_ENOMEM. */
+/* Active OPEN: -TG_EINPROGRESS, then TG_OUT (or TG_ERR). Of a datagram socket: sets (a->ip any:
+ * clears) the peer, 0. -TG_EALREADY, -TG_EISCONN, -TG_ENETUNREACH, -TG_EADDRNOTAVAIL (ports used
+ * up), -TG_EACCES (broadcast), -TG_EINVAL, -TG_ENOMEM. */
 TG_API int tg_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_t now_ns);
 /* Takes an established connection off the accept queue. -TG_EAGAIN, -TG_EINVAL (no listener). */
 TG_API int tg_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint64_t now_ns);
@@ -262,69 +301,84 @@ TG_API int tg_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uin
 /* Streams: queues up to n bytes; returns how many, -TG_EAGAIN (buffer full), -TG_EPIPE (shut),
  * -TG_ENOTCONN, -TG_ENOMEM, or the pending error (ECONNRESET, ETIMEDOUT ...). Connected
  * datagram sockets: one datagram, whole or -TG_EMSGSIZE. flags: TG_MSG_*. */
-TG_API int64_t tg_send(struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags, uint64_t now_ns);
+TG_API int64_t tg_send(
+	struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags, uint64_t now_ns);
 /* Streams: takes up to n bytes; 0 is the end of the stream. Datagrams: as tg_recvfrom. -TG_EAGAIN,
  * -TG_ENOTCONN, or the pending error. */
-TG_API int64_t tg_recv(struct tg *s, tg_sock k, void *data, size_t n, unsigned flags, uint64_t now_ns);
+TG_API int64_t tg_recv(
+	struct tg *s, tg_sock k, void *data, size_t n, unsigned flags, uint64_t now_ns);
 #define TG_MSG_OOB   0x01u
 #define TG_MSG_PEEK  0x02u
 #define TG_MSG_TRUNC 0x20u   /* return the datagram's real length */
 #define TG_MSG_MORE  0x8000u /* more will follow at once: hold back a partial segment */
 
-/* Writing in place: up to two spans behind what is queued; returns their number, the room is at most the
- * free send buffer. -TG_EAGAIN and the errors of tg_send. Nothing is sent before tg_commit(n). */
+/* Writing in place: up to two spans behind what is queued; returns their number, the room is at
+ * most the free send buffer. -TG_EAGAIN and the errors of tg_send. Nothing is sent before
+ * tg_commit(n). */
 struct tg_mspan {
 	void *base;
 	uint32_t len;
 };
 TG_API int tg_reserve(struct tg *s, tg_sock k, size_t want, struct tg_mspan out[2]);
 TG_API int tg_commit(struct tg *s, tg_sock k, size_t n, unsigned flags, uint64_t now_ns);
-/* Reading in place: spans of received bytes in order, at most max of them; returns their number, 0 at
- * the end of the stream, -TG_EAGAIN and the errors of tg_recv. Valid until the next call on the
+/* Reading in place: spans of received bytes in order, at most max of them; returns their number, 0
+ * at the end of the stream, -TG_EAGAIN and the errors of tg_recv. Valid until the next call on the
  * instance. tg_consume(n) takes n bytes off. */
 TG_API int tg_peek(struct tg *s, tg_sock k, struct tg_span *out, unsigned max);
 TG_API int tg_consume(struct tg *s, tg_sock k, size_t n, uint64_t now_ns);
 
 /* What a datagram carries besides its bytes. */
 struct tg_dgram {
-	struct tg_addr peer;  /* sender (receiving), destination (sending) */
-	struct tg_ip local;   /* destination it was sent to; sending: source, or any */
-	uint16_t netif;	      /* arrived on */
-	uint8_t ttl, tos;     /* received; sending: 0 = the socket's */
-	uint32_t bytes;	      /* real length, which may exceed what was returned */
-	bool broadcast;	      /* arrived by broadcast or multicast */
+	struct tg_addr peer; /* sender (receiving), destination (sending) */
+	struct tg_ip local;  /* destination it was sent to; sending: source, or any */
+	uint16_t netif;      /* arrived on */
+	uint8_t ttl, tos;    /* received; sending: 0 = the socket's */
+	uint32_t bytes;      /* real length, which may exceed what was returned */
+	bool broadcast;      /* arrived by broadcast or multicast */
 };
-/* -TG_EMSGSIZE, -TG_EAGAIN (send queue full), -TG_EDESTADDRREQ, -TG_EISCONN never (as Linux), -TG_EACCES (broadcast
- * without TG_SO_BROADCAST), -TG_ENETUNREACH, -TG_EINVAL, -TG_ENOMEM, or the pending error. */
+/* -TG_EMSGSIZE, -TG_EAGAIN (send queue full), -TG_EDESTADDRREQ, -TG_EISCONN never (as Linux),
+ * -TG_EACCES (broadcast without TG_SO_BROADCAST), -TG_ENETUNREACH, -TG_EINVAL, -TG_ENOMEM, or the
+ * pending error. */
 TG_API int64_t tg_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to, uint64_t now_ns);
-/* Returns the bytes copied (at most n; the rest of the datagram is gone, from->bytes tells), -TG_EAGAIN or
- * the pending error. from may be NULL. */
+/* Returns the bytes copied (at most n; the rest of the datagram is gone, from->bytes tells),
+ * -TG_EAGAIN or the pending error. from may be NULL. */
 TG_API int64_t tg_recvfrom(struct tg *s, tg_sock k, void *data, size_t n, unsigned flags,
 	struct tg_dgram *from, uint64_t now_ns);
 
 /* SHUT_WR sends FIN behind what is queued. -TG_ENOTCONN, -TG_EINVAL. */
 TG_API int tg_shutdown(struct tg *s, tg_sock k, int how, uint64_t now_ns);
-/* CLOSE (RFC 9293 3.10.4): the handle is gone at once; queued data and FIN are still delivered, unless unread data makes
- * it a reset [9293 SHLD-3] or TG_SO_LINGER is 0. -TG_EBADF. */
+/* CLOSE (RFC 9293 3.10.4): the handle is gone at once; queued data and FIN are still delivered,
+ * unless unread data makes it a reset [9293 SHLD-3] or TG_SO_LINGER is 0. -TG_EBADF. */
 TG_API int tg_close(struct tg *s, tg_sock k, uint64_t now_ns);
 /* ABORT (RFC 9293 3.10.5): RST, everything dropped, handle gone. */
 TG_API int tg_abort(struct tg *s, tg_sock k, uint64_t now_ns);
 
 /* Options: integers; times in ns. */
 enum tg_option {
-	TG_SO_ERROR,	   /* get: the pending error (positive), cleared */
-	TG_SO_REUSEADDR, TG_SO_BROADCAST, TG_SO_KEEPALIVE,
-	TG_SO_SNDBUF, TG_SO_RCVBUF,
-	TG_SO_LINGER,	   /* ns; -1: off; 0: close is abort */
+	TG_SO_ERROR, /* get: the pending error (positive), cleared */
+	TG_SO_REUSEADDR,
+	TG_SO_BROADCAST,
+	TG_SO_KEEPALIVE,
+	TG_SO_SNDBUF,
+	TG_SO_RCVBUF,
+	TG_SO_LINGER, /* ns; -1: off; 0: close is abort */
 	TG_SO_RCVLOWAT,
-	TG_TCP_NODELAY, TG_TCP_CORK, TG_TCP_MAXSEG, TG_TCP_QUICKACK,
-	TG_TCP_KEEPIDLE, TG_TCP_KEEPINTVL, TG_TCP_KEEPCNT,
+	TG_TCP_NODELAY,
+	TG_TCP_CORK,
+	TG_TCP_MAXSEG,
+	TG_TCP_QUICKACK,
+	TG_TCP_KEEPIDLE,
+	TG_TCP_KEEPINTVL,
+	TG_TCP_KEEPCNT,
 	TG_TCP_USER_TIMEOUT, /* ns; 0: the configuration's R2 [9293 MUST-21] */
-	TG_IP_TTL, TG_IP_TOS,
-	TG_SO_INQ, TG_SO_OUTQ, /* get: bytes readable; bytes not acknowledged */
-	TG_SO_TYPE, TG_SO_ACCEPTCONN,
-	TG_TCP_USER_COOKIE   /* the cookie of events */
+	TG_IP_TTL,
+	TG_IP_TOS,
+	TG_SO_INQ,
+	TG_SO_OUTQ, /* get: bytes readable; bytes not acknowledged */
+	TG_SO_TYPE,
+	TG_SO_ACCEPTCONN,
+	TG_TCP_USER_COOKIE /* the cookie of events */
 };
 /* -TG_ENOPROTOOPT, -TG_EINVAL. */
 TG_API int tg_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns);
@@ -360,7 +414,8 @@ struct tg_event {
 	uint64_t cookie;
 	unsigned events; /* TG_IN ... that rose from 0 to 1 since the last event of this socket */
 };
-/* Takes the next event; false: none. Edges: read, write or accept until -TG_EAGAIN, or ask tg_ready. */
+/* Takes the next event; false: none. Edges: read, write or accept until -TG_EAGAIN, or ask
+ * tg_ready. */
 TG_API bool tg_event(struct tg *s, struct tg_event *out);
 /* Level: TG_IN ... as of now; TG_ERR | TG_HUP for a stale handle. */
 TG_API unsigned tg_ready(const struct tg *s, tg_sock k);

@@ -1,5 +1,5 @@
-/* What a host provides to instances: memory, clock and random seed, an event loop, links (a TAP, or a
- * virtual wire between two instances), the impairing device in front of any of them, captures.
+/* What a host provides to instances: memory, clock and random seed, an event loop, links (a TAP, or
+ * a virtual wire between two instances), the impairing device in front of any of them, captures.
  * One thread. This is where operating-system calls live (port/). */
 #ifndef TAPGLASS_HOST_H
 #define TAPGLASS_HOST_H
@@ -14,9 +14,9 @@ extern "C" {
 /* ---- Errors in the form: what failed, why, how to mend it, what happens meanwhile ------------ */
 
 struct tg_host_error {
-	int errnum;	    /* errno, 0 if none is to blame */
-	char what[200];	    /* "cannot attach to TAP tg0" */
-	char why[240];	    /* may be empty, like the next two */
+	int errnum;     /* errno, 0 if none is to blame */
+	char what[200]; /* "cannot attach to TAP tg0" */
+	char why[240];  /* may be empty, like the next two */
 	char fix[240];
 	char meanwhile[160];
 };
@@ -25,18 +25,22 @@ TG_API void tg_host_print_error(const struct tg_host_error *e);
 
 /* ---- Impairments ----------------------------------------------------------------------------- */
 
-/* One direction of a link. Probabilities in parts per million. Applied packet by packet: large frames are segmented and
- * checksums completed before, and packets are passed on with unverified checksums. */
+/* One direction of a link. Probabilities in parts per million. Applied packet by packet: large
+ * frames are segmented and checksums completed before, and packets are passed on with unverified
+ * checksums. */
 struct tg_impair {
 	uint32_t drop_ppm, dup_ppm, reorder_ppm, corrupt_ppm;
-	uint64_t delay_ns, jitter_ns; /* every packet waits delay +- jitter, uniform; order kept unless reordered */
-	uint64_t rate_bps;	      /* bits per second, 0 unlimited; a queue in front of it: */
-	uint32_t queue_pkts;	      /* its limit in packets, tail drop - 1000 */
+	uint64_t delay_ns, jitter_ns; /* every packet waits delay +- jitter, uniform; order kept
+					 unless reordered */
+	uint64_t rate_bps;            /* bits per second, 0 unlimited; a queue in front of it: */
+	uint32_t queue_pkts;          /* its limit in packets, tail drop - 1000 */
 };
 TG_API void tg_impair_default(struct tg_impair *i); /* impairs nothing */
-/* One option in tc's spelling: name "drop" "dup" "reorder" "corrupt" with "2%", ".1%"; "delay" with "20ms", "20ms+-5ms",
- * "20ms±5"; "rate" with "10mbit", "1gbit", "500kbit". False: not understood, err says why. */
-TG_API bool tg_impair_parse(struct tg_impair *i, const char *name, const char *value, char *err, size_t err_bytes);
+/* One option in tc's spelling: name "drop" "dup" "reorder" "corrupt" with "2%", ".1%"; "delay" with
+ * "20ms", "20ms+-5ms", "20ms±5"; "rate" with "10mbit", "1gbit", "500kbit". False: not understood,
+ * err says why. */
+TG_API bool tg_impair_parse(
+	struct tg_impair *i, const char *name, const char *value, char *err, size_t err_bytes);
 TG_API bool tg_impair_active(const struct tg_impair *i);
 struct tg_impair_stats {
 	uint64_t passed, dropped, duplicated, reordered, corrupted, queue_drops;
@@ -47,14 +51,16 @@ struct tg_impair_stats {
 struct tg_host;
 
 TG_API struct tg_host *tg_host_new(void); /* NULL: out of memory or descriptors */
-/* Detaches links (a TAP that was made is gone), closes captures, frees the instances. */
+/* Detaches links (a TAP that was made is gone), frees the instances. A capture that no other host
+ * uses is complete on disk then; its opener still owes it tg_capture_close. */
 TG_API void tg_host_free(struct tg_host *h);
 
 /* Monotonic nanoseconds. */
 TG_API uint64_t tg_host_now(void);
 /* Fills a seed from the kernel's generator. */
 TG_API int tg_host_random(void *buf, size_t bytes);
-/* The same default configuration as tg_config_default, with a random seed and the fastest checksum of this processor. */
+/* The same default configuration as tg_config_default, with a random seed and the fastest checksum
+ * of this processor. */
 TG_API int tg_host_config(struct tg_config *c);
 
 /* What an application hangs into the loop for one instance; any function may be NULL. */
@@ -64,43 +70,51 @@ struct tg_host_app {
 	void (*event)(void *arg, struct tg *s, const struct tg_event *e, uint64_t now_ns);
 	/* Each trace record, in order, soon after it was written. */
 	void (*trace)(void *arg, struct tg *s, const struct tg_trace *t);
-	/* After every round; returns when it wants to be called again at the latest, ns, UINT64_MAX: no wish. */
+	/* After every round; returns when it wants to be called again at the latest, ns,
+	 * UINT64_MAX: no wish. */
 	uint64_t (*round)(void *arg, struct tg *s, uint64_t now_ns);
 };
 
-/* Makes an instance in memory of its own (reserve_bytes of address space; 0: 64 GiB) and puts it on the loop. */
+/* Makes an instance in memory of its own (reserve_bytes of address space; 0: 64 GiB) and puts it on
+ * the loop. */
 TG_API int tg_host_add(struct tg_host *h, const struct tg_config *c, size_t reserve_bytes,
 	const struct tg_host_app *app, struct tg **out);
 
 struct tg_link_options {
-	uint8_t mac[6];		 /* ours */
-	uint32_t mtu;		 /* 0: the device's, or 1500 */
-	bool plain;		 /* no offloads: frames of the MTU, checksums in software */
+	uint8_t mac[6];           /* ours */
+	uint32_t mtu;             /* 0: the device's, or 1500 */
+	bool plain;               /* no offloads: frames of the MTU, checksums in software */
 	struct tg_impair in, out; /* towards the instance, from it */
 	uint8_t impair_seed[32];
 	struct tg_capture *capture; /* or NULL */
 };
 TG_API void tg_link_options_default(struct tg_link_options *o);
 
-/* Attaches instance s to the TAP `name`: an existing one, or, with the privilege, one made in the current network namespace,
- * which then gets host_ip/prefix_len (unless any), the MTU, and is brought up, all by ioctl. Tries IFF_VNET_HDR with
- * TSO, USO and checksum offload, falling back to what the kernel grants. Returns the netif index; -errno with err filled in. */
-TG_API int tg_host_tap(struct tg_host *h, struct tg *s, const char *name, const struct tg_ip *host_ip,
-	unsigned prefix_len, const struct tg_link_options *o, struct tg_host_error *err);
+/* Attaches instance s to the TAP `name`: an existing one, or, with the privilege, one made in the
+ * current network namespace, which then gets host_ip/prefix_len (unless any), the MTU, and is
+ * brought up, all by ioctl. Tries IFF_VNET_HDR with TSO, USO and checksum offload, falling back to
+ * what the kernel grants. Returns the netif index; -errno with err filled in. */
+TG_API int tg_host_tap(struct tg_host *h, struct tg *s, const char *name,
+	const struct tg_ip *host_ip, unsigned prefix_len, const struct tg_link_options *o,
+	struct tg_host_error *err);
 /* Joins two instances of the host by a virtual Ethernet wire. Writes their netif indexes. */
-TG_API int tg_host_wire(struct tg_host *h, struct tg *a, struct tg *b, const struct tg_link_options *oa,
-	const struct tg_link_options *ob, int netif_out[2]);
+TG_API int tg_host_wire(struct tg_host *h, struct tg *a, struct tg *b,
+	const struct tg_link_options *oa, const struct tg_link_options *ob, int netif_out[2]);
 /* What the impairing device in front of a link did: dir 0 towards the instance, 1 from it. */
-TG_API void tg_host_impair_stats(const struct tg_host *h, const struct tg *s, int netif, int dir, struct tg_impair_stats *out);
+TG_API void tg_host_impair_stats(const struct tg_host *h, const struct tg *s, int netif, int dir,
+	struct tg_impair_stats *out);
 /* "TSO, USO, checksum offload" or the like: what the link was granted. Static text. */
 TG_API const char *tg_host_link_offloads(const struct tg_host *h, const struct tg *s, int netif);
 /* Name of the TAP as the kernel knows it. */
 TG_API const char *tg_host_link_name(const struct tg_host *h, const struct tg *s, int netif);
 
-/* Descriptors of the application's own: poll(2) events. fn runs between rounds. 0 or -errno. events 0 removes it. */
-TG_API int tg_host_watch(struct tg_host *h, int fd, short events, void (*fn)(void *arg, int fd, short revents), void *arg);
+/* Descriptors of the application's own: poll(2) events. fn runs between rounds. 0 or -errno. events
+ * 0 removes it. */
+TG_API int tg_host_watch(struct tg_host *h, int fd, short events,
+	void (*fn)(void *arg, int fd, short revents), void *arg);
 
-/* Runs until tg_host_stop (safe in a signal handler). busy_ns: how long to poll before sleeping, 0: never. */
+/* Runs until tg_host_stop (safe in a signal handler). busy_ns: how long to poll before sleeping, 0:
+ * never. */
 TG_API int tg_host_run(struct tg_host *h, uint64_t busy_ns);
 /* One round: waits at most timeout_ns for something to do. */
 TG_API int tg_host_round(struct tg_host *h, uint64_t timeout_ns);
@@ -108,11 +122,12 @@ TG_API void tg_host_stop(struct tg_host *h);
 
 /* ---- Captures -------------------------------------------------------------------------------- */
 
-/* A pcapng file (IETF draft pcapng): nanoseconds, direction flags, interface names, drop counts at the end.
- * Packets appear as they are on the wire: segmented, checksums complete. */
+/* A pcapng file (IETF draft pcapng): nanoseconds, direction flags, interface names, drop counts at
+ * the end. Packets appear as they are on the wire: segmented, checksums complete. */
 struct tg_capture;
-TG_API struct tg_capture *tg_capture_open(const char *path, struct tg_host_error *err); /* "-": standard output */
-TG_API int tg_capture_close(struct tg_capture *c); /* 0 or -errno of a failed write */
+TG_API struct tg_capture *tg_capture_open(
+	const char *path, struct tg_host_error *err); /* "-": standard output */
+TG_API int tg_capture_close(struct tg_capture *c);    /* 0 or -errno of a failed write */
 
 #ifdef __cplusplus
 }

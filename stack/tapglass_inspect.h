@@ -129,10 +129,17 @@ TG_API const char *tg_drop_clause(enum tg_drop d);
 
 /* RFC 9293 3.3.2, in the RFC's order. */
 #define TG_STATE_LIST(X)                                                                           \
-	X(CLOSED, "CLOSED") X(LISTEN, "LISTEN") X(SYN_SENT, "SYN-SENT")                            \
-	X(SYN_RECEIVED, "SYN-RECEIVED") X(ESTABLISHED, "ESTABLISHED") X(FIN_WAIT_1, "FIN-WAIT-1")  \
-	X(FIN_WAIT_2, "FIN-WAIT-2") X(CLOSE_WAIT, "CLOSE-WAIT") X(CLOSING, "CLOSING")              \
-	X(LAST_ACK, "LAST-ACK") X(TIME_WAIT, "TIME-WAIT")
+	X(CLOSED, "CLOSED")                                                                        \
+	X(LISTEN, "LISTEN")                                                                        \
+	X(SYN_SENT, "SYN-SENT")                                                                    \
+	X(SYN_RECEIVED, "SYN-RECEIVED")                                                            \
+	X(ESTABLISHED, "ESTABLISHED")                                                              \
+	X(FIN_WAIT_1, "FIN-WAIT-1")                                                                \
+	X(FIN_WAIT_2, "FIN-WAIT-2")                                                                \
+	X(CLOSE_WAIT, "CLOSE-WAIT")                                                                \
+	X(CLOSING, "CLOSING")                                                                      \
+	X(LAST_ACK, "LAST-ACK")                                                                    \
+	X(TIME_WAIT, "TIME-WAIT")
 
 enum tg_state {
 #define X(name, text) TG_##name,
@@ -187,29 +194,59 @@ enum tg_trace_kind {
 	TG_TRACE_NONE,
 	TG_TRACE_SEGMENT_IN,  /* tcp_flags seq ack len wnd; aux = options seen (TCP_HAS_*) */
 	TG_TRACE_SEGMENT_OUT, /* the same; a = 1: retransmission, 2: probe; aux as above */
-	TG_TRACE_STATE,	      /* a = old, b = new (enum tg_state), reason = enum tg_cause */
-	TG_TRACE_DROP,	      /* reason = enum tg_drop; of a TCP segment also flags, seq, ack, len */
-	TG_TRACE_TIMER,	      /* a = enum tg_timer, b = 1 fired; len = backoff; aux = timeout, us */
-	TG_TRACE_CONGESTION,  /* a = enum tg_cong; seq = cwnd, ack = ssthresh, len = bytes in flight */
-	TG_TRACE_CALL,	      /* a = enum tg_call; aux = result (negative: -errno), len = bytes */
-	TG_TRACE_ARP,	      /* a = op (1 request, 2 reply), b = 0 in, 1 out; raddr = address asked or told */
-	TG_TRACE_ICMP,	      /* a = type, b = code, wnd = 0 in, 1 out; seq = id, ack = sequence, len = bytes */
-	TG_TRACE_UDP,	      /* b = 0 in, 1 out; ports, len */
-	TG_TRACE_REASSEMBLY,  /* a = 0 fragment held, 1 complete, 2 timed out; len = bytes, seq = id */
-	TG_TRACE_NEIGHBOUR,   /* a = old, b = new state of an ARP entry; raddr */
-	TG_TRACE_IMPAIRED     /* a = enum tg_impair_what, b = 0 towards us, 1 from us; frame */
+	TG_TRACE_STATE,       /* a = old, b = new (enum tg_state), reason = enum tg_cause */
+	TG_TRACE_DROP,       /* reason = enum tg_drop; of a TCP segment also flags, seq, ack, len */
+	TG_TRACE_TIMER,      /* a = enum tg_timer, b = 1 fired; len = backoff; aux = timeout, us */
+	TG_TRACE_CONGESTION, /* a = enum tg_cong; seq = cwnd, ack = ssthresh, len = bytes in flight
+			      */
+	TG_TRACE_CALL,       /* a = enum tg_call; aux = result (negative: -errno), len = bytes */
+	TG_TRACE_ARP, /* a = op (1 request, 2 reply), b = 0 in, 1 out; raddr = address asked or told
+		       */
+	TG_TRACE_ICMP, /* a = type, b = code, wnd = 0 in, 1 out; seq = id, ack = sequence, len =
+			  bytes */
+	TG_TRACE_UDP,  /* b = 0 in, 1 out; ports, len */
+	TG_TRACE_REASSEMBLY, /* a = 0 fragment held, 1 complete, 2 timed out; len = bytes, seq = id
+			      */
+	TG_TRACE_NEIGHBOUR,  /* a = old, b = new state of an ARP entry; raddr */
+	TG_TRACE_IMPAIRED    /* a = enum tg_impair_what, b = 0 towards us, 1 from us; frame */
 };
 
-enum tg_timer { TG_TIMER_REXMIT, TG_TIMER_PERSIST, TG_TIMER_DELACK, TG_TIMER_KEEPALIVE, TG_TIMER_STATE, TG_TIMER_USER };
-enum tg_cong { TG_CONG_FAST_RETRANSMIT, TG_CONG_RECOVERED, TG_CONG_RTO, TG_CONG_IDLE_RESTART, TG_CONG_UNDO };
-enum tg_call { TG_CALL_OPEN, TG_CALL_SEND, TG_CALL_RECEIVE, TG_CALL_SHUTDOWN, TG_CALL_CLOSE, TG_CALL_ABORT };
-enum tg_impair_what { TG_IMPAIR_DROP, TG_IMPAIR_DUP, TG_IMPAIR_REORDER, TG_IMPAIR_CORRUPT, TG_IMPAIR_QUEUE };
+enum tg_timer {
+	TG_TIMER_REXMIT,
+	TG_TIMER_PERSIST,
+	TG_TIMER_DELACK,
+	TG_TIMER_KEEPALIVE,
+	TG_TIMER_STATE,
+	TG_TIMER_USER
+};
+enum tg_cong {
+	TG_CONG_FAST_RETRANSMIT,
+	TG_CONG_RECOVERED,
+	TG_CONG_RTO,
+	TG_CONG_IDLE_RESTART,
+	TG_CONG_UNDO
+};
+enum tg_call {
+	TG_CALL_OPEN,
+	TG_CALL_SEND,
+	TG_CALL_RECEIVE,
+	TG_CALL_SHUTDOWN,
+	TG_CALL_CLOSE,
+	TG_CALL_ABORT
+};
+enum tg_impair_what {
+	TG_IMPAIR_DROP,
+	TG_IMPAIR_DUP,
+	TG_IMPAIR_REORDER,
+	TG_IMPAIR_CORRUPT,
+	TG_IMPAIR_QUEUE
+};
 
 /* One record, 64 bytes, no padding. Meaning of the generic fields: see the kinds. */
 struct tg_trace {
 	uint64_t time_ns;
 	uint32_t frame; /* number of the received frame that led to it; 0: a timer or a call did */
-	uint32_t conn;	/* serial number of the connection; 0: none (yet) */
+	uint32_t conn;  /* serial number of the connection; 0: none (yet) */
 	uint8_t kind, a, b, tcp_flags;
 	uint16_t reason;
 	uint16_t netif;
@@ -218,35 +255,82 @@ struct tg_trace {
 	uint8_t raddr[16]; /* remote address, IPv4 mapped */
 };
 
-/* Next record after *cursor (start with 0), oldest first. False: none. Records that were overwritten
- * before they were read are skipped and counted in *lost (may be NULL). */
-TG_API bool tg_trace_next(const struct tg *s, uint64_t *cursor, struct tg_trace *out, uint64_t *lost);
+/* Next record after *cursor (start with 0), oldest first. False: none. Records that were
+ * overwritten before they were read are skipped and counted in *lost (may be NULL). */
+TG_API bool tg_trace_next(
+	const struct tg *s, uint64_t *cursor, struct tg_trace *out, uint64_t *lost);
 
 /* ---- Counters ------------------------------------------------------------------------------ */
 
 /* MIB names of RFC 4293 (ip, icmp), 4113 (udp), 4022 (tcp) where those exist. */
 #define TG_COUNTER_LIST(X)                                                                         \
-	X(frames_in) X(frames_delivered) X(frames_dropped) X(frames_out) X(bytes_in) X(bytes_out)  \
-	X(device_busy) X(arp_in_requests) X(arp_in_replies) X(arp_out_requests)                    \
-	X(arp_out_replies) X(arp_conflicts) X(ip_in_receives) X(ip_in_delivers) X(ip_out_requests) \
-	X(ip_reasm_reqds) X(ip_reasm_oks) X(ip_reasm_fails) X(ip_out_frag_oks)                     \
-	X(ip_out_frag_creates) X(ip_out_no_routes) X(icmp_in_msgs) X(icmp_in_errors)               \
-	X(icmp_out_msgs) X(icmp_in_echos) X(icmp_out_echo_reps) X(icmp_out_dest_unreachs)          \
-	X(icmp_out_time_excds) X(icmp_out_parm_probs) X(udp_in_datagrams) X(udp_no_ports)          \
-	X(udp_in_errors) X(udp_out_datagrams) X(tcp_active_opens) X(tcp_passive_opens)             \
-	X(tcp_attempt_fails) X(tcp_estab_resets) X(tcp_curr_estab) X(tcp_in_segs) X(tcp_out_segs)  \
-	X(tcp_retrans_segs) X(tcp_in_errs) X(tcp_out_rsts) X(tcp_in_bytes) X(tcp_out_bytes)        \
-	X(tcp_fast_path_data) X(tcp_fast_path_acks) X(tcp_slow_path) X(tcp_delayed_acks)           \
-	X(tcp_dup_acks_in) X(tcp_out_of_order) X(tcp_fast_retransmits) X(tcp_timeouts)             \
-	X(tcp_persist_probes) X(tcp_keepalive_probes) X(tcp_challenge_acks) X(tcp_paws_rejected)   \
-	X(tcp_dsacks_out) X(tcp_time_wait_reused)
+	X(frames_in)                                                                               \
+	X(frames_delivered)                                                                        \
+	X(frames_dropped)                                                                          \
+	X(frames_out)                                                                              \
+	X(bytes_in)                                                                                \
+	X(bytes_out)                                                                               \
+	X(device_busy)                                                                             \
+	X(arp_in_requests)                                                                         \
+	X(arp_in_replies)                                                                          \
+	X(arp_out_requests)                                                                        \
+	X(arp_out_replies)                                                                         \
+	X(arp_conflicts)                                                                           \
+	X(ip_in_receives)                                                                          \
+	X(ip_in_delivers)                                                                          \
+	X(ip_out_requests)                                                                         \
+	X(ip_reasm_reqds)                                                                          \
+	X(ip_reasm_oks)                                                                            \
+	X(ip_reasm_fails)                                                                          \
+	X(ip_out_frag_oks)                                                                         \
+	X(ip_out_frag_creates)                                                                     \
+	X(ip_out_no_routes)                                                                        \
+	X(icmp_in_msgs)                                                                            \
+	X(icmp_in_errors)                                                                          \
+	X(icmp_out_msgs)                                                                           \
+	X(icmp_in_echos)                                                                           \
+	X(icmp_out_echo_reps)                                                                      \
+	X(icmp_out_dest_unreachs)                                                                  \
+	X(icmp_out_time_excds)                                                                     \
+	X(icmp_out_parm_probs)                                                                     \
+	X(udp_in_datagrams)                                                                        \
+	X(udp_no_ports)                                                                            \
+	X(udp_in_errors)                                                                           \
+	X(udp_out_datagrams)                                                                       \
+	X(tcp_active_opens)                                                                        \
+	X(tcp_passive_opens)                                                                       \
+	X(tcp_attempt_fails)                                                                       \
+	X(tcp_estab_resets)                                                                        \
+	X(tcp_curr_estab)                                                                          \
+	X(tcp_in_segs)                                                                             \
+	X(tcp_out_segs)                                                                            \
+	X(tcp_retrans_segs)                                                                        \
+	X(tcp_in_errs)                                                                             \
+	X(tcp_out_rsts)                                                                            \
+	X(tcp_in_bytes)                                                                            \
+	X(tcp_out_bytes)                                                                           \
+	X(tcp_fast_path_data)                                                                      \
+	X(tcp_fast_path_acks)                                                                      \
+	X(tcp_slow_path)                                                                           \
+	X(tcp_delayed_acks)                                                                        \
+	X(tcp_dup_acks_in)                                                                         \
+	X(tcp_out_of_order)                                                                        \
+	X(tcp_fast_retransmits)                                                                    \
+	X(tcp_timeouts)                                                                            \
+	X(tcp_persist_probes)                                                                      \
+	X(tcp_keepalive_probes)                                                                    \
+	X(tcp_challenge_acks)                                                                      \
+	X(tcp_paws_rejected)                                                                       \
+	X(tcp_dsacks_out)                                                                          \
+	X(tcp_time_wait_reused)
 
 struct tg_counters {
 #define X(name) uint64_t name;
 	TG_COUNTER_LIST(X)
 #undef X
-	uint64_t drops[TG_DROP_COUNT]; /* of received frames */
-	uint64_t discards[TG_DROP_COUNT]; /* of what we meant to send, or held: fragments timed out, ... */
+	uint64_t drops[TG_DROP_COUNT];    /* of received frames */
+	uint64_t discards[TG_DROP_COUNT]; /* of what we meant to send, or held: fragments timed out,
+					     ... */
 };
 TG_API const struct tg_counters *tg_counters(const struct tg *s);
 
@@ -259,7 +343,7 @@ struct tg_sock_row {
 	struct tg_addr local, peer;
 	uint32_t recv_q_bytes; /* of a listener: connections waiting for accept */
 	uint32_t send_q_bytes; /* of a listener: the backlog */
-	uint32_t conn;	       /* serial number as in the trace */
+	uint32_t conn;         /* serial number as in the trace */
 };
 /* Walks all sockets, half-open connections and TIME-WAIT entries: *cursor starts at 0. False: done.
  * The instance must not change in between. */
@@ -272,12 +356,19 @@ struct tg_arp_row {
 	uint16_t netif;
 	uint64_t age_ns; /* since it was last confirmed */
 };
-enum tg_neigh_state { TG_NEIGH_FREE, TG_NEIGH_INCOMPLETE, TG_NEIGH_REACHABLE, TG_NEIGH_STALE, TG_NEIGH_PROBE, TG_NEIGH_FAILED };
+enum tg_neigh_state {
+	TG_NEIGH_FREE,
+	TG_NEIGH_INCOMPLETE,
+	TG_NEIGH_REACHABLE,
+	TG_NEIGH_STALE,
+	TG_NEIGH_PROBE,
+	TG_NEIGH_FAILED
+};
 TG_API bool tg_table_arp(const struct tg *s, uint64_t *cursor, struct tg_arp_row *out);
 
 struct tg_route_row {
 	struct tg_ip dest;
-	uint8_t prefix_len; /* of the IPv4 part, 0..32 */
+	uint8_t prefix_len;   /* of the IPv4 part, 0..32 */
 	struct tg_ip gateway; /* all zero: on link */
 	uint16_t netif;
 	uint16_t metric;
@@ -297,8 +388,8 @@ TG_API void tg_memory_fail_after(struct tg *s, uint64_t countdown, uint64_t peri
 TG_API size_t tg_snapshot_bytes(const struct tg *s);
 /* Copies the instance into buf; returns the bytes written, 0 if cap is too small. */
 TG_API size_t tg_snapshot_save(const struct tg *s, void *buf, size_t cap);
-/* Puts the instance back to where it was, at the address it always had. Device and application state
- * are the caller's to put back. False: not an image of this instance; nothing is changed. */
+/* Puts the instance back to where it was, at the address it always had. Device and application
+ * state are the caller's to put back. False: not an image of this instance; nothing is changed. */
 TG_API bool tg_snapshot_restore(struct tg *s, const void *buf, size_t bytes);
 
 #endif

@@ -48,7 +48,7 @@ int tg_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
 		return -TG_EBADF;
 	if (!value)
 		return -TG_EFAULT;
-	if (opt == TG_SO_ERROR) {
+	if (opt == TG_SO_ERROR && e->type != TG_STREAM) {
 		*value = take_error(s, e);
 		return 0;
 	}

@@ -4,7 +4,8 @@
 
 uint32_t cc_initial_window(uint32_t mss, uint32_t iw_segs)
 {
-	/* [6928 2] min(10 * MSS, max(2 * MSS, 14600)), scaled with the number of segments chosen. */
+	/* [6928 2] min(10 * MSS, max(2 * MSS, 14600)), scaled with the number of segments chosen.
+	 */
 	return min_u32(iw_segs * mss, max_u32(2 * mss, iw_segs * 1460));
 }
 

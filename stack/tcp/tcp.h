@@ -10,22 +10,25 @@
 #include "tcp/tcp_user.h"
 #include "wire/tcp_wire.h"
 
-#define TCP_MSS_DEFAULT	     536u  /* [9293 MUST-15] no MSS option, IPv4 */
-#define TCP_MSS_MIN	     48u   /* a peer that offers less gets this: keeps a hostile MSS from costing a frame a byte */
-#define TCP_RANGES_MAX	     4096u /* range records of one connection */
-#define TCP_OOO_RANGES_MAX   256u  /* out-of-order ranges of one connection */
-#define TCP_DUPTHRESH	     3u	   /* [5681 3.2, 6675 2] */
-#define TCP_WINDOW_MAX	     (65535u << TCP_WSCALE_MAX)
-#define TCP_BACKLOG_MAX	     65535u
-#define TCP_NO_MEMORY_RETRY_NS (10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
-#define TCP_PERSIST_MAX_NS   (60 * NS_PER_SEC)
-#define TCP_SWS_OVERRIDE_NS  (200 * NS_PER_MS) /* [9293 MUST-38] 0.1 to 1 s */
+#define TCP_MSS_DEFAULT 536u /* [9293 MUST-15] no MSS option, IPv4 */
+#define TCP_MSS_MIN                                                                                \
+	48u /* a peer that offers less gets this: keeps a hostile MSS from costing a frame a byte  \
+	     */
+#define TCP_RANGES_MAX     4096u /* range records of one connection */
+#define TCP_OOO_RANGES_MAX 256u  /* out-of-order ranges of one connection */
+#define TCP_DUPTHRESH      3u    /* [5681 3.2, 6675 2] */
+#define TCP_WINDOW_MAX     (65535u << TCP_WSCALE_MAX)
+#define TCP_BACKLOG_MAX    65535u
+#define TCP_NO_MEMORY_RETRY_NS                                                                     \
+	(10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
+#define TCP_PERSIST_MAX_NS  (60 * NS_PER_SEC)
+#define TCP_SWS_OVERRIDE_NS (200 * NS_PER_MS) /* [9293 MUST-38] 0.1 to 1 s */
 
-/* ---- Queues of received packets --------------------------------------------------------------- */
+/* ---- Queues of received packets ---- */
 
 struct pktq {
 	struct tg_pkt *head, *tail;
-	uint32_t bytes;	 /* of text */
+	uint32_t bytes;  /* of text */
 	uint32_t charge; /* of memory */
 };
 
@@ -44,7 +47,7 @@ struct tcp_ooo {
 	uint32_t charge;
 };
 
-/* ---- What was sent and is not yet acknowledged ------------------------------------------------ */
+/* ---- What was sent and is not yet acknowledged ---- */
 
 #define RANGE_SACKED  0x01 /* the receiver holds it */
 #define RANGE_LOST    0x02 /* taken for lost */
@@ -53,31 +56,33 @@ struct tcp_ooo {
 #define RANGE_FIN     0x10 /* the last sequence number is the FIN */
 #define RANGE_LIMITED 0x20 /* sent while the application was the limit */
 
-/* One emission, [start of the record before it's end, end). Split where SACK or loss cuts through. */
+/* One emission, [start of the record before it's end, end). Split where SACK or loss cuts through.
+ */
 struct tcp_range {
 	struct list node;
 	struct seq start, end;
-	uint64_t sent_ns;	 /* last (re)transmission */
-	uint64_t delivered;	 /* c->delivered when it was sent: delivery-rate samples */
+	uint64_t sent_ns;   /* last (re)transmission */
+	uint64_t delivered; /* c->delivered when it was sent: delivery-rate samples */
 	uint64_t delivered_ns;
-	uint8_t flags;		 /* RANGE_* */
+	uint8_t flags; /* RANGE_* */
 	uint8_t n_retrans;
 };
 
 /* The sending half's memory; exists only while something is queued or unacknowledged. */
 struct tcp_tx {
-	struct bring ring;    /* text from ring_seq on */
-	struct seq ring_seq;  /* sequence number of the ring's first byte */
+	struct bring ring;   /* text from ring_seq on */
+	struct seq ring_seq; /* sequence number of the ring's first byte */
 	uint32_t n_ranges;
-	struct list ranges;   /* SND.UNA to SND.NXT, contiguous, in order */
+	struct list ranges;     /* SND.UNA to SND.NXT, contiguous, in order */
 	struct seq high_sacked; /* highest sequence number SACKed, SND.UNA if none */
 	bool rescued; /* [6675 4 (4)] the rescue retransmission of this recovery is spent */
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
-	struct tcp_range *hint;	  /* where the last SACK block was found, or NULL */
-	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look from the start */
+	struct tcp_range *hint;   /* where the last SACK block was found, or NULL */
+	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look
+				     from the start */
 };
 
-/* ---- Connection ------------------------------------------------------------------------------- */
+/* ---- Connection ---- */
 
 /* What a listening socket has more. */
 struct tcp_listener {
@@ -89,8 +94,9 @@ struct tcp_listener {
 struct tcp_port {
 	struct hnode h;
 	uint16_t port;
-	uint32_t users;	   /* connections, half-open and TIME-WAIT entries, bound sockets */
-	struct list bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
+	uint32_t users; /* connections, half-open and TIME-WAIT entries, bound sockets */
+	struct list
+		bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
 };
 
 enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_COUNT };
@@ -101,8 +107,8 @@ struct tcp_conn {
 	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
 	struct sender tx_node;
 	struct timer timer;
-	struct hnode hash;  /* in tcp_state.conns, keyed by the 4-tuple */
-	struct list link;   /* listener's accept queue (passive) or port's bound list (others) */
+	struct hnode hash; /* in tcp_state.conns, keyed by the 4-tuple */
+	struct list link;  /* listener's accept queue (passive) or port's bound list (others) */
 	struct tg_ip laddr, raddr;
 	uint16_t lport, rport;
 	struct ip_path path;
@@ -110,17 +116,17 @@ struct tcp_conn {
 	union {
 		struct tcp_listener *listener; /* in LISTEN */
 		struct tcp_conn *parent;       /* passive, not accepted yet: the listening socket */
-		struct tcp_mini *tw;	       /* in TIME-WAIT: the entry that answers for it */
+		struct tcp_mini *tw;           /* in TIME-WAIT: the entry that answers for it */
 	};
 	uint32_t serial; /* in trace records */
 
-	uint8_t state; /* enum tg_state; set by tcp_set_state alone */
+	uint8_t state;       /* enum tg_state; set by tcp_set_state alone */
 	uint8_t rexmit_mode; /* enum rexmit_mode: what CT_REXMIT stands for */
 	uint8_t recovery;    /* enum recovery_state */
 	uint8_t backoff;     /* consecutive timeouts of CT_REXMIT */
 	/* How it began and what was agreed. */
 	bool passive : 1;    /* [9293 MUST-11] */
-	bool bound : 1;	     /* the user chose the port */
+	bool bound : 1;      /* the user chose the port */
 	bool addr_bound : 1; /* ... and the address */
 	bool hashed : 1;     /* in tcp_state.conns */
 	bool in_accept_queue : 1;
@@ -133,19 +139,19 @@ struct tcp_conn {
 	bool fin_queued : 1; /* the user closed: FIN follows the text */
 	bool fin_sent : 1;   /* SND.NXT is behind the FIN */
 	bool push_all : 1;   /* override of silly-window avoidance and Nagle: send what fits, now */
-	bool more : 1;	     /* TG_MSG_MORE on the last send */
+	bool more : 1;       /* TG_MSG_MORE on the last send */
 	bool rexmit_now : 1; /* one retransmission is allowed beyond cwnd */
 	bool probe_due : 1;  /* zero-window probe */
 	bool keep_due : 1;   /* keepalive probe */
 	bool cwnd_limited : 1; /* the last turn ended for want of cwnd: it may grow [7661 4.1] */
-	bool urg_out : 1;    /* SND.UP is valid */
+	bool urg_out : 1;      /* SND.UP is valid */
 	/* Receiving. */
 	bool ack_now : 1;    /* an ACK is owed at the end of the batch */
 	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
 	bool fin_parked : 1; /* peer's FIN is known at fin_seq but text before it is missing */
 	bool rd_shut : 1, wr_shut : 1;
 	bool urg_in : 1;     /* RCV.UP is valid */
-	bool dsack : 1;	     /* dsack_start/end wait to be reported [2883] */
+	bool dsack : 1;      /* dsack_start/end wait to be reported [2883] */
 	bool told_r1 : 1;    /* R1 was reported [9293 MUST-20] */
 	bool reset_seen : 1; /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
 	bool was_connected : 1;
@@ -153,14 +159,14 @@ struct tcp_conn {
 	/* Send sequence space [9293 3.3.1]. */
 	struct {
 		struct seq una, nxt, wl1, wl2, up, max; /* max: highest ever sent + 1 */
-		uint32_t wnd;	  /* scaled, bytes */
-		uint32_t max_wnd; /* largest ever offered, bytes */
+		uint32_t wnd;                           /* scaled, bytes */
+		uint32_t max_wnd;                       /* largest ever offered, bytes */
 	} snd;
 	struct seq iss, irs;
 	/* Receive sequence space. */
 	struct {
 		struct seq nxt, up;
-		struct seq adv;	     /* right edge advertised: RCV.NXT + RCV.WND */
+		struct seq adv;      /* right edge advertised: RCV.NXT + RCV.WND */
 		struct seq last_ack; /* Last.ACK.sent [7323 4.3] */
 	} rcv;
 	struct seq fin_seq; /* of the peer's FIN while fin_parked */
@@ -170,16 +176,17 @@ struct tcp_conn {
 	uint8_t syn_retrans; /* retransmissions of the SYN */
 	uint16_t mss_peer;   /* MSS option received, or the default */
 	uint16_t mss_user;   /* TG_TCP_MAXSEG, 0 none */
-	uint16_t mss;	     /* payload of a full segment: Eff.snd.MSS, options deducted */
+	uint16_t mss;        /* payload of a full segment: Eff.snd.MSS, options deducted */
 	uint16_t mss_rcv;    /* largest segment received, 536 at least: for delayed ACKs */
 
 	uint32_t ts_recent, ts_offset;
 	uint64_t ts_recent_ns; /* when ts_recent was set [7323 5.5] */
 
 	uint64_t deadline[CT_COUNT]; /* ns, NEVER_NS */
-	uint64_t stalled_ns;   /* when the first unanswered (re)transmission happened; NEVER_NS: none */
-	uint64_t last_rcv_ns;  /* last segment received: keepalive */
-	uint64_t last_snd_ns;  /* last data sent: idle restart [5681 4.1] */
+	uint64_t stalled_ns;  /* when the first unanswered (re)transmission happened; NEVER_NS: none
+			       */
+	uint64_t last_rcv_ns; /* last segment received: keepalive */
+	uint64_t last_snd_ns; /* last data sent: idle restart [5681 4.1] */
 
 	/* Round-trip time [6298], ns. */
 	uint64_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns;
@@ -195,21 +202,22 @@ struct tcp_conn {
 	uint32_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_sent;
 	uint8_t ttl, tos;
-	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is reached */
+	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is
+			       reached */
 	uint8_t challenges; /* sent in the period that began at challenge_ns */
 	uint64_t challenge_ns;
 	uint64_t user_timeout_ns; /* 0: configuration */
-	int64_t linger_ns;	  /* -1: off */
-	uint64_t delivered;	  /* bytes known to have arrived, SACKed included */
+	int64_t linger_ns;        /* -1: off */
+	uint64_t delivered;       /* bytes known to have arrived, SACKed included */
 	uint64_t bytes_received, bytes_retrans;
 	uint64_t bytes_acked;
 	uint32_t segs_in, segs_out, retransmits, dsacks_in;
 };
 
-/* ---- Compact records: half-open connections and TIME-WAIT ------------------------------------- */
+/* ---- Compact records: half-open connections and TIME-WAIT ---- */
 
-#define MINI_WS	  0x01 /* window scaling agreed */
-#define MINI_TS	  0x02
+#define MINI_WS   0x01 /* window scaling agreed */
+#define MINI_TS   0x02
 #define MINI_SACK 0x04
 
 /* 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
@@ -218,21 +226,21 @@ struct tcp_mini {
 	uint8_t raddr[16];
 	uint16_t rport, lport;
 	uint16_t laddr; /* index of the local address (ip_addr_at) */
-	uint8_t flags;	/* MINI_* */
-	uint8_t queue;	/* FIFO it stands in: of a half-open one its retransmissions so far */
+	uint8_t flags;  /* MINI_* */
+	uint8_t queue;  /* FIFO it stands in: of a half-open one its retransmissions so far */
 	uint32_t ts_recent;
 	uint32_t deadline_ms; /* since the instance was made, modulo 2^32 */
-	struct seq snd_nxt; /* half-open: ISS */
-	struct seq rcv_nxt; /* half-open: IRS + 1 */
+	struct seq snd_nxt;   /* half-open: ISS */
+	struct seq rcv_nxt;   /* half-open: IRS + 1 */
 	union {
-		struct { /* half-open */
-			uint16_t mss;	  /* peer's */
+		struct {                    /* half-open */
+			uint16_t mss;       /* peer's */
 			uint8_t snd_wscale; /* peer's shift */
 			uint8_t rcv_wscale;
 			uint32_t sent_us; /* when the SYN-ACK last went out, modulo 2^32 */
 		} syn;
-		struct { /* TIME-WAIT */
-			uint16_t wnd;	/* window field to send */
+		struct {              /* TIME-WAIT */
+			uint16_t wnd; /* window field to send */
 			uint16_t pad;
 			uint32_t owner; /* handle index of the socket that is still open, 0 none */
 		} tw;
@@ -243,12 +251,12 @@ struct tcp_mini {
 
 struct mini_table {
 	struct tcp_mini **page; /* of records; record i is page[i / per page][i % per page] */
-	uint32_t **bucket;	/* pages of heads */
+	uint32_t **bucket;      /* pages of heads */
 	uint32_t n_pages, page_cap, bucket_cap, n_buckets, n_used, n_made, free_head;
 	uint32_t head[MINI_QUEUES], tail[MINI_QUEUES]; /* FIFOs by deadline */
 };
 
-/* ---- Module state ----------------------------------------------------------------------------- */
+/* ---- Module state ---- */
 
 struct tcp_state {
 	struct htab conns; /* by 4-tuple */
@@ -261,14 +269,14 @@ struct tcp_state {
 	uint64_t born_ns;
 };
 
-/* ---- A segment being processed ---------------------------------------------------------------- */
+/* ---- A segment being processed ---- */
 
 struct tcp_rx {
 	struct tg *s;
 	const struct ip_info *ip;
-	struct tg_pkt *p;  /* NULL once it was taken or discarded */
-	struct tcp_seg g;  /* as received: SEG.* */
-	uint32_t wnd;	   /* SEG.WND, scaled */
+	struct tg_pkt *p; /* NULL once it was taken or discarded */
+	struct tcp_seg g; /* as received: SEG.* */
+	uint32_t wnd;     /* SEG.WND, scaled */
 	/* Text and FIN after trimming to the window (step 5 on). */
 	struct seq text_seq;
 	uint32_t text_bytes;
@@ -278,11 +286,13 @@ struct tcp_rx {
 
 /* tcp_state.c: the one door. Asserts that the move is legal, traces it, keeps the counters. */
 void tcp_set_state(struct tg *s, struct tcp_conn *c, enum tg_state to, enum tg_cause why);
-/* State of a record that is created in it: a socket (CLOSED), or a half-open entry grown up (SYN-RECEIVED). */
+/* State of a record that is created in it: a socket (CLOSED), or a half-open entry grown up
+ * (SYN-RECEIVED). */
 void tcp_init_state(struct tcp_conn *c, enum tg_state st);
 bool tcp_move_is_legal(enum tg_state from, enum tg_state to);
 /* A state change of something that has no connection record (half-open, TIME-WAIT). */
-void tcp_trace_mini(struct tg *s, const struct tcp_mini *m, enum tg_state from, enum tg_state to, enum tg_cause why);
+void tcp_trace_mini(struct tg *s, const struct tcp_mini *m, enum tg_state from, enum tg_state to,
+	enum tg_cause why);
 
 /* tcp_in.c */
 void tcp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i);
@@ -301,6 +311,7 @@ void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r);
 void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r);
 /* Queues text that is exactly at RCV.NXT. False: no memory, discarded. */
 bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r);
+void tcp_note_duplicate(struct tcp_conn *c, struct seq start, struct seq end);
 void tcp_note_segment_size(struct tcp_conn *c, const struct tcp_rx *r);
 bool pktq_append(struct tg *s, struct pktq *q, struct tg_pkt *p);
 void pktq_free(struct tg *s, struct pktq *q);
@@ -336,8 +347,10 @@ struct tcp_control {
 	struct ip_path *path;
 };
 void tcp_send_control(struct tg *s, struct tcp_control *k);
-/* tcp_emit.c: one frame of the connection: text [seq, seq + text_bytes), FIN behind it if fin. *sent: text bytes that went. */
-enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes, uint8_t flags, uint8_t how, uint32_t *sent);
+/* tcp_emit.c: one frame of the connection: text [seq, seq + text_bytes), FIN behind it if fin.
+ * *sent: text bytes that went. */
+enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes,
+	uint8_t flags, uint8_t how, uint32_t *sent);
 enum emit_how { EMIT_NEW, EMIT_AGAIN, EMIT_PROBE };
 uint32_t tcp_ts_now(const struct tg *s, uint32_t offset);
 /* Eff.snd.MSS [9293 MUST-16] from what is known now. */
@@ -387,7 +400,8 @@ void tcp_timers_init(struct tg *s, struct tcp_conn *c);
 void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c);
 void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c);
 void tcp_timers_progress(struct tg *s, struct tcp_conn *c); /* any sign of life: probes answered */
-void tcp_timers_blocked(struct tg *s, struct tcp_conn *c, bool zero_window); /* data waits, nothing in flight */
+void tcp_timers_blocked(
+	struct tg *s, struct tcp_conn *c, bool zero_window); /* data waits, nothing in flight */
 void tcp_timers_window_opened(struct tg *s, struct tcp_conn *c);
 void tcp_timers_no_memory(struct tg *s, struct tcp_conn *c);
 void tcp_timers_text_received(struct tg *s, struct tcp_conn *c);
@@ -401,7 +415,8 @@ void tcp_timer_fired(struct tg *s, struct timer *t);
 
 /* tcp_syn.c: half-open table. */
 void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r); /* 3.10.7.2 */
-void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r);    /* 3.10.7.4 for SYN-RECEIVED by passive OPEN */
+void tcp_syn_segment(
+	struct tcp_mini *m, struct tcp_rx *r); /* 3.10.7.4 for SYN-RECEIVED by passive OPEN */
 void tcp_syn_timer_fired(struct tg *s, struct timer *t);
 void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener); /* its listener is gone */
 
@@ -417,10 +432,13 @@ struct mini_key {
 	struct tg_ip raddr;
 	uint16_t rport, lport, laddr;
 };
-struct tcp_mini *mini_find(const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash);
-struct tcp_mini *mini_add(struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
+struct tcp_mini *mini_find(
+	const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash);
+struct tcp_mini *mini_add(
+	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
 void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m);
-void mini_enqueue(struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns);
+void mini_enqueue(
+	struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns);
 struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue);
 bool mini_due(const struct tg *s, const struct tcp_mini *m);
 uint64_t mini_deadline_ns(const struct tg *s, const struct tcp_mini *m);
@@ -429,25 +447,32 @@ struct tcp_mini *mini_at(const struct mini_table *t, uint32_t index); /* NULL: a
 uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m);
 
 /* tcp_demux.c */
-uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport);
-struct tcp_conn *tcp_find_conn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport, uint32_t hash);
+uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport);
+struct tcp_conn *tcp_find_conn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport, uint32_t hash);
 struct tcp_conn *tcp_find_listener(const struct tg *s, const struct tg_ip *laddr, uint16_t lport);
-bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport);
+bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport);
 bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);
 void tcp_unhash_conn(struct tg *s, struct tcp_conn *c);
 struct tcp_port *tcp_port_get(struct tg *s, uint16_t port); /* made if need be; NULL: no memory */
 struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port);
 void tcp_port_put(struct tg *s, struct tcp_port *p);
-int tcp_choose_port(struct tg *s, struct tcp_conn *c); /* [6056] for a connection with raddr set, or a bind */
-struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport);
-uint32_t tcp_ts_offset(const struct tg *s, const struct tg_ip *laddr, uint16_t lport, const struct tg_ip *raddr, uint16_t rport);
+int tcp_choose_port(
+	struct tg *s, struct tcp_conn *c); /* [6056] for a connection with raddr set, or a bind */
+struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport);
+uint32_t tcp_ts_offset(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
+	const struct tg_ip *raddr, uint16_t rport);
 
 /* tcp_user.c */
 void tcp_end_listener(struct tg *s, struct tcp_conn *c);
 /* tcp_conn.c */
 struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie);
-/* The connection ends: state CLOSED, timers and queues gone; the record too unless the user still holds it. error: errno for the
- * user, 0 none. The record may be freed: the caller must not touch c afterwards. */
+/* The connection ends: state CLOSED, timers and queues gone; the record too unless the user still
+ * holds it. error: errno for the user, 0 none. The record may be freed: the caller must not touch c
+ * afterwards. */
 void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error);
 /* Frees the record if it is CLOSED or TIME-WAIT and neither a user nor an accept queue holds it. */
 void tcp_conn_release(struct tg *s, struct tcp_conn *c);

@@ -1,11 +1,12 @@
-/* Step 5 of SEGMENT ARRIVES: the ACK field (RFC 9293 3.10.7.4, RFC 5961 5). What was acknowledged leaves
- * the ring, the send window is updated, and round-trip time, loss detection and congestion control are
- * told in plain values. */
+/* Step 5 of SEGMENT ARRIVES: the ACK field (RFC 9293 3.10.7.4, RFC 5961 5). What was acknowledged
+ * leaves the ring, the send window is updated, and round-trip time, loss detection and congestion
+ * control are told in plain values. */
 #include "tcp/tcp.h"
 
-/* ---- Round-trip samples ------------------------------------------------------------------------------ */
+/* ---- Round-trip samples ---- */
 
-/* The newest record that this ACK covers and that was sent once only [6298 3]; else, with timestamps, the echo [7323-T6]. */
+/* The newest record that this ACK covers and that was sent once only [6298 3]; else, with
+ * timestamps, the echo [7323-T6]. */
 static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct tcp_range *newest)
 {
 	struct tg *s = r->s;
@@ -22,10 +23,12 @@ static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct 
 	}
 }
 
-/* ---- Taking off what is acknowledged ------------------------------------------------------------------- */
+/* ---- Taking off what is acknowledged ---- */
 
-/* Range records up to `ack`; the newest record that is wholly covered is copied to *newest. Returns bytes that had not been SACKed before. */
-static uint32_t drop_ranges(struct tg *s, struct tcp_conn *c, struct seq ack, struct tcp_range *newest, bool *have)
+/* Range records up to `ack`; the newest record that is wholly covered is copied to *newest. Returns
+ * bytes that had not been SACKed before. */
+static uint32_t drop_ranges(
+	struct tg *s, struct tcp_conn *c, struct seq ack, struct tcp_range *newest, bool *have)
 {
 	struct tcp_tx *x = c->tx;
 	uint32_t fresh = 0;
@@ -101,8 +104,11 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	tcp_loss_sack(c, r, &a);
 	tcp_loss_ack(s, c, &a);
 	if (c->recovery == REC_OPEN || c->recovery == REC_LOSS) {
-		struct cc_ack k = {.acked_bytes = a.newly_acked, .flight_bytes = flight, .now_ns = s->now_ns,
-			.srtt_ns = c->srtt_ns, .cwnd_limited = c->cwnd_limited || c->recovery == REC_LOSS};
+		struct cc_ack k = {.acked_bytes = a.newly_acked,
+			.flight_bytes = flight,
+			.now_ns = s->now_ns,
+			.srtt_ns = c->srtt_ns,
+			.cwnd_limited = c->cwnd_limited || c->recovery == REC_LOSS};
 
 		if (a.newly_acked) /* [5681-2] the handshake's ACK grows nothing */
 			c->cc.ops->on_ack(&c->cc, &k);
@@ -113,10 +119,10 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		tcp_tx_free(s, c);
 }
 
-/* ---- The send window --------------------------------------------------------------------------------------- */
+/* ---- The send window ---- */
 
-/* What is in flight is a single probe of a closed window, and the window has opened: take it back, so that the
- * byte goes again with the rest of its segment. */
+/* What is in flight is a single probe of a closed window, and the window has opened: take it back,
+ * so that the byte goes again with the rest of its segment. */
 static void take_probe_back(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_range *q;
@@ -130,12 +136,14 @@ static void take_probe_back(struct tg *s, struct tcp_conn *c)
 	c->snd.nxt = c->snd.una;
 }
 
-/* [9293 3.10.7.4-5] SND.WND <- SEG.WND if SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK) */
+/* [9293 3.10.7.4-5] SND.WND <- SEG.WND if SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =<
+ * SEG.ACK) */
 void tcp_window_update(struct tcp_conn *c, const struct tcp_rx *r)
 {
 	uint32_t before = c->snd.wnd;
 
-	if (!seq_lt(c->snd.wl1, r->g.seq) && !(seq_eq(c->snd.wl1, r->g.seq) && seq_le(c->snd.wl2, r->g.ack)))
+	if (!seq_lt(c->snd.wl1, r->g.seq) &&
+		!(seq_eq(c->snd.wl1, r->g.seq) && seq_le(c->snd.wl2, r->g.ack)))
 		return;
 	c->snd.wnd = r->wnd;
 	c->snd.max_wnd = max_u32(c->snd.max_wnd, r->wnd);
@@ -146,12 +154,14 @@ void tcp_window_update(struct tcp_conn *c, const struct tcp_rx *r)
 	if (before == 0 && r->wnd > 0)
 		tcp_timers_window_opened(r->s, c);
 	if (before == 0 || r->wnd == 0)
-		tcp_timers_progress(r->s, c); /* [9293 MUST-37] an answer, if only to say "closed" */
+		tcp_timers_progress(
+			r->s, c); /* [9293 MUST-37] an answer, if only to say "closed" */
 }
 
-/* ---- Step 5 --------------------------------------------------------------------------------------------------- */
+/* ---- Step 5 ---- */
 
-/* [9293 3.10.7.4-5] SYN-RECEIVED: SND.UNA < SEG.ACK =< SND.NXT, or a reset. False: done with the segment. */
+/* [9293 3.10.7.4-5] SYN-RECEIVED: SND.UNA < SEG.ACK =< SND.NXT, or a reset. False: done with the
+ * segment. */
 static bool ack_in_syn_received(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;

@@ -1,5 +1,5 @@
-/* Congestion control behind one interface (RFC 5681, RFC 6582): plain values in, cwnd and ssthresh out.
- * An algorithm knows no connection, no segment and no clock but the time it is told. */
+/* Congestion control behind one interface (RFC 5681, RFC 6582): plain values in, cwnd and ssthresh
+ * out. An algorithm knows no connection, no segment and no clock but the time it is told. */
 #ifndef TG_TCP_CC_H
 #define TG_TCP_CC_H
 
@@ -10,13 +10,13 @@ struct tcp_cc_ops;
 struct tcp_cc {
 	const struct tcp_cc_ops *ops;
 	uint32_t cwnd, ssthresh; /* bytes */
-	uint32_t mss;		 /* SMSS, bytes */
-	uint32_t acked;		 /* counted towards the next segment of congestion avoidance, bytes */
+	uint32_t mss;            /* SMSS, bytes */
+	uint32_t acked; /* counted towards the next segment of congestion avoidance, bytes */
 };
 
 /* What an acknowledgment told. */
 struct cc_ack {
-	uint32_t acked_bytes; /* newly, cumulatively or by SACK */
+	uint32_t acked_bytes;  /* newly, cumulatively or by SACK */
 	uint32_t flight_bytes; /* in the network before this ACK */
 	uint64_t now_ns, srtt_ns;
 	bool cwnd_limited; /* the sender was held back by cwnd: it may grow [7661 4.1] */

@@ -1,5 +1,5 @@
-/* Life of a connection record: made, established, ended, freed; readiness for its user; and the module's
- * own beginning. */
+/* Life of a connection record: made, established, ended, freed; readiness for its user; and the
+ * module's own beginning. */
 #include "tcp/tcp.h"
 #include "wire/ip4.h"
 
@@ -30,7 +30,7 @@ int tcp_init(struct tg *s)
 	return core_add_transport(s, &tcp_transport);
 }
 
-/* ---- Beginning ---------------------------------------------------------------------------------------- */
+/* ---- Beginning ---- */
 
 struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 {
@@ -71,7 +71,7 @@ void tcp_conn_established(struct tg *s, struct tcp_conn *c)
 	tcp_timers_established(s, c);
 }
 
-/* ---- End -------------------------------------------------------------------------------------------------- */
+/* ---- End ---- */
 
 static void leave_port(struct tg *s, struct tcp_conn *c)
 {
@@ -127,7 +127,7 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
 	tcp_conn_release(s, c);
 }
 
-/* ---- Readiness ---------------------------------------------------------------------------------------------- */
+/* ---- Readiness ---- */
 
 static unsigned level_of_closed(const struct tcp_conn *c)
 {
@@ -176,9 +176,10 @@ void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c)
 	t->rport = c->rport;
 }
 
-/* ---- ICMP errors --------------------------------------------------------------------------------------------- */
+/* ---- ICMP errors ---- */
 
-/* [1191 6.3, 5927 7] the path's MTU has shrunk below what is in flight: cut smaller and send again at once */
+/* [1191 6.3, 5927 7] the path's MTU has shrunk below what is in flight: cut smaller and send again
+ * at once */
 static void path_shrunk(struct tg *s, struct tcp_conn *c, const struct ip_error *e)
 {
 	uint16_t before = c->mss;
@@ -203,7 +204,8 @@ static void conn_error(struct tg *s, struct tcp_conn *c, const struct ip_error *
 		path_shrunk(s, c, e);
 		return;
 	}
-	/* [9293 SHLD-26, 5461 4] a hard error ends a connection that is still being opened, never one that stands */
+	/* [9293 SHLD-26, 5461 4] a hard error ends a connection that is still being opened, never
+	 * one that stands */
 	if (e->hard && opening) {
 		tcp_conn_end(s, c, TG_CAUSE_ICMP_HARD, e->error);
 		return;
@@ -222,7 +224,8 @@ static bool tcp_error(struct tg *s, const struct ip_error *e)
 		return false;
 	tcp_parse_quoted(e->quote, &q);
 	hash = tcp_tuple_hash(s, &e->local, q.src_port, &e->remote, q.dst_port);
-	c = tcp_find_conn(s, &e->local, q.src_port, &e->remote, q.dst_port, hash); /* [9293 MUST-54] */
+	c = tcp_find_conn(
+		s, &e->local, q.src_port, &e->remote, q.dst_port, hash); /* [9293 MUST-54] */
 	if (c) {
 		/* [5927 4.1] about something that is in flight, or it is somebody's guess */
 		if (seq_lt(q.seq, c->snd.una) || seq_ge(q.seq, c->snd.max))
@@ -230,8 +233,10 @@ static bool tcp_error(struct tg *s, const struct ip_error *e)
 		conn_error(s, c, e);
 		return true;
 	}
-	k = (struct mini_key){e->remote, q.dst_port, q.src_port, (uint16_t)ip_addr_index(s, &e->local)};
-	return mini_find(s, &s->tcp->half_open, &k, hash) || mini_find(s, &s->tcp->time_wait, &k, hash);
+	k = (struct mini_key){
+		e->remote, q.dst_port, q.src_port, (uint16_t)ip_addr_index(s, &e->local)};
+	return mini_find(s, &s->tcp->half_open, &k, hash) ||
+	       mini_find(s, &s->tcp->time_wait, &k, hash);
 }
 
 static const struct transport tcp_transport = {

@@ -3,7 +3,6 @@
  * (RFC 7323 7.1). */
 #include "tcp/tcp.h"
 
-
 struct tuple {
 	struct tg_ip laddr, raddr;
 	uint16_t lport, rport;
@@ -28,7 +27,7 @@ uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t 
 	return (uint32_t)tuple_sip(&s->tcp->key_demux, laddr, lport, raddr, rport);
 }
 
-/* ---- Connections ------------------------------------------------------------------------------ */
+/* ---- Connections ---- */
 
 struct tcp_conn *tcp_find_conn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport, uint32_t hash)
@@ -76,7 +75,7 @@ bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 				      mini_find(s, &s->tcp->half_open, &k, hash)));
 }
 
-/* ---- Ports ------------------------------------------------------------------------------------ */
+/* ---- Ports ---- */
 
 static uint32_t port_hash(const struct tg *s, uint16_t port)
 {
@@ -135,8 +134,7 @@ struct tcp_conn *tcp_find_listener(const struct tg *s, const struct tg_ip *laddr
 
 	if (!p)
 		return NULL;
-	list_for_each(n, &p->bound)
-	{
+	list_for_each (n, &p->bound) {
 		struct tcp_conn *c = list_entry(n, struct tcp_conn, link);
 
 		if (c->state != TG_LISTEN)
@@ -152,18 +150,22 @@ struct tcp_conn *tcp_find_listener(const struct tg *s, const struct tg_ip *laddr
 /* May c (raddr set) or a plain bind use this port? */
 static bool port_is_free(struct tg *s, const struct tcp_conn *c, uint16_t port)
 {
+	struct tcp_port *p = tcp_port_find(s, port);
+
+	if (!p)
+		return true;
 	if (ip_is_any(&c->raddr))
-		return !tcp_port_find(s, port);
-	if (tcp_tuple_in_use(s, &c->laddr, port, &c->raddr, c->rport))
 		return false;
-	/* Never under a listener or somebody's explicit bind: their peers could not tell us apart. */
-	if (tcp_find_listener(s, &c->laddr, port))
-		return false;
-	return true;
+	/* Never a port that somebody listens on or has bound: its peers could not tell us apart. */
+	list_for_each (n, &p->bound) {
+		if (list_entry(n, struct tcp_conn, link)->bound)
+			return false;
+	}
+	return !tcp_tuple_in_use(s, &c->laddr, port, &c->raddr, c->rport);
 }
 
-/* [6056 3.3.4] hash-based port selection: the sequence of ports is keyed by the destination, and a shared
- * counter moves it on. */
+/* [6056 3.3.4] hash-based port selection: the sequence of ports is keyed by the destination, and a
+ * shared counter moves it on. */
 int tcp_choose_port(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t first = s->cfg.tcp.port_first;
@@ -180,12 +182,13 @@ int tcp_choose_port(struct tg *s, struct tcp_conn *c)
 	return -TG_EADDRNOTAVAIL;
 }
 
-/* ---- Keyed numbers ------------------------------------------------------------------------------ */
+/* ---- Keyed numbers ---- */
 
 struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport)
 {
-	/* [9293 MUST-8] a clock of 4 us; [9293 SHLD-1, MUST-9] and a keyed function of the 4-tuple */
+	/* [9293 MUST-8] a clock of 4 us; [9293 SHLD-1, MUST-9] and a keyed function of the 4-tuple
+	 */
 	uint32_t clock = (uint32_t)(s->now_ns / (4 * NS_PER_US));
 
 	if (s->cfg.tcp.isn_fixed)
@@ -196,6 +199,7 @@ struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport
 uint32_t tcp_ts_offset(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport)
 {
-	/* [7323 7.1, P4] its own random offset for each 4-tuple, the same again for its next incarnation */
+	/* [7323 7.1, P4] its own random offset for each 4-tuple, the same again for its next
+	 * incarnation */
 	return (uint32_t)tuple_sip(&s->tcp->key_ts, laddr, lport, raddr, rport);
 }

@@ -1,5 +1,6 @@
-/* Emission of one frame: header, options, window, checksum, and the way down (RFC 9293 3.1). Control segments
- * (ACKs owed at once, resets) are queued at the time of the input; everything else leaves in a sender's turn. */
+/* Emission of one frame: header, options, window, checksum, and the way down (RFC 9293 3.1).
+ * Control segments (ACKs owed at once, resets) are queued at the time of the input; everything else
+ * leaves in a sender's turn. */
 #include "tcp/tcp.h"
 #include "wire/ip4.h"
 
@@ -10,7 +11,7 @@ uint32_t tcp_ts_now(const struct tg *s, uint32_t offset)
 	return (uint32_t)(s->now_ns / NS_PER_MS) + offset; /* [7323-P4] 1 ms a tick */
 }
 
-/* ---- Window to offer -------------------------------------------------------------------------------------- */
+/* ---- Window to offer ---- */
 
 uint8_t tcp_wscale_for(uint32_t rcvbuf)
 {
@@ -28,7 +29,8 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit)
 	uint32_t unit = 1u << c->rcv_wscale;
 
 	(void)s;
-	/* [9293 MUST-39] the edge moves by a segment or half the buffer, or not at all; [9293 SHLD-14] never back */
+	/* [9293 MUST-39] the edge moves by a segment or half the buffer, or not at all; [9293
+	 * SHLD-14] never back */
 	if (space > now && space - now >= min_u32(c->rcvbuf / 2, c->mss_rcv))
 		wnd = space & ~(unit - 1);
 	if (wnd < now)
@@ -40,7 +42,7 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit)
 	return wnd;
 }
 
-/* ---- Building ------------------------------------------------------------------------------------------------ */
+/* ---- Building ---- */
 
 static void fill_options(struct tg *s, const struct tcp_conn *c, struct tcp_opts *o)
 {
@@ -51,7 +53,8 @@ static void fill_options(struct tg *s, const struct tcp_conn *c, struct tcp_opts
 		o->tsval = tcp_ts_now(s, c->ts_offset);
 		o->tsecr = c->ts_recent; /* [7323-T4] */
 	}
-	o->n_sack = (uint8_t)tcp_ooo_sack_blocks(c, o->sack, c->ts_ok ? TCP_SACK_MAX - 1 : TCP_SACK_MAX);
+	o->n_sack = (uint8_t)tcp_ooo_sack_blocks(
+		c, o->sack, c->ts_ok ? TCP_SACK_MAX - 1 : TCP_SACK_MAX);
 	if (o->n_sack)
 		o->has |= TCP_HAS_SACK;
 }
@@ -78,7 +81,8 @@ static void fill_syn_options(struct tg *s, struct tcp_conn *c, struct tcp_opts *
 	}
 }
 
-static void fill_segment(struct tg *s, struct tcp_conn *c, struct seq seq, uint8_t flags, struct tcp_seg *g)
+static void fill_segment(
+	struct tg *s, struct tcp_conn *c, struct seq seq, uint8_t flags, struct tcp_seg *g)
 {
 	memset(g, 0, sizeof(*g));
 	g->src_port = c->lport;
@@ -94,20 +98,22 @@ static void fill_segment(struct tg *s, struct tcp_conn *c, struct seq seq, uint8
 	}
 	g->wnd = (uint16_t)min_u32(tcp_window_offer(s, c, true) >> c->rcv_wscale, 65535);
 	fill_options(s, c, &g->opts);
-	if (c->urg_out && seq_gt(c->snd.up, seq)) { /* [9293 MUST-62] points behind the urgent octet */
+	if (c->urg_out &&
+		seq_gt(c->snd.up, seq)) { /* [9293 MUST-62] points behind the urgent octet */
 		g->flags |= TCP_URG;
 		g->up = (uint16_t)min_u32(seq_dist(c->snd.up, seq), 65535);
 	}
 }
 
-static void trace_out(struct tg *s, const struct tcp_conn *c, const struct tcp_seg *g, uint32_t text_bytes, uint8_t how)
+static void trace_out(struct tg *s, const struct tcp_conn *c, const struct tg_ip *dst,
+	const struct tcp_seg *g, uint32_t text_bytes, uint8_t how)
 {
 	struct tg_trace *t = trace_add(s, TG_TRACE_SEGMENT_OUT);
 
 	if (!t)
 		return;
-	if (c)
-		tcp_trace_fill(t, c);
+	t->conn = c ? c->serial : 0;
+	memcpy(t->raddr, dst->b, sizeof(t->raddr));
 	t->lport = g->src_port;
 	t->rport = g->dst_port;
 	t->a = how;
@@ -128,7 +134,7 @@ static void put_header(struct tx *t, const struct tcp_seg *g)
 	t->csum_offset = TCP_CSUM_OFFSET;
 }
 
-/* ---- Connection frames ----------------------------------------------------------------------------------------- */
+/* ---- Connection frames ---- */
 
 /* Everything that carries ACK carries the newest: what was owed is paid. */
 static void ack_went_out(struct tcp_conn *c)
@@ -139,9 +145,11 @@ static void ack_went_out(struct tcp_conn *c)
 	tcp_timers_ack_sent(c);
 }
 
-static void count_out(struct tg *s, struct tcp_conn *c, uint32_t text_bytes, uint32_t seg_bytes, uint8_t how)
+static void count_out(
+	struct tg *s, struct tcp_conn *c, uint32_t text_bytes, uint32_t seg_bytes, uint8_t how)
 {
-	uint32_t segs = seg_bytes && text_bytes > seg_bytes ? (text_bytes + seg_bytes - 1) / seg_bytes : 1;
+	uint32_t segs =
+		seg_bytes && text_bytes > seg_bytes ? (text_bytes + seg_bytes - 1) / seg_bytes : 1;
 
 	c->segs_out += segs;
 	s->counters.tcp_out_segs += segs;
@@ -164,11 +172,36 @@ static void add_text(struct tcp_conn *c, struct tx *t, struct seq seq, uint32_t 
 		tx_add_body(t, span[i].base, span[i].len);
 }
 
-enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes, uint8_t flags,
-	uint8_t how, uint32_t *sent)
+/* The network below refused. Too big: the path's MTU has shrunk, the next turn cuts smaller
+ * (TX_MORE). No way out: as good as lost on it (TX_DROPPED, all "sent"); the user is told when it
+ * lasts [9293 MUST-56]. */
+static enum tx_result undeliverable(
+	struct tg *s, struct tcp_conn *c, const struct tx *t, uint32_t text_bytes, uint32_t *sent)
 {
-	struct ip_flow flow = {.src = c->laddr, .dst = c->raddr, .path = &c->path, .waiter = &c->tx_node,
-		.proto = IP_PROTO_TCP, .ttl = c->ttl, .tos = c->tos, .df = true};
+	uint16_t before = c->mss;
+
+	if (t->error == TG_EMSGSIZE) {
+		tcp_update_mss(s, c);
+		if (c->mss < before)
+			return TX_MORE;
+	} else {
+		c->soft_error = (int16_t)t->error;
+	}
+	*sent = text_bytes;
+	return TX_DROPPED;
+}
+
+enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes,
+	uint8_t flags, uint8_t how, uint32_t *sent)
+{
+	struct ip_flow flow = {.src = c->laddr,
+		.dst = c->raddr,
+		.path = &c->path,
+		.waiter = &c->tx_node,
+		.proto = IP_PROTO_TCP,
+		.ttl = c->ttl,
+		.tos = c->tos,
+		.df = true};
 	struct tx t;
 	struct tcp_seg g;
 	uint32_t seg_bytes;
@@ -188,27 +221,28 @@ enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, 
 	}
 	res = ip_output(s, &t, &flow);
 	*sent = t.accepted;
-	if (res == TX_DROPPED && t.error != TG_EMSGSIZE) {
-		/* No way out: as good as lost in the network. The user is told when it lasts [9293 MUST-56]. */
-		c->soft_error = (int16_t)t.error;
-		*sent = text_bytes;
-		return TX_DROPPED;
-	}
+	if (res == TX_DROPPED)
+		return undeliverable(s, c, &t, text_bytes, sent);
 	if (res != TX_OK)
 		return res;
 	if (flags & TCP_ACK)
 		ack_went_out(c);
 	count_out(s, c, *sent, seg_bytes, how);
-	trace_out(s, c, &g, *sent, how);
+	trace_out(s, c, &c->raddr, &g, *sent, how);
 	return TX_OK;
 }
 
-/* ---- Control segments ------------------------------------------------------------------------------------------- */
+/* ---- Control segments ---- */
 
 static void send_control(struct tg *s, const struct tcp_conn *c, struct tcp_control *k)
 {
-	struct ip_flow flow = {.src = k->src, .dst = k->dst, .path = k->path, .proto = IP_PROTO_TCP,
-		.ttl = k->ttl, .tos = k->tos, .df = true};
+	struct ip_flow flow = {.src = k->src,
+		.dst = k->dst,
+		.path = k->path,
+		.proto = IP_PROTO_TCP,
+		.ttl = k->ttl,
+		.tos = k->tos,
+		.df = true};
 	struct tx t;
 
 	tx_init(&t);
@@ -216,7 +250,7 @@ static void send_control(struct tg *s, const struct tcp_conn *c, struct tcp_cont
 	s->counters.tcp_out_segs++;
 	if (k->g.flags & TCP_RST)
 		s->counters.tcp_out_rsts++;
-	trace_out(s, c, &k->g, 0, 0);
+	trace_out(s, c, &k->dst, &k->g, 0, EMIT_NEW);
 	ip_send(s, &t, &flow);
 }
 
@@ -227,7 +261,8 @@ void tcp_send_control(struct tg *s, struct tcp_control *k)
 
 static void conn_control(struct tg *s, struct tcp_conn *c, uint8_t flags)
 {
-	struct tcp_control k = {.src = c->laddr, .dst = c->raddr, .ttl = c->ttl, .tos = c->tos, .path = &c->path};
+	struct tcp_control k = {
+		.src = c->laddr, .dst = c->raddr, .ttl = c->ttl, .tos = c->tos, .path = &c->path};
 
 	fill_segment(s, c, c->snd.nxt, flags, &k.g);
 	c->segs_out++;
@@ -240,7 +275,8 @@ void tcp_send_ack_now(struct tg *s, struct tcp_conn *c)
 	ack_went_out(c);
 }
 
-/* [5961-6] a few in 5 s, counted for this connection alone: a count shared by all would tell an attacker about the others */
+/* [5961-6] a few in 5 s, counted for this connection alone: a count shared by all would tell an
+ * attacker about the others */
 void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c)
 {
 	if (c->challenges == 0 || s->now_ns - c->challenge_ns >= 5 * NS_PER_SEC) {

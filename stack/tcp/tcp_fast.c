@@ -1,9 +1,10 @@
-/* Header prediction: the two cases that bulk transfer consists of, text in order and an ACK that advances.
- * It does nothing that the eight steps of tcp_in.c would not do, by calling the same functions. */
+/* Header prediction: the two cases that bulk transfer consists of, text in order and an ACK that
+ * advances. It does nothing that the eight steps of tcp_in.c would not do, by calling the same
+ * functions. */
 #include "tcp/tcp.h"
 
-/* What both cases ask: ESTABLISHED, only ACK and PSH set, next in sequence, nothing out of order, no option but a fresh
- * timestamp, and an unchanged window. */
+/* What both cases ask: ESTABLISHED, only ACK and PSH set, next in sequence, nothing out of order,
+ * no option but a fresh timestamp, and an unchanged window. */
 static bool predicted(const struct tcp_conn *c, const struct tcp_rx *r)
 {
 	const struct tcp_seg *g = &r->g;
@@ -36,8 +37,8 @@ bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r)
 		return false;
 	if (n == 0) {
 		/* A pure ACK of new data, outside of recovery. */
-		if (!seq_lt(c->snd.una, r->g.ack) || seq_gt(r->g.ack, c->snd.nxt) || c->recovery != REC_OPEN ||
-			c->dup_acks || !c->syn_acked)
+		if (!seq_lt(c->snd.una, r->g.ack) || seq_gt(r->g.ack, c->snd.nxt) ||
+			c->recovery != REC_OPEN || c->dup_acks || !c->syn_acked)
 			return false;
 		adopt_ts(c, r);
 		tcp_window_update(c, r);

@@ -1,9 +1,9 @@
-/* SEGMENT ARRIVES (RFC 9293 3.10.7): the driver, CLOSED, SYN-SENT, and of the eight steps of 3.10.7.4
- * the checks of sequence number, RST, SYN, URG and FIN. LISTEN and half-open connections: tcp_syn.c;
- * step 5: tcp_ack.c; step 7: tcp_text.c; TIME-WAIT: tcp_tw.c. */
+/* SEGMENT ARRIVES (RFC 9293 3.10.7): the driver, CLOSED, SYN-SENT, and of the eight steps
+ * of 3.10.7.4 the checks of sequence number, RST, SYN, URG and FIN. LISTEN and half-open
+ * connections: tcp_syn.c; step 5: tcp_ack.c; step 7: tcp_text.c; TIME-WAIT: tcp_tw.c. */
 #include "tcp/tcp.h"
 
-/* ---- Discarding ------------------------------------------------------------------------------------ */
+/* ---- Discarding ---- */
 
 static void trace_segment(struct tg_trace *t, const struct tcp_rx *r, const struct tcp_conn *c)
 {
@@ -48,7 +48,7 @@ static void trace_in(struct tcp_rx *r, const struct tcp_conn *c)
 	t->aux = r->g.opts.has;
 }
 
-/* ---- CLOSED ------------------------------------------------------------------------------------------ */
+/* ---- CLOSED ---- */
 
 /* [9293 3.10.7.1] no connection: everything but a reset is answered by one */
 static void closed(struct tcp_rx *r)
@@ -61,14 +61,14 @@ static void closed(struct tcp_rx *r)
 	tcp_discard(r, NULL, TG_DROP_TCP_CLOSED);
 }
 
-/* ---- SYN-SENT ---------------------------------------------------------------------------------------- */
+/* ---- SYN-SENT ---- */
 
 static void adopt_syn_options(struct tcp_conn *c, struct tcp_rx *r)
 {
 	const struct tcp_opts *o = &r->g.opts;
 	struct tg *s = r->s;
 
-	c->mss_peer = o->has & TCP_HAS_MSS ? o->mss : TCP_MSS_DEFAULT; /* [9293 MUST-15] */
+	c->mss_peer = o->has & TCP_HAS_MSS ? o->mss : TCP_MSS_DEFAULT;     /* [9293 MUST-15] */
 	c->ws_ok = (o->has & TCP_HAS_WSCALE) && s->cfg.tcp.window_scaling; /* [7323-W1] */
 	c->snd_wscale = c->ws_ok ? (uint8_t)min_u32(o->wscale, TCP_WSCALE_MAX) : 0; /* [7323-W3] */
 	if (!c->ws_ok)
@@ -84,8 +84,8 @@ static void adopt_syn_options(struct tcp_conn *c, struct tcp_rx *r)
 
 static void syn_sent_rst(struct tcp_conn *c, struct tcp_rx *r, bool ack_acceptable)
 {
-	/* [5961-7, 9293 3.10.7.3] only with an acceptable ACK; SEG.SEQ of such a reset cannot be checked, as
-	 * RCV.NXT is not known yet */
+	/* [5961-7, 9293 3.10.7.3] only with an acceptable ACK; SEG.SEQ of such a reset cannot be
+	 * checked, as RCV.NXT is not known yet */
 	if (!ack_acceptable) {
 		tcp_discard(r, c, TG_DROP_TCP_SYN_SENT_RST);
 		return;
@@ -127,7 +127,8 @@ static void syn_sent_syn(struct tcp_conn *c, struct tcp_rx *r)
 	c->syn_due = true;
 }
 
-/* [9293 3.10.7.3] False: done with the segment. True: ESTABLISHED or SYN-RECEIVED now; text and FIN that came along follow. */
+/* [9293 3.10.7.3] False: done with the segment. True: ESTABLISHED or SYN-RECEIVED now; text and FIN
+ * that came along follow. */
 static bool syn_sent(struct tcp_conn *c, struct tcp_rx *r)
 {
 	bool ack_acceptable = false;
@@ -157,8 +158,8 @@ static bool syn_sent(struct tcp_conn *c, struct tcp_rx *r)
 	}
 	/* fourth: SYN */
 	syn_sent_syn(c, r);
-	/* "If there are other controls or text in the segment, then continue processing at the sixth step";
-	 * in SYN-RECEIVED they wait: the peer sends them again [9293 3.10.7.3]. */
+	/* "If there are other controls or text in the segment, then continue processing at the
+	 * sixth step"; in SYN-RECEIVED they wait: the peer sends them again [9293 3.10.7.3]. */
 	r->text_seq = seq_add(r->g.seq, 1);
 	if (c->state == TG_SYN_RECEIVED) {
 		r->text_bytes = 0;
@@ -167,7 +168,7 @@ static bool syn_sent(struct tcp_conn *c, struct tcp_rx *r)
 	return true;
 }
 
-/* ---- Checks before step 1 ----------------------------------------------------------------------------- */
+/* ---- Checks before step 1 ---- */
 
 /* [7323 5.3 R1] False: the segment is an old duplicate. */
 static bool paws(struct tcp_conn *c, struct tcp_rx *r)
@@ -203,7 +204,7 @@ static void update_ts_recent(struct tcp_conn *c, const struct tcp_rx *r)
 	c->ts_recent_ns = r->s->now_ns;
 }
 
-/* ---- Step 1: sequence number ---------------------------------------------------------------------------- */
+/* ---- Step 1: sequence number ---- */
 
 static uint32_t rcv_wnd(const struct tcp_conn *c)
 {
@@ -219,19 +220,8 @@ static bool acceptable(const struct tcp_conn *c, const struct tcp_seg *g)
 		return wnd == 0 ? seq_eq(g->seq, c->rcv.nxt) : seq_in(g->seq, c->rcv.nxt, wnd);
 	if (wnd == 0)
 		return false;
-	return seq_in(g->seq, c->rcv.nxt, wnd) || seq_in(seq_add(g->seq, g->len - 1), c->rcv.nxt, wnd);
-}
-
-/* [2883 4] what of an old segment we have already is reported */
-static void note_duplicate(struct tcp_conn *c, const struct tcp_seg *g)
-{
-	struct seq end = seq_add(g->seq, g->text_bytes);
-
-	if (!c->sack_ok || g->text_bytes == 0 || seq_gt(end, c->rcv.nxt))
-		return;
-	c->dsack = true;
-	c->dsack_start = g->seq;
-	c->dsack_end = end;
+	return seq_in(g->seq, c->rcv.nxt, wnd) ||
+	       seq_in(seq_add(g->seq, g->len - 1), c->rcv.nxt, wnd);
 }
 
 static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
@@ -239,9 +229,10 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	struct tg *s = r->s;
 	bool old;
 
-	/* [9293 3.5, Figure 8] in a simultaneous open the peer's SYN-ACK repeats the SYN that is known already:
-	 * without it the rest of the segment is exactly what is expected */
-	if (!c->syn_acked && (r->g.flags & TCP_SYN) && (r->g.flags & TCP_ACK) && seq_eq(r->g.seq, c->irs)) {
+	/* [9293 3.5, Figure 8] in a simultaneous open the peer's SYN-ACK repeats the SYN that is
+	 * known already: without it the rest of the segment is exactly what is expected */
+	if (!c->syn_acked && (r->g.flags & TCP_SYN) && (r->g.flags & TCP_ACK) &&
+		seq_eq(r->g.seq, c->irs)) {
 		r->g.flags &= (uint8_t)~TCP_SYN;
 		r->g.seq = seq_add(r->g.seq, 1);
 		r->g.len--;
@@ -257,10 +248,10 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 		return false;
 	}
 	old = seq_lt(r->g.seq, c->rcv.nxt);
-	if (old)
-		note_duplicate(c, &r->g);
-	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>; bare ACKs are answered no more often than challenged segments,
-	 * or two confused ends would answer one another for ever */
+	if (old && seq_le(seq_add(r->g.seq, r->g.text_bytes), c->rcv.nxt))
+		tcp_note_duplicate(c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
+	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>; bare ACKs are answered no more often than challenged
+	 * segments, or two confused ends would answer one another for ever */
 	if (r->g.len)
 		tcp_send_ack_now(s, c);
 	else
@@ -269,7 +260,7 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	return false;
 }
 
-/* ---- Step 2: RST ------------------------------------------------------------------------------------------ */
+/* ---- Step 2: RST ---- */
 
 static void reset_by_peer(struct tcp_conn *c, struct tcp_rx *r)
 {
@@ -283,19 +274,14 @@ static void reset_by_peer(struct tcp_conn *c, struct tcp_rx *r)
 		break;
 	case TG_ESTABLISHED:
 	case TG_FIN_WAIT_1:
-	case TG_FIN_WAIT_2:
-		error = TG_ECONNRESET;
-		break;
-	case TG_CLOSE_WAIT:
-		error = TG_EPIPE;
-		break;
+	case TG_FIN_WAIT_2: error = TG_ECONNRESET; break;
+	case TG_CLOSE_WAIT: error = TG_EPIPE; break;
 	case TG_CLOSING:
 	case TG_LAST_ACK:
 	case TG_TIME_WAIT:
 	case TG_CLOSED:
 	case TG_LISTEN:
-	case TG_SYN_SENT:
-		break;
+	case TG_SYN_SENT: break;
 	}
 	done(r);
 	tcp_conn_end(r->s, c, why, error);
@@ -315,7 +301,7 @@ static bool step2_rst(struct tcp_conn *c, struct tcp_rx *r)
 	return false;
 }
 
-/* ---- Step 4: SYN ------------------------------------------------------------------------------------------ */
+/* ---- Step 4: SYN ---- */
 
 static bool step4_syn(struct tcp_conn *c, struct tcp_rx *r)
 {
@@ -326,7 +312,7 @@ static bool step4_syn(struct tcp_conn *c, struct tcp_rx *r)
 	return false;
 }
 
-/* ---- Step 6: URG ------------------------------------------------------------------------------------------ */
+/* ---- Step 6: URG ---- */
 
 static void step6_urg(struct tcp_conn *c, struct tcp_rx *r)
 {
@@ -338,7 +324,8 @@ static void step6_urg(struct tcp_conn *c, struct tcp_rx *r)
 	case TG_ESTABLISHED:
 	case TG_FIN_WAIT_1:
 	case TG_FIN_WAIT_2:
-		/* [9293 MUST-30..32] RCV.UP <- max(RCV.UP, SEG.UP); the user is told while it is ahead of what he read */
+		/* [9293 MUST-30..32] RCV.UP <- max(RCV.UP, SEG.UP); the user is told while it is
+		 * ahead of what he read */
 		up = seq_add(r->g.seq, r->g.up);
 		if (!c->urg_in || seq_gt(up, c->rcv.up)) {
 			c->rcv.up = up;
@@ -356,7 +343,7 @@ static void step6_urg(struct tcp_conn *c, struct tcp_rx *r)
 	}
 }
 
-/* ---- Step 8: FIN ------------------------------------------------------------------------------------------ */
+/* ---- Step 8: FIN ---- */
 
 /* The FIN is next in line: RCV.NXT moves past it. */
 static void take_fin(struct tcp_conn *c)
@@ -382,8 +369,7 @@ static void step8_fin(struct tcp_conn *c, struct tcp_rx *r)
 	switch ((enum tg_state)c->state) {
 	case TG_CLOSED:
 	case TG_LISTEN:
-	case TG_SYN_SENT: /* SEG.SEQ cannot be validated */
-		return;
+	case TG_SYN_SENT: /* SEG.SEQ cannot be validated */ return;
 	case TG_SYN_RECEIVED:
 	case TG_ESTABLISHED:
 		take_fin(c);
@@ -407,7 +393,7 @@ static void step8_fin(struct tcp_conn *c, struct tcp_rx *r)
 	}
 }
 
-/* ---- The driver --------------------------------------------------------------------------------------------- */
+/* ---- The driver ---- */
 
 static void eight_steps(struct tcp_conn *c, struct tcp_rx *r)
 {
@@ -467,7 +453,8 @@ static bool verify(struct tcp_rx *r)
 		return false;
 	}
 	/* [9293 MUST-3] unless the device vouches for it */
-	if (p->csum == TG_CSUM_UNKNOWN && csum_fold(s->csum(p->data, p->len, r->ip->pseudo_sum)) != 0xffff) {
+	if (p->csum == TG_CSUM_UNKNOWN &&
+		csum_fold(s->csum(p->data, p->len, r->ip->pseudo_sum)) != 0xffff) {
 		s->counters.tcp_in_errs++;
 		tcp_discard(r, NULL, TG_DROP_TCP_CSUM);
 		return false;

@@ -1,6 +1,6 @@
-/* Loss detection and recovery: the SACK scoreboard (RFC 2018, RFC 6675), NewReno without SACK (RFC 6582),
- * and what a retransmission timeout means for it (RFC 5681 3.1, RFC 6675 5.1). Works on the range records;
- * how much may be sent is congestion control's affair. */
+/* Loss detection and recovery: the SACK scoreboard (RFC 2018, RFC 6675), NewReno without SACK (RFC
+ * 6582), and what a retransmission timeout means for it (RFC 5681 3.1, RFC 6675 5.1). Works on the
+ * range records; how much may be sent is congestion control's affair. */
 #include "tcp/tcp.h"
 
 static struct tcp_range *first_range(const struct tcp_tx *x)
@@ -26,7 +26,7 @@ static void trace_congestion(struct tg *s, const struct tcp_conn *c, enum tg_con
 	t->len = seq_dist(c->snd.nxt, c->snd.una);
 }
 
-/* ---- SACK blocks ------------------------------------------------------------------------------------------ */
+/* ---- SACK blocks ---- */
 
 /* The record that holds `at`, searched from where the last block was found. */
 static struct tcp_range *find_range(struct tcp_tx *x, struct seq at)
@@ -34,7 +34,8 @@ static struct tcp_range *find_range(struct tcp_tx *x, struct seq at)
 	struct tcp_range *r = x->hint ? x->hint : first_range(x);
 
 	while (r && seq_gt(r->start, at))
-		r = r->node.prev == &x->ranges ? NULL : list_entry(r->node.prev, struct tcp_range, node);
+		r = r->node.prev == &x->ranges ? NULL
+					       : list_entry(r->node.prev, struct tcp_range, node);
 	if (!r)
 		r = first_range(x);
 	while (r && seq_le(r->end, at))
@@ -42,7 +43,8 @@ static struct tcp_range *find_range(struct tcp_tx *x, struct seq at)
 	return r;
 }
 
-static void mark_block(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end, struct loss_ack *a)
+static void mark_block(
+	struct tg *s, struct tcp_conn *c, struct seq start, struct seq end, struct loss_ack *a)
 {
 	struct tcp_tx *x = c->tx;
 	struct tcp_range *r = find_range(x, start);
@@ -75,10 +77,12 @@ static bool is_dsack(const struct tcp_rx *r)
 
 	if (seq_lt(o->sack[0].start, r->g.ack))
 		return true;
-	return o->n_sack > 1 && seq_ge(o->sack[0].start, o->sack[1].start) && seq_le(o->sack[0].end, o->sack[1].end);
+	return o->n_sack > 1 && seq_ge(o->sack[0].start, o->sack[1].start) &&
+	       seq_le(o->sack[0].end, o->sack[1].end);
 }
 
-/* Enters the segment's SACK blocks into the scoreboard; blocks outside of what is in flight are not believed. */
+/* Enters the segment's SACK blocks into the scoreboard; blocks outside of what is in flight are not
+ * believed. */
 void tcp_loss_sack(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a)
 {
 	const struct tcp_opts *o = &r->g.opts;
@@ -99,18 +103,19 @@ void tcp_loss_sack(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a)
 	for (uint8_t i = first; i < o->n_sack; i++) {
 		struct seq start = seq_max(o->sack[i].start, c->snd.una);
 
-		if (!seq_lt(o->sack[i].start, o->sack[i].end) || seq_gt(o->sack[i].end, c->snd.nxt) ||
-			!seq_lt(start, o->sack[i].end))
+		if (!seq_lt(o->sack[i].start, o->sack[i].end) ||
+			seq_gt(o->sack[i].end, c->snd.nxt) || !seq_lt(start, o->sack[i].end))
 			continue;
 		mark_block(r->s, c, start, o->sack[i].end, a);
 	}
 	c->delivered += a->newly_sacked;
 }
 
-/* ---- What is lost ------------------------------------------------------------------------------------------- */
+/* ---- What is lost ---- */
 
-/* [6675 4] IsLost: DupThresh separate ranges, or more than (DupThresh - 1) * SMSS bytes, SACKed above. Walks down from
- * the highest SACKed byte until that is met; everything unSACKed below is lost. */
+/* [6675 4] IsLost: DupThresh separate ranges, or more than (DupThresh - 1) * SMSS bytes, SACKed
+ * above. Walks down from the highest SACKed byte until that is met; everything unSACKed below is
+ * lost. */
 static void mark_lost_by_sack(struct tcp_conn *c)
 {
 	struct tcp_tx *x = c->tx;
@@ -120,7 +125,9 @@ static void mark_lost_by_sack(struct tcp_conn *c)
 
 	while (r && seq_lt(r->end, x->high_sacked))
 		r = next_range(x, r);
-	for (; r; r = r->node.prev == &x->ranges ? NULL : list_entry(r->node.prev, struct tcp_range, node)) {
+	for (; r; r = r->node.prev == &x->ranges
+			      ? NULL
+			      : list_entry(r->node.prev, struct tcp_range, node)) {
 		if (r->flags & RANGE_SACKED) {
 			above_bytes += range_bytes(r);
 			above_blocks += in_block ? 0 : 1;
@@ -137,7 +144,8 @@ static void mark_lost_by_sack(struct tcp_conn *c)
 	}
 }
 
-/* The first segment at SND.UNA, for NewReno and at the start of recovery [5681-10, 6582-4, 6675-6]. */
+/* The first segment at SND.UNA, for NewReno and at the start of recovery [5681-10, 6582-4, 6675-6].
+ */
 static void mark_first_lost(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_range *r = first_range(c->tx);
@@ -145,11 +153,13 @@ static void mark_first_lost(struct tg *s, struct tcp_conn *c)
 	if (!r || (r->flags & (RANGE_SACKED | RANGE_LOST | RANGE_RETRANS)))
 		return;
 	if (range_bytes(r) > c->cc.mss)
-		range_split(s, c, r, seq_add(r->start, c->cc.mss)); /* without memory the whole record goes again */
+		range_split(s, c, r,
+			seq_add(r->start,
+				c->cc.mss)); /* without memory the whole record goes again */
 	range_mark(c, r, RANGE_LOST, 0);
 }
 
-/* ---- Recovery ------------------------------------------------------------------------------------------------ */
+/* ---- Recovery ---- */
 
 /* FlightSize without what limited transmit added [5681-10]. */
 static uint32_t flight_size(const struct tcp_conn *c)
@@ -189,8 +199,10 @@ static void advanced_in_recovery(struct tg *s, struct tcp_conn *c, const struct 
 	}
 	if (c->sack_ok || !c->tx)
 		return;
-	/* [6582-4] partial ACK: the next hole; what the duplicates had announced has been acknowledged in part */
-	c->dup_acks = (uint8_t)(segs > 1 ? (c->dup_acks > segs - 1 ? c->dup_acks - (segs - 1) : 0) : c->dup_acks);
+	/* [6582-4] partial ACK: the next hole; what the duplicates had announced has been
+	 * acknowledged in part */
+	c->dup_acks = (uint8_t)(segs > 1 ? (c->dup_acks > segs - 1 ? c->dup_acks - (segs - 1) : 0)
+					 : c->dup_acks);
 	c->rexmit_now = true;
 	mark_first_lost(s, c);
 }
@@ -217,13 +229,15 @@ void tcp_loss_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a)
 		return;
 	if (c->sack_ok && c->tx->sacked_bytes)
 		mark_lost_by_sack(c);
-	/* [6582-2, 6675-9] after a timeout nothing new begins before everything sent until then is acknowledged */
+	/* [6582-2, 6675-9] after a timeout nothing new begins before everything sent until then is
+	 * acknowledged */
 	if (c->recovery == REC_OPEN && loss_is_certain(c))
 		enter_recovery(s, c);
 }
 
-/* RTO: everything in flight that is not SACKed is taken for lost; what SACK told is kept [6675 5.1], unless the receiver has
- * evidently dropped it again (the byte at SND.UNA would not be SACKed) [2018 8]. */
+/* RTO: everything in flight that is not SACKed is taken for lost; what SACK told is kept
+ * [6675 5.1], unless the receiver has evidently dropped it again (the byte at SND.UNA would not be
+ * SACKed) [2018 8]. */
 void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first)
 {
 	struct tcp_range *r = c->tx ? first_range(c->tx) : NULL;
@@ -241,15 +255,18 @@ void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first)
 			range_mark(c, r, RANGE_LOST, RANGE_RETRANS);
 	}
 	if (c->tx) {
-			c->tx->rescued = false;
+		if (reneged)
+			c->tx->high_sacked = c->snd.una;
+		c->tx->rescued = false;
+		c->tx->rexmit = NULL;
 	}
 	trace_congestion(s, c, TG_CONG_RTO);
 }
 
-/* ---- What goes again -------------------------------------------------------------------------------------------- */
+/* ---- What goes again ---- */
 
-/* [6675 4] NextSeg (3): in recovery, with nothing lost left and nothing new to send, an unSACKed record below the highest SACKed
- * byte; (4): once, the last segment. */
+/* [6675 4] NextSeg (3): in recovery, with nothing lost left and nothing new to send, an unSACKed
+ * record below the highest SACKed byte; (4): once, the last segment. */
 static struct tcp_range *speculative(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_tx *x = c->tx;
@@ -287,7 +304,9 @@ struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c)
 			x->rexmit = r;
 			return r;
 		}
-		x->rexmit = list_empty(&x->ranges) ? NULL : list_entry(x->ranges.prev, struct tcp_range, node);
+		x->rexmit = list_empty(&x->ranges)
+				    ? NULL
+				    : list_entry(x->ranges.prev, struct tcp_range, node);
 	}
 	return speculative(s, c);
 }

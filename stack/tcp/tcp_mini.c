@@ -1,13 +1,13 @@
-/* The table of compact records: 60 bytes a record and 4 a bucket, whatever their number. Records lie
- * in pages and are named by index, which keeps links at 4 bytes; buckets grow one at a time (linear
- * hashing), so that no insertion pays for a rehash. FIFOs of records with equal lifetimes replace a timer each.
- * All memory goes back when the last record does. */
+/* The table of compact records: 60 bytes a record and 4 a bucket, whatever their number. Records
+ * lie in pages and are named by index, which keeps links at 4 bytes; buckets grow one at a time
+ * (linear hashing), so that no insertion pays for a rehash. FIFOs of records with equal lifetimes
+ * replace a timer each. All memory goes back when the last record does. */
 #include "tcp/tcp.h"
 
-#define PER_PAGE    (ARENA_PAGE_BYTES / (uint32_t)sizeof(struct tcp_mini))
-#define HEADS_PAGE  (ARENA_PAGE_BYTES / (uint32_t)sizeof(uint32_t))
-#define QUEUE_NONE  0xffu
-#define QUEUE_FREE  0xfeu
+#define PER_PAGE   (ARENA_PAGE_BYTES / (uint32_t)sizeof(struct tcp_mini))
+#define HEADS_PAGE (ARENA_PAGE_BYTES / (uint32_t)sizeof(uint32_t))
+#define QUEUE_NONE 0xffu
+#define QUEUE_FREE 0xfeu
 
 _Static_assert(sizeof(struct tcp_mini) == 60, "a compact record and its bucket take 64 bytes");
 
@@ -26,11 +26,13 @@ struct tcp_mini *mini_at(const struct mini_table *t, uint32_t index)
 	return m->queue == QUEUE_FREE ? NULL : m;
 }
 
-/* A record does not know its index. Pages are page-aligned, and behind its records each keeps its own number. */
+/* A record does not know its index. Pages are page-aligned, and behind its records each keeps its
+ * own number. */
 uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m)
 {
 	const struct tcp_mini *first =
-		(const struct tcp_mini *)(const void *)((uintptr_t)m & ~(uintptr_t)(ARENA_PAGE_BYTES - 1));
+		(const struct tcp_mini *)(const void *)((uintptr_t)m &
+							~(uintptr_t)(ARENA_PAGE_BYTES - 1));
 	uint32_t page;
 
 	memcpy(&page, (const uint8_t *)first + PER_PAGE * sizeof(struct tcp_mini), sizeof(page));
@@ -38,7 +40,7 @@ uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m)
 	return page * PER_PAGE + (uint32_t)(m - first) + 1;
 }
 
-/* ---- Hashing ---------------------------------------------------------------------------------- */
+/* ---- Hashing ---- */
 
 uint32_t mini_hash(const struct tg *s, const struct tcp_mini *m)
 {
@@ -50,7 +52,8 @@ uint32_t mini_hash(const struct tg *s, const struct tcp_mini *m)
 	return tcp_tuple_hash(s, &laddr, m->lport, &raddr, m->rport);
 }
 
-/* Linear hashing: the buckets [0, n_buckets); those that the next doubling has not reached yet take two shares. */
+/* Linear hashing: the buckets [0, n_buckets); those that the next doubling has not reached yet take
+ * two shares. */
 static uint32_t bucket_of(uint32_t n_buckets, uint32_t hash)
 {
 	uint32_t mask = n_buckets - 1;
@@ -70,8 +73,8 @@ static uint32_t *head_of(const struct mini_table *t, uint32_t bucket)
 	return &t->bucket[bucket / HEADS_PAGE][bucket % HEADS_PAGE];
 }
 
-/* A directory of pages with room for one more than `used`: the old one if it is large enough, else a
- * copy of twice the size. NULL: no memory, the old one stays. */
+/* A directory of pages with room for one more than `used`: the old one if it is large enough, else
+ * a copy of twice the size. NULL: no memory, the old one stays. */
 static void *grown_dir(struct tg *s, void *dir, uint32_t *cap, uint32_t used)
 {
 	uint32_t want = *cap ? *cap * 2 : 16;
@@ -89,7 +92,8 @@ static void *grown_dir(struct tg *s, void *dir, uint32_t *cap, uint32_t used)
 	return bigger;
 }
 
-/* One more bucket: takes its share of the chain that held it so far. Without memory chains just get longer. */
+/* One more bucket: takes its share of the chain that held it so far. Without memory chains just get
+ * longer. */
 static void split_bucket(struct tg *s, struct mini_table *t)
 {
 	uint32_t b = t->n_buckets, next, *from, *to;
@@ -125,7 +129,7 @@ static void split_bucket(struct tg *s, struct mini_table *t)
 	}
 }
 
-/* ---- Records ---------------------------------------------------------------------------------- */
+/* ---- Records ---- */
 
 static bool make_page(struct tg *s, struct mini_table *t)
 {
@@ -139,7 +143,8 @@ static bool make_page(struct tg *s, struct mini_table *t)
 	if (!page)
 		return false;
 	memset(page, 0, ARENA_PAGE_BYTES);
-	memcpy((uint8_t *)page + PER_PAGE * sizeof(struct tcp_mini), &t->n_pages, sizeof(t->n_pages));
+	memcpy((uint8_t *)page + PER_PAGE * sizeof(struct tcp_mini), &t->n_pages,
+		sizeof(t->n_pages));
 	t->page[t->n_pages++] = page;
 	return true;
 }
@@ -157,7 +162,8 @@ static uint32_t take_record(struct tg *s, struct mini_table *t)
 	return ++t->n_made;
 }
 
-struct tcp_mini *mini_find(const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash)
+struct tcp_mini *mini_find(
+	const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash)
 {
 	uint32_t i;
 
@@ -174,7 +180,8 @@ struct tcp_mini *mini_find(const struct tg *s, const struct mini_table *t, const
 	return NULL;
 }
 
-struct tcp_mini *mini_add(struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash)
+struct tcp_mini *mini_add(
+	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash)
 {
 	struct tcp_mini *m;
 	uint32_t i, *h;
@@ -246,20 +253,22 @@ void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m)
 		free_all(s, t);
 }
 
-/* ---- Queues by deadline ------------------------------------------------------------------------ */
+/* ---- Queues by deadline ---- */
 
 static uint32_t clock_ms(const struct tg *s)
 {
 	return (uint32_t)((s->now_ns - s->tcp->born_ns) / NS_PER_MS);
 }
 
-void mini_enqueue(struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns)
+void mini_enqueue(
+	struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns)
 {
 	uint32_t i = mini_index(t, m);
 
 	leave_queue(t, m);
 	/* Rounded up: never early. */
-	m->deadline_ms = (uint32_t)((s->now_ns - s->tcp->born_ns + after_ns + NS_PER_MS - 1) / NS_PER_MS);
+	m->deadline_ms =
+		(uint32_t)((s->now_ns - s->tcp->born_ns + after_ns + NS_PER_MS - 1) / NS_PER_MS);
 	m->queue = queue;
 	m->fifo_prev = t->tail[queue];
 	if (m->fifo_prev)

@@ -1,9 +1,9 @@
 /* Options of a stream socket, STATUS (RFC 9293 3.10.6), and rows for the tables. */
 #include "tcp/tcp.h"
 
-#define KEEP_MAX_S    32767
-#define BUFFER_MIN    2048u
-#define BUFFER_MAX    (1u << 30)
+#define KEEP_MAX_S 32767
+#define BUFFER_MIN 2048u
+#define BUFFER_MAX (1u << 30)
 
 static int set_buffer(uint32_t *field, int64_t v)
 {
@@ -87,7 +87,9 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_SNDBUF: return set_buffer(&c->sndbuf, v);
 	case TG_SO_RCVBUF: return set_buffer(&c->rcvbuf, v);
 	case TG_SO_LINGER: c->linger_ns = v < 0 ? -1 : v; return 0;
-	case TG_SO_RCVLOWAT: c->rcvlowat = (uint32_t)(v < 1 ? 1 : v > BUFFER_MAX ? BUFFER_MAX : v); break;
+	case TG_SO_RCVLOWAT:
+		c->rcvlowat = (uint32_t)(v < 1 ? 1 : v > BUFFER_MAX ? BUFFER_MAX : v);
+		break;
 	case TG_TCP_NODELAY:
 	case TG_TCP_CORK: set_sending(s, c, opt, v != 0); break;
 	case TG_TCP_MAXSEG: return set_maxseg(s, c, v);
@@ -138,7 +140,9 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_RCVLOWAT: *v = c->rcvlowat; break;
 	case TG_TCP_NODELAY: *v = c->nodelay; break;
 	case TG_TCP_CORK: *v = c->cork; break;
-	case TG_TCP_MAXSEG: *v = c->state >= TG_ESTABLISHED || !c->mss_user ? c->mss : c->mss_user; break;
+	case TG_TCP_MAXSEG:
+		*v = c->state >= TG_ESTABLISHED || !c->mss_user ? c->mss : c->mss_user;
+		break;
 	case TG_TCP_QUICKACK: *v = c->quickack; break;
 	case TG_TCP_KEEPIDLE: *v = c->keep_idle_s * (int64_t)NS_PER_SEC; break;
 	case TG_TCP_KEEPINTVL: *v = c->keep_intvl_s * (int64_t)NS_PER_SEC; break;
@@ -155,7 +159,8 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	return 0;
 }
 
-void tcp_user_addrs(const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer)
+void tcp_user_addrs(
+	const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer)
 {
 	const struct tcp_conn *c = (const struct tcp_conn *)e;
 
@@ -181,8 +186,7 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 {
 	const struct tcp_conn *c = (const struct tcp_conn *)e;
 
-	memset(o, 0, sizeof(*o));
-	o->state = c->state;
+	*o = (struct tg_tcp_info){.state = c->state};
 	o->rcv_wscale = c->rcv_wscale;
 	o->snd_wscale = c->snd_wscale;
 	o->ts = c->ts_ok;
@@ -226,21 +230,17 @@ void tcp_user_row(const struct tg *s, const struct endpoint *e, struct tg_sock_r
 {
 	const struct tcp_conn *c = (const struct tcp_conn *)e;
 
-	memset(o, 0, sizeof(*o));
-	o->sock = handle_of(e);
-	o->type = TG_STREAM;
-	o->state = c->state;
-	o->conn = c->serial;
+	*o = (struct tg_sock_row){
+		.sock = handle_of(e), .type = TG_STREAM, .state = c->state, .conn = c->serial};
 	tcp_user_addrs(s, e, &o->local, &o->peer);
 	o->recv_q_bytes = c->state == TG_LISTEN ? c->listener->queued : c->rcvq.bytes;
 	o->send_q_bytes = c->state == TG_LISTEN ? c->listener->backlog : tcp_queued(c);
 }
 
-static void mini_row(const struct tg *s, const struct tcp_mini *m, enum tg_state st, struct tg_sock_row *o)
+static void mini_row(
+	const struct tg *s, const struct tcp_mini *m, enum tg_state st, struct tg_sock_row *o)
 {
-	memset(o, 0, sizeof(*o));
-	o->type = TG_STREAM;
-	o->state = (uint8_t)st;
+	*o = (struct tg_sock_row){.type = TG_STREAM, .state = (uint8_t)st};
 	ip_addr_at(s, m->laddr, &o->local.ip);
 	o->local.port = m->lport;
 	memcpy(&o->peer.ip, m->raddr, sizeof(o->peer.ip));
@@ -248,10 +248,11 @@ static void mini_row(const struct tg *s, const struct tcp_mini *m, enum tg_state
 }
 
 /* The next record from index *i on. */
-static bool table_row(const struct tg *s, const struct mini_table *t, enum tg_state st, uint64_t *i, struct tg_sock_row *o)
+static bool table_row(const struct tg *s, const struct mini_table *t, enum tg_state st, uint64_t *i,
+	struct tg_sock_row *o)
 {
 	while (*i < t->n_made) {
-		const struct tcp_mini *m = mini_at(t, (uint32_t)++*i);
+		const struct tcp_mini *m = mini_at(t, (uint32_t)++ * i);
 
 		if (!m || (st == TG_TIME_WAIT && m->tw.owner))
 			continue; /* free, or shown as the socket that it belongs to */
@@ -266,7 +267,8 @@ static bool orphan_row(const struct tg *s, uint64_t *skip, struct tg_sock_row *o
 {
 	uint64_t n = 0;
 
-	for (struct hnode *h = htab_next(&s->tcp->conns, NULL); h; h = htab_next(&s->tcp->conns, h)) {
+	for (struct hnode *h = htab_next(&s->tcp->conns, NULL); h;
+		h = htab_next(&s->tcp->conns, h)) {
 		const struct tcp_conn *c = container_of(h, struct tcp_conn, hash);
 
 		if (c->ep.index || n++ < *skip)

@@ -1,18 +1,20 @@
-/* What may be sent now: a connection's turn in tg_step. First what goes again, then new text and FIN as the
- * peer's window, congestion control, Nagle and silly-window avoidance allow (RFC 9293 3.7.4, 3.8.6), then an ACK
- * that is still owed. State changes only for what the device took. */
+/* What may be sent now: a connection's turn in tg_step. First what goes again, then new text and
+ * FIN as the peer's window, congestion control, Nagle and silly-window avoidance allow (RFC
+ * 9293 3.7.4, 3.8.6), then an ACK that is still owed. State changes only for what the device took.
+ */
 #include "tcp/tcp.h"
 
 #define TCP_FRAME_MAX (65535u - IP_TX_ROOM)
 #define IP_TX_ROOM    (60u + TCP_HDR_MAX_BYTES)
 
-/* ---- Segment sizes ------------------------------------------------------------------------------------------ */
+/* ---- Segment sizes ---- */
 
 uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *path)
 {
 	uint32_t mms_r = ip_mms_r(s, dst, path); /* [9293 MUST-67] */
 
-	return (uint16_t)min_u32(mms_r > TCP_HDR_BYTES ? mms_r - TCP_HDR_BYTES : TCP_MSS_DEFAULT, 65535);
+	return (uint16_t)min_u32(
+		mms_r > TCP_HDR_BYTES ? mms_r - TCP_HDR_BYTES : TCP_MSS_DEFAULT, 65535);
 }
 
 /* [9293 MUST-16] Eff.snd.MSS = min(SendMSS + 20, MMS_S) - TCPhdrsize - IPoptionsize */
@@ -32,7 +34,7 @@ void tcp_update_mss(struct tg *s, struct tcp_conn *c)
 	c->cc.ops->on_mss(&c->cc, c->mss);
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------------------------- */
+/* ---- Turns ---- */
 
 static bool fin_waits(const struct tcp_conn *c)
 {
@@ -63,7 +65,8 @@ static bool has_work(const struct tcp_conn *c)
 		return true;
 	if (!may_send_text(c))
 		return false;
-	return fin_waits(c) || (c->tx && (c->tx->lost_bytes || tcp_unsent(c) || c->recovery == REC_RECOVERY));
+	return fin_waits(c) ||
+	       (c->tx && (c->tx->lost_bytes || tcp_unsent(c) || c->recovery == REC_RECOVERY));
 }
 
 void tcp_want_output(struct tg *s, struct tcp_conn *c)
@@ -72,24 +75,18 @@ void tcp_want_output(struct tg *s, struct tcp_conn *c)
 		sender_ready(s, &c->tx_node);
 }
 
-/* A frame could not leave. TX_DROPPED: the network below has no way, or the segment was too large for the path. */
-static enum tx_result undeliverable(struct tg *s, struct tcp_conn *c, enum tx_result res)
-{
-	if (res == TX_DROPPED && !c->soft_error)
-		tcp_update_mss(s, c); /* too big: the path's MTU has shrunk; what was cut smaller goes in the next turn */
-	return res;
-}
-
 static enum tx_result send_syn(struct tg *s, struct tcp_conn *c)
 {
 	uint8_t flags = c->state == TG_SYN_SENT ? TCP_SYN : TCP_SYN | TCP_ACK;
 	uint32_t sent;
-	enum tx_result res = tcp_emit_frame(s, c, c->iss, 0, flags, c->syn_retrans ? EMIT_AGAIN : EMIT_NEW, &sent);
+	enum tx_result res = tcp_emit_frame(
+		s, c, c->iss, 0, flags, c->syn_retrans ? EMIT_AGAIN : EMIT_NEW, &sent);
 
-	if (res == TX_BUSY || res == TX_WAIT)
+	if (res != TX_OK && res != TX_DROPPED)
 		return res;
 	if (res == TX_DROPPED && c->state == TG_SYN_SENT) {
-		tcp_conn_end(s, c, TG_CAUSE_NO_ROUTE, c->soft_error ? c->soft_error : TG_EHOSTUNREACH);
+		tcp_conn_end(
+			s, c, TG_CAUSE_NO_ROUTE, c->soft_error ? c->soft_error : TG_EHOSTUNREACH);
 		return TX_DROPPED;
 	}
 	c->syn_due = false;
@@ -98,7 +95,7 @@ static enum tx_result send_syn(struct tg *s, struct tcp_conn *c)
 	return TX_OK;
 }
 
-/* ---- Retransmission ---------------------------------------------------------------------------------------------- */
+/* ---- Retransmission ---- */
 
 /* How much of r may go again now, bytes of sequence space; 0: nothing. */
 static uint32_t may_resend(const struct tcp_conn *c, const struct tcp_range *r)
@@ -112,7 +109,7 @@ static uint32_t may_resend(const struct tcp_conn *c, const struct tcp_range *r)
 	room -= room % c->mss;
 	if (room == 0 && (c->rexmit_now || pipe == 0))
 		room = c->mss;
-	n = min_u32(n, min_u32(room, TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss));
+	n = min_u32(n, min_u32(room, c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss));
 	return min_u32(n, seq_dist(edge, r->start));
 }
 
@@ -125,20 +122,20 @@ static enum tx_result resend(struct tg *s, struct tcp_conn *c, struct tcp_range 
 
 	if (n < range_bytes(r) && !range_split(s, c, r, seq_add(r->start, n))) {
 		tcp_timers_no_memory(s, c);
-		return TX_OK;
+		return TX_WAIT;
 	}
 	fin = (r->flags & RANGE_FIN) != 0;
 	text = n - (fin ? 1 : 0);
 	if (fin)
 		flags |= TCP_FIN;
-	if (seq_eq(seq_add(r->start, text), seq_add(c->tx->ring_seq, (uint32_t)bring_len(&c->tx->ring))))
+	if (seq_eq(seq_add(r->start, text),
+		    seq_add(c->tx->ring_seq, (uint32_t)bring_len(&c->tx->ring))))
 		flags |= TCP_PSH;
 	res = tcp_emit_frame(s, c, r->start, text, flags, EMIT_AGAIN, &sent);
-	if (res == TX_BUSY || res == TX_WAIT)
+	if (res != TX_OK && res != TX_DROPPED)
 		return res;
-	if (res == TX_DROPPED && !c->soft_error)
-		return undeliverable(s, c, res);
-	if (sent < text) /* the device became busy on the way: the rest waits in a record of its own */
+	if (sent <
+		text) /* the device became busy on the way: the rest waits in a record of its own */
 		range_split(s, c, r, seq_add(r->start, sent));
 	r->sent_ns = s->now_ns;
 	r->delivered = c->delivered;
@@ -163,22 +160,22 @@ static enum tx_result send_lost(struct tg *s, struct tcp_conn *c, uint32_t *budg
 			return TX_OK;
 		}
 		res = resend(s, c, r, n);
-		if (res != TX_OK || c->rexmit_mode == RM_RETRY)
+		if (res != TX_OK)
 			return res;
 		*budget -= min_u32(*budget, n);
 	}
 	return *budget ? TX_OK : TX_MORE;
 }
 
-/* ---- New text ----------------------------------------------------------------------------------------------------- */
+/* ---- New text ---- */
 
 /* What new text may go in one frame, and whether FIN goes with it. */
 struct sendable {
 	uint32_t text;
 	bool fin;
-	bool blocked;	  /* nothing is in flight and nothing may go: a timer has to see to it */
+	bool blocked; /* nothing is in flight and nothing may go: a timer has to see to it */
 	bool zero_window;
-	bool cwnd;	  /* cwnd is what limits */
+	bool cwnd; /* cwnd is what limits */
 };
 
 static uint32_t usable_window(const struct tcp_conn *c)
@@ -222,7 +219,9 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 	bool idle = seq_eq(c->snd.una, c->snd.nxt);
 
 	memset(d, 0, sizeof(*d));
-	d->text = min_u32(min_u32(unsent, usable), TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss);
+	/* segments cut by a device would all carry the first one's urgent pointer */
+	d->text = c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
+	d->text = min_u32(d->text, min_u32(unsent, usable));
 	limit_by_cwnd(c, d);
 	full = d->text - d->text % c->mss;
 	if (d->text == unsent) {
@@ -230,7 +229,8 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 		if (d->text > full && !tail_may_go(c, full))
 			d->text = full;
 	} else if (d->text == usable && d->text > full) {
-		/* cut by the window: a part of a segment only if it is half of the largest window ever seen */
+		/* cut by the window: a part of a segment only if it is half of the largest window
+		 * ever seen */
 		if (full > 0 || (!c->push_all && d->text < c->snd.max_wnd / 2))
 			d->text = full;
 	}
@@ -242,7 +242,8 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 	}
 }
 
-static void note_sent(struct tg *s, struct tcp_conn *c, struct tcp_range *r, uint32_t sent, bool fin)
+static void note_sent(
+	struct tg *s, struct tcp_conn *c, struct tcp_range *r, uint32_t sent, bool fin)
 {
 	r->end = seq_add(r->start, sent + (fin ? 1 : 0));
 	if (fin) {
@@ -271,18 +272,19 @@ static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text
 	if (text && text == tcp_unsent(c)) /* [9293 MUST-61] the last one queued */
 		flags |= TCP_PSH;
 	res = tcp_emit_frame(s, c, c->snd.nxt, text, flags, EMIT_NEW, &sent);
-	if (res == TX_OK || (res == TX_DROPPED && c->soft_error)) {
-		note_sent(s, c, r, sent, fin && sent == text);
-		return sent == text ? TX_OK : TX_BUSY;
+	if (res != TX_OK && res != TX_DROPPED) {
+		range_free(s, c, r);
+		return res;
 	}
-	range_free(s, c, r);
-	return undeliverable(s, c, res);
+	note_sent(s, c, r, sent, fin && sent == text);
+	return sent == text ? TX_OK : TX_BUSY;
 }
 
 static void restart_after_idle(struct tg *s, struct tcp_conn *c)
 {
 	/* [5681-13] nothing in flight and nothing sent for an RTO */
-	if (!seq_eq(c->snd.una, c->snd.nxt) || !c->last_snd_ns || s->now_ns - c->last_snd_ns <= c->rto_ns)
+	if (!seq_eq(c->snd.una, c->snd.nxt) || !c->last_snd_ns ||
+		s->now_ns - c->last_snd_ns <= c->rto_ns)
 		return;
 	c->cc.ops->on_idle(&c->cc, s->cfg.tcp.initial_window_segs);
 }
@@ -297,7 +299,8 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 		enum tx_result res;
 
 		decide(c, &d);
-		c->cwnd_limited = d.cwnd || (c->cc.cwnd < c->cc.ssthresh && tcp_pipe(c) + d.text > c->cc.cwnd / 2);
+		c->cwnd_limited = d.cwnd || (c->cc.cwnd < c->cc.ssthresh &&
+						    tcp_pipe(c) + d.text > c->cc.cwnd / 2);
 		if (d.text == 0 && !d.fin) {
 			if (d.blocked)
 				tcp_timers_blocked(s, c, d.zero_window);
@@ -314,9 +317,10 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 	return TX_OK;
 }
 
-/* ---- Probes and ACKs ------------------------------------------------------------------------------------------------ */
+/* ---- Probes and ACKs ---- */
 
-/* [9293 MUST-36] one octet into a closed window: of what is in flight, else the next one (or the FIN). */
+/* [9293 MUST-36] one octet into a closed window: of what is in flight, else the next one (or the
+ * FIN). */
 static enum tx_result send_probe(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_range *r;
@@ -354,13 +358,14 @@ static enum tx_result send_keepalive(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t sent;
 	/* [9293 SHLD-12] no data; an old number makes the peer answer */
-	enum tx_result res = tcp_emit_frame(s, c, seq_sub(c->snd.nxt, 1), 0, TCP_ACK, EMIT_PROBE, &sent);
+	enum tx_result res =
+		tcp_emit_frame(s, c, seq_sub(c->snd.nxt, 1), 0, TCP_ACK, EMIT_PROBE, &sent);
 
 	if (res == TX_BUSY)
 		return res;
 	c->keep_due = false;
 	s->counters.tcp_keepalive_probes++;
-	return res;
+	return res == TX_DROPPED ? TX_OK : res;
 }
 
 static enum tx_result send_ack(struct tg *s, struct tcp_conn *c)
@@ -393,9 +398,9 @@ enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget)
 	}
 	if (c->keep_due && res == TX_OK)
 		res = send_keepalive(s, c);
-	if (c->ack_now && (res == TX_OK || res == TX_DROPPED))
+	if (c->ack_now && res == TX_OK)
 		res = send_ack(s, c);
-	return res == TX_DROPPED ? TX_OK : res;
+	return res;
 }
 
 /* The user took text out: tell the peer when the window has at least doubled [9293 MUST-39]. */
@@ -403,7 +408,8 @@ void tcp_window_opened(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t now = seq_dist(c->rcv.adv, c->rcv.nxt), wnd = tcp_window_offer(s, c, false);
 
-	if (c->fin_seen || c->state < TG_ESTABLISHED || c->state == TG_TIME_WAIT || c->state == TG_CLOSED)
+	if (c->fin_seen || c->state < TG_ESTABLISHED || c->state == TG_TIME_WAIT ||
+		c->state == TG_CLOSED)
 		return;
 	if (wnd > now && wnd >= 2u * now) {
 		c->ack_now = true;

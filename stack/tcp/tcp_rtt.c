@@ -8,7 +8,7 @@
 static uint64_t clamp_rto(const struct tg *s, uint64_t rto_ns)
 {
 	rto_ns = max_u64(rto_ns, s->cfg.tcp.rto_min_ns); /* [6298 2.4] */
-	return min_u64(rto_ns, s->cfg.tcp.rto_max_ns);	 /* [6298 2.5] */
+	return min_u64(rto_ns, s->cfg.tcp.rto_max_ns);   /* [6298 2.5] */
 }
 
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns)

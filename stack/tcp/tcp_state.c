@@ -83,7 +83,8 @@ void tcp_set_state(struct tg *s, struct tcp_conn *c, enum tg_state to, enum tg_c
 	}
 }
 
-void tcp_trace_mini(struct tg *s, const struct tcp_mini *m, enum tg_state from, enum tg_state to, enum tg_cause why)
+void tcp_trace_mini(struct tg *s, const struct tcp_mini *m, enum tg_state from, enum tg_state to,
+	enum tg_cause why)
 {
 	struct tg_trace *t;
 

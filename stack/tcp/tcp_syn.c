@@ -1,6 +1,7 @@
-/* LISTEN (RFC 9293 3.10.7.2) and the half-open connections that it gives rise to: SYN-RECEIVED after a
- * passive OPEN, 64 bytes each (RFC 4987 3.4), until the last ACK of the handshake makes a connection
- * of one. The SYN-ACK is retransmitted with a timeout that doubles (RFC 6298), in one FIFO for each count. */
+/* LISTEN (RFC 9293 3.10.7.2) and the half-open connections that it gives rise to: SYN-RECEIVED
+ * after a passive OPEN, 64 bytes each (RFC 4987 3.4), until the last ACK of the handshake makes a
+ * connection of one. The SYN-ACK is retransmitted with a timeout that doubles (RFC 6298), in one
+ * FIFO for each count. */
 #include "tcp/tcp.h"
 
 static void arm_timer(struct tg *s)
@@ -43,7 +44,7 @@ static void end_entry(struct tg *s, struct tcp_mini *m, enum tg_state to, enum t
 	tcp_port_put(s, port);
 }
 
-/* ---- What is sent ------------------------------------------------------------------------------- */
+/* ---- What is sent ---- */
 
 static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tcp_control *k)
 {
@@ -60,7 +61,8 @@ static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tc
 	k->g.ack = m->rcv_nxt;
 	if (m->flags & MINI_TS) {
 		k->g.opts.has = TCP_HAS_TS;
-		k->g.opts.tsval = tcp_ts_now(s, tcp_ts_offset(s, &k->src, m->lport, &k->dst, m->rport));
+		k->g.opts.tsval =
+			tcp_ts_now(s, tcp_ts_offset(s, &k->src, m->lport, &k->dst, m->rport));
 		k->g.opts.tsecr = m->ts_recent;
 	}
 }
@@ -68,7 +70,8 @@ static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tc
 static uint32_t rcvbuf_of(const struct tg *s, const struct tcp_mini *m)
 {
 	struct tg_ip laddr;
-	struct tcp_conn *l = ip_addr_at(s, m->laddr, &laddr) ? tcp_find_listener(s, &laddr, m->lport) : NULL;
+	struct tcp_conn *l =
+		ip_addr_at(s, m->laddr, &laddr) ? tcp_find_listener(s, &laddr, m->lport) : NULL;
 
 	return l ? l->rcvbuf : s->cfg.tcp.rcvbuf_bytes;
 }
@@ -83,7 +86,7 @@ static void send_syn_ack(struct tg *s, struct tcp_mini *m)
 	k.g.flags = TCP_SYN | TCP_ACK;
 	k.g.seq = m->snd_nxt;
 	k.g.wnd = (uint16_t)min_u32(rcvbuf_of(s, m), 65535); /* [7323-W4] not scaled */
-	k.g.opts.has |= TCP_HAS_MSS;			     /* [9293 MUST-14, SHLD-5, MAY-3] */
+	k.g.opts.has |= TCP_HAS_MSS;                         /* [9293 MUST-14, SHLD-5, MAY-3] */
 	k.g.opts.mss = tcp_mss_offer(s, &k.dst, &path);
 	if (m->flags & MINI_WS) {
 		k.g.opts.has |= TCP_HAS_WSCALE; /* [7323-W2] only if the SYN had it */
@@ -102,13 +105,15 @@ static void send_ack(struct tg *s, struct tcp_mini *m)
 	fill_control(s, m, &k);
 	k.g.flags = TCP_ACK;
 	k.g.seq = seq_add(m->snd_nxt, 1);
-	k.g.wnd = (uint16_t)min_u32(rcvbuf_of(s, m) >> ((m->flags & MINI_WS) ? m->syn.rcv_wscale : 0), 65535);
+	k.g.wnd = (uint16_t)min_u32(
+		rcvbuf_of(s, m) >> ((m->flags & MINI_WS) ? m->syn.rcv_wscale : 0), 65535);
 	tcp_send_control(s, &k);
 }
 
-/* ---- LISTEN ------------------------------------------------------------------------------------- */
+/* ---- LISTEN ---- */
 
-static void fill_entry(struct tg *s, const struct tcp_conn *l, struct tcp_mini *m, const struct tcp_rx *r)
+static void fill_entry(
+	struct tg *s, const struct tcp_conn *l, struct tcp_mini *m, const struct tcp_rx *r)
 {
 	const struct tcp_opts *o = &r->g.opts;
 	bool ws = (o->has & TCP_HAS_WSCALE) && s->cfg.tcp.window_scaling;
@@ -133,11 +138,12 @@ static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 	struct mini_table *t = &s->tcp->half_open;
-	struct mini_key k = {r->ip->src, r->g.src_port, r->g.dst_port, (uint16_t)ip_addr_index(s, &r->ip->dst)};
+	struct mini_key k = {
+		r->ip->src, r->g.src_port, r->g.dst_port, (uint16_t)ip_addr_index(s, &r->ip->dst)};
 	struct tcp_mini *m = NULL;
 	uint32_t hash = tcp_tuple_hash(s, &r->ip->dst, r->g.dst_port, &r->ip->src, r->g.src_port);
 
-	if (t->n_used < s->cfg.tcp.max_half_open)
+	if (t->n_used < s->cfg.tcp.max_half_open && ip_addr_index(s, &r->ip->dst) >= 0)
 		m = mini_add(s, t, &k, hash);
 	if (!m) {
 		tcp_discard(r, l, TG_DROP_TCP_HALF_OPEN_FULL);
@@ -175,10 +181,11 @@ void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r)
 	tcp_discard(r, l, TG_DROP_TCP_LISTEN_OTHER);
 }
 
-/* ---- SYN-RECEIVED --------------------------------------------------------------------------------- */
+/* ---- SYN-RECEIVED ---- */
 
 /* A connection record in SYN-RECEIVED with all that the entry knows; NULL: no memory. */
-static struct tcp_conn *grow_up(struct tg *s, const struct tcp_mini *m, struct tcp_conn *l, const struct tcp_rx *r)
+static struct tcp_conn *grow_up(
+	struct tg *s, const struct tcp_mini *m, struct tcp_conn *l, const struct tcp_rx *r)
 {
 	struct tcp_conn *c = tcp_conn_new(s, 0);
 
@@ -223,7 +230,8 @@ static struct tcp_conn *grow_up(struct tg *s, const struct tcp_mini *m, struct t
 	c->rcv.adv = seq_add(m->rcv_nxt, min_u32(c->rcvbuf, 65535));
 	/* [6298 2.2] the handshake's round trip, unless the SYN-ACK was sent twice [6298 3] */
 	if (c->syn_retrans == 0)
-		tcp_rtt_sample(s, c, (uint64_t)((uint32_t)(s->now_ns / NS_PER_US) - m->syn.sent_us) * NS_PER_US);
+		tcp_rtt_sample(s, c,
+			(uint64_t)((uint32_t)(s->now_ns / NS_PER_US) - m->syn.sent_us) * NS_PER_US);
 	return c;
 }
 
@@ -258,14 +266,16 @@ static bool acceptable(const struct tg *s, const struct tcp_mini *m, const struc
 
 	if (r->g.len == 0)
 		return seq_in(r->g.seq, m->rcv_nxt, wnd);
-	return seq_in(r->g.seq, m->rcv_nxt, wnd) || seq_in(seq_add(r->g.seq, r->g.len - 1), m->rcv_nxt, wnd);
+	return seq_in(r->g.seq, m->rcv_nxt, wnd) ||
+	       seq_in(seq_add(r->g.seq, r->g.len - 1), m->rcv_nxt, wnd);
 }
 
 static void syn_received_rst(struct tcp_mini *m, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 
-	/* [9293 3.10.7.4-2] a passive OPEN returns to LISTEN, without a word to the user; [5961 3.2] if exact */
+	/* [9293 3.10.7.4-2] a passive OPEN returns to LISTEN, without a word to the user;
+	 * [5961 3.2] if exact */
 	if (seq_eq(r->g.seq, m->rcv_nxt)) {
 		end_entry(s, m, TG_LISTEN, TG_CAUSE_RST_TO_LISTEN);
 		arm_timer(s);
@@ -299,7 +309,11 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 		tcp_discard(r, l, TG_DROP_TCP_OLD);
 		return;
 	}
-	if ((m->flags & MINI_TS) && ts && (int32_t)(r->g.opts.tsval - m->ts_recent) < 0) { /* [7323-P1] */
+	if ((m->flags & MINI_TS) && !ts) { /* [7323-T3] */
+		tcp_discard(r, l, TG_DROP_TCP_NO_TS);
+		return;
+	}
+	if ((m->flags & MINI_TS) && (int32_t)(r->g.opts.tsval - m->ts_recent) < 0) { /* [7323-P1] */
 		send_ack(s, m);
 		s->counters.tcp_paws_rejected++;
 		tcp_discard(r, l, TG_DROP_TCP_PAWS);
@@ -307,7 +321,8 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 	}
 	if (!acceptable(s, m, r)) { /* [9293 3.10.7.4-1] */
 		send_ack(s, m);
-		tcp_discard(r, l, seq_lt(r->g.seq, m->rcv_nxt) ? TG_DROP_TCP_OLD : TG_DROP_TCP_BEYOND_WINDOW);
+		tcp_discard(r, l,
+			seq_lt(r->g.seq, m->rcv_nxt) ? TG_DROP_TCP_OLD : TG_DROP_TCP_BEYOND_WINDOW);
 		return;
 	}
 	/* [9293 3.10.7.4-4] another SYN in the window: a passive OPEN returns to LISTEN */
@@ -329,7 +344,7 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 	complete(m, l, r);
 }
 
-/* ---- Timer and the end of a listener ---------------------------------------------------------------- */
+/* ---- Timer and the end of a listener ---- */
 
 void tcp_syn_timer_fired(struct tg *s, struct timer *t)
 {
@@ -346,7 +361,8 @@ void tcp_syn_timer_fired(struct tg *s, struct timer *t)
 			}
 			send_syn_ack(s, m); /* [9293 MUST-22] */
 			s->counters.tcp_retrans_segs++;
-			mini_enqueue(s, table, m, (uint8_t)(q + 1), timeout_ns(s, (uint8_t)(q + 1)));
+			mini_enqueue(
+				s, table, m, (uint8_t)(q + 1), timeout_ns(s, (uint8_t)(q + 1)));
 		}
 	}
 	arm_timer(s);

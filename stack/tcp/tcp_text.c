@@ -1,11 +1,13 @@
-/* Step 7 of SEGMENT ARRIVES: the text (RFC 9293 3.10.7.4). Trimming to the window, the queue of what is in
- * order, and ranges of what is not, from which SACK blocks are made (RFC 2018 4, RFC 2883 4).
+/* Step 7 of SEGMENT ARRIVES: the text (RFC 9293 3.10.7.4). Trimming to the window, the queue of
+ * what is in order, and ranges of what is not, from which SACK blocks are made (RFC 2018 4, RFC
+ * 2883 4).
  *
- * Text that has been received here is never given up before the user took it. What is held stays within
- * twice the receive buffer: a block less than half full is copied, small pieces share blocks. */
+ * Text that has been received here is never given up before the user took it. What is held stays
+ * within twice the receive buffer: a block less than half full is copied, small pieces share
+ * blocks. */
 #include "tcp/tcp.h"
 
-/* ---- Queues of packets ---------------------------------------------------------------------------------- */
+/* ---- Queues of packets ---- */
 
 static void pktq_push(struct pktq *q, struct tg_pkt *p)
 {
@@ -19,8 +21,8 @@ static void pktq_push(struct pktq *q, struct tg_pkt *p)
 	q->charge += pkt_charge(p);
 }
 
-/* Copies n bytes behind the queue's last byte, into its tail block and new ones. False: no memory; then nothing was
- * added. */
+/* Copies n bytes behind the queue's last byte, into its tail block and new ones. False: no memory;
+ * then nothing was added. */
 static bool pktq_copy(struct tg *s, struct pktq *q, const uint8_t *data, uint32_t n)
 {
 	uint32_t room = q->tail ? min_u32(pkt_tailroom(q->tail), n) : 0;
@@ -52,8 +54,8 @@ static bool pktq_copy(struct tg *s, struct pktq *q, const uint8_t *data, uint32_
 	return true;
 }
 
-/* Takes p (its data: text only) unless it returns false. A block at least half full is kept, else its bytes are
- * copied. */
+/* Takes p (its data: text only) unless it returns false. A block at least half full is kept, else
+ * its bytes are copied. */
 bool pktq_append(struct tg *s, struct pktq *q, struct tg_pkt *p)
 {
 	bool keep = !(p->flags & PKT_RESERVE) && p->len >= pkt_charge(p) / 2;
@@ -128,7 +130,17 @@ static void pktq_join(struct pktq *q, struct pktq *more)
 	memset(more, 0, sizeof(*more));
 }
 
-/* ---- Out of order --------------------------------------------------------------------------------------- */
+/* [2883 4] text that was received before is reported, once, in the next ACK */
+void tcp_note_duplicate(struct tcp_conn *c, struct seq start, struct seq end)
+{
+	if (!c->sack_ok || c->dsack || !seq_lt(start, end))
+		return;
+	c->dsack = true;
+	c->dsack_start = start;
+	c->dsack_end = end;
+}
+
+/* ---- Out of order ---- */
 
 static struct tcp_ooo *ooo_need(struct tg *s, struct tcp_conn *c)
 {
@@ -170,7 +182,8 @@ static void ooo_free_if_empty(struct tg *s, struct tcp_conn *c)
 		tcp_ooo_free(s, c);
 }
 
-/* The last range that begins at or before `at`, or the head. Ranges grow at the end as a rule: searched from there. */
+/* The last range that begins at or before `at`, or the head. Ranges grow at the end as a rule:
+ * searched from there. */
 static struct list *ooo_before(const struct tcp_ooo *x, struct seq at)
 {
 	struct list *n = x->ranges.prev;
@@ -180,7 +193,8 @@ static struct list *ooo_before(const struct tcp_ooo *x, struct seq at)
 	return n;
 }
 
-static struct tcp_ooo_range *ooo_new(struct tg *s, struct tcp_conn *c, struct list *after, struct seq at)
+static struct tcp_ooo_range *ooo_new(
+	struct tg *s, struct tcp_conn *c, struct list *after, struct seq at)
 {
 	struct tcp_ooo_range *o;
 
@@ -198,10 +212,10 @@ static struct tcp_ooo_range *ooo_new(struct tg *s, struct tcp_conn *c, struct li
 	return o;
 }
 
-/* Adds [from, from + n) of p, which touches no range but perhaps the end of the one at `before`. whole: p may be kept.
- * Returns the range it is in now, NULL without memory. */
-static struct tcp_ooo_range *ooo_add_piece(struct tg *s, struct tcp_conn *c, struct list *before, struct seq from,
-	struct tg_pkt *p, uint32_t off, uint32_t n, bool whole, bool *kept)
+/* Adds [from, from + n) of p, which touches no range but perhaps the end of the one at `before`.
+ * whole: p may be kept. Returns the range it is in now, NULL without memory. */
+static struct tcp_ooo_range *ooo_add_piece(struct tg *s, struct tcp_conn *c, struct list *before,
+	struct seq from, struct tg_pkt *p, uint32_t off, uint32_t n, bool whole, bool *kept)
 {
 	struct tcp_ooo_range *o = NULL;
 	uint32_t charge;
@@ -250,8 +264,14 @@ static void ooo_merge(struct tg *s, struct tcp_conn *c, struct tcp_ooo_range *o)
 	ooo_range_free(s, c, b);
 }
 
-/* Keeps text beyond RCV.NXT: fills the gaps between ranges, cut by cut. Marks what was there already for D-SACK.
- * False: refused (limits, no memory). *kept: p was taken. */
+static bool ooo_holds(const struct tcp_ooo *x, const struct list *range, struct seq at)
+{
+	return range != &x->ranges &&
+	       seq_lt(at, list_entry(range, const struct tcp_ooo_range, node)->end);
+}
+
+/* Keeps text beyond RCV.NXT: fills the gaps between ranges, cut by cut. Marks what was there
+ * already for D-SACK. False: refused (limits, no memory). *kept: p was taken. */
 static bool ooo_insert(struct tcp_conn *c, struct tcp_rx *r, bool *kept)
 {
 	struct tg *s = r->s;
@@ -263,20 +283,12 @@ static bool ooo_insert(struct tcp_conn *c, struct tcp_rx *r, bool *kept)
 		struct seq stop = end;
 		uint32_t off;
 
-		if (before != &c->ooo->ranges) {
-			struct tcp_ooo_range *o = list_entry(before, struct tcp_ooo_range, node);
-
-			if (seq_lt(at, o->end)) { /* here already */
-				stop = seq_min(end, o->end);
-				if (c->sack_ok && !c->dsack) { /* [2883 4] */
-					c->dsack = true;
-					c->dsack_start = at;
-					c->dsack_end = stop;
-				}
-				at = stop;
-				last = o;
-				continue;
-			}
+		if (ooo_holds(c->ooo, before, at)) { /* here already */
+			last = list_entry(before, struct tcp_ooo_range, node);
+			stop = seq_min(end, last->end);
+			tcp_note_duplicate(c, at, stop);
+			at = stop;
+			continue;
 		}
 		if (next != &c->ooo->ranges)
 			stop = seq_min(end, list_entry(next, struct tcp_ooo_range, node)->start);
@@ -295,7 +307,8 @@ static bool ooo_insert(struct tcp_conn *c, struct tcp_rx *r, bool *kept)
 	return true;
 }
 
-/* [2018 4, 2883 4] D-SACK first, then the ranges, most recently changed first. Returns the number of blocks. */
+/* [2018 4, 2883 4] D-SACK first, then the ranges, most recently changed first. Returns the number
+ * of blocks. */
 uint32_t tcp_ooo_sack_blocks(const struct tcp_conn *c, struct tcp_sack_block *out, uint32_t max)
 {
 	uint32_t n = 0;
@@ -306,8 +319,7 @@ uint32_t tcp_ooo_sack_blocks(const struct tcp_conn *c, struct tcp_sack_block *ou
 		out[n++] = (struct tcp_sack_block){c->dsack_start, c->dsack_end};
 	if (!c->ooo)
 		return n;
-	list_for_each(it, &c->ooo->mru)
-	{
+	list_for_each (it, &c->ooo->mru) {
 		const struct tcp_ooo_range *o = list_entry(it, struct tcp_ooo_range, mru);
 
 		if (n == max)
@@ -317,9 +329,10 @@ uint32_t tcp_ooo_sack_blocks(const struct tcp_conn *c, struct tcp_sack_block *ou
 	return n;
 }
 
-/* ---- Step 7 ------------------------------------------------------------------------------------------------ */
+/* ---- Step 7 ---- */
 
-/* From here on only what lies in the window counts. RST, SYN and ACK have been judged by the raw numbers. */
+/* From here on only what lies in the window counts. RST, SYN and ACK have been judged by the raw
+ * numbers. */
 void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct seq end = seq_add(r->text_seq, r->text_bytes);
@@ -330,10 +343,8 @@ void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r)
 	if (seq_lt(r->text_seq, c->rcv.nxt)) {
 		uint32_t old = min_u32(seq_dist(c->rcv.nxt, r->text_seq), r->text_bytes);
 
-		if (old && c->sack_ok && !c->dsack) { /* [2883 4.1] the part that repeats */
-			c->dsack = true;
-			c->dsack_start = r->text_seq;
-			c->dsack_end = seq_add(r->text_seq, old);
+		if (old) {
+			tcp_note_duplicate(c, r->text_seq, seq_add(r->text_seq, old));
 			c->ack_now = true;
 		}
 		pkt_pull(r->p, old);
@@ -368,7 +379,8 @@ static bool over_memory(const struct tcp_conn *c, const struct tg_pkt *p)
 static void take_ranges(struct tg *s, struct tcp_conn *c)
 {
 	while (c->ooo && !list_empty(&c->ooo->ranges)) {
-		struct tcp_ooo_range *o = list_entry(c->ooo->ranges.next, struct tcp_ooo_range, node);
+		struct tcp_ooo_range *o =
+			list_entry(c->ooo->ranges.next, struct tcp_ooo_range, node);
 		uint32_t n = seq_dist(o->end, o->start);
 
 		if (!seq_eq(o->start, c->rcv.nxt))
@@ -384,7 +396,8 @@ static void take_ranges(struct tg *s, struct tcp_conn *c)
 	}
 }
 
-/* Overlap of new in-order text [RCV.NXT, end) with ranges held: the ranges keep their bytes, the text is cut. */
+/* Overlap of new in-order text [RCV.NXT, end) with ranges held: the ranges keep their bytes, the
+ * text is cut. */
 static void cut_at_first_range(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tcp_ooo_range *o;
@@ -395,12 +408,9 @@ static void cut_at_first_range(struct tcp_conn *c, struct tcp_rx *r)
 	o = list_entry(c->ooo->ranges.next, struct tcp_ooo_range, node);
 	if (seq_ge(o->start, end))
 		return;
-	if (c->sack_ok && !c->dsack) {
-		c->dsack = true;
-		c->dsack_start = o->start;
-		c->dsack_end = seq_min(end, o->end);
-	}
-	if (seq_gt(end, o->end)) { /* reaches beyond: simplest to let the new bytes win over whole ranges */
+	tcp_note_duplicate(c, o->start, seq_min(end, o->end));
+	if (seq_gt(end, o->end)) { /* reaches beyond: simplest to let the new bytes win over whole
+				      ranges */
 		while (c->ooo) {
 			o = list_entry(c->ooo->ranges.next, struct tcp_ooo_range, node);
 			if (seq_lt(end, o->end))

@@ -1,6 +1,7 @@
-/* Timers of a connection (RFC 9293 3.10.8, RFC 6298 5, 3.8.6.1, 3.8.4). The rest of TCP tells what happened
- * ("data sent", "ACK advanced"); only this file knows deadlines. One wheel node a connection stands for the
- * earliest of them and is re-armed lazily: later deadlines are noticed when it fires. */
+/* Timers of a connection (RFC 9293 3.10.8, RFC 6298 5, 3.8.6.1, 3.8.4). The rest of TCP tells what
+ * happened
+ * ("data sent", "ACK advanced"); only this file knows deadlines. One wheel node a connection stands
+ * for the earliest of them and is re-armed lazily: later deadlines are noticed when it fires. */
 #include "tcp/tcp.h"
 
 static void rearm(struct tg *s, struct tcp_conn *c)
@@ -34,7 +35,7 @@ static void trace_timer(struct tg *s, const struct tcp_conn *c, enum tg_timer wh
 	t->aux = (uint32_t)min_u64(tcp_rto(s, c) / NS_PER_US, UINT32_MAX);
 }
 
-/* ---- Event verbs ---------------------------------------------------------------------------------------- */
+/* ---- Event verbs ---- */
 
 void tcp_timers_init(struct tg *s, struct tcp_conn *c)
 {
@@ -88,7 +89,8 @@ void tcp_timers_blocked(struct tg *s, struct tcp_conn *c, bool zero_window)
 	if (c->rexmit_mode != RM_NONE)
 		return;
 	c->rexmit_mode = RM_PERSIST;
-	/* [9293 SHLD-29] one RTO to the first probe; [9293 MUST-38] 0.1 to 1 s until a small segment goes after all */
+	/* [9293 SHLD-29] one RTO to the first probe; [9293 MUST-38] 0.1 to 1 s until a small
+	 * segment goes after all */
 	set(s, c, CT_REXMIT, zero_window ? tcp_rto(s, c) : TCP_SWS_OVERRIDE_NS);
 }
 
@@ -154,13 +156,13 @@ void tcp_timers_stop(struct tg *s, struct tcp_conn *c)
 	timer_stop(s, &c->timer);
 }
 
-/* ---- Time-outs ------------------------------------------------------------------------------------------- */
+/* ---- Time-outs ---- */
 
 /* How long the peer may stay silent, ns [9293 3.8.3]: R2, for a SYN at least 3 minutes. */
 static uint64_t patience_ns(const struct tg *s, const struct tcp_conn *c)
 {
 	if (c->user_timeout_ns)
-		return c->user_timeout_ns; /* [9293 MUST-21, 5482] */
+		return c->user_timeout_ns;                             /* [9293 MUST-21, 5482] */
 	return c->syn_acked ? s->cfg.tcp.r2_ns : s->cfg.tcp.r2_syn_ns; /* [9293 SHLD-11, MUST-23] */
 }
 
@@ -173,14 +175,16 @@ static bool still_patient(struct tg *s, struct tcp_conn *c)
 		return true;
 	if (c->syn_acked)
 		tcp_send_rst(s, c);
-	tcp_conn_end(s, c, c->user_timeout_ns ? TG_CAUSE_USER_TIMEOUT : TG_CAUSE_RETRIES_OUT, error);
+	tcp_conn_end(
+		s, c, c->user_timeout_ns ? TG_CAUSE_USER_TIMEOUT : TG_CAUSE_RETRIES_OUT, error);
 	return false;
 }
 
 /* The next try of CT_REXMIT, not beyond the end of patience. */
 static void schedule_retry(struct tg *s, struct tcp_conn *c, uint64_t after_ns)
 {
-	uint64_t end_ns = c->stalled_ns == NEVER_NS ? NEVER_NS : sat_add_u64(c->stalled_ns, patience_ns(s, c));
+	uint64_t end_ns = c->stalled_ns == NEVER_NS ? NEVER_NS
+						    : sat_add_u64(c->stalled_ns, patience_ns(s, c));
 	uint64_t left_ns = end_ns > s->now_ns ? end_ns - s->now_ns : 0;
 
 	set(s, c, CT_REXMIT, min_u64(after_ns, left_ns));
@@ -206,7 +210,8 @@ static void retransmit_timeout(struct tg *s, struct tcp_conn *c)
 		c->syn_retrans = (uint8_t)min_u32(c->syn_retrans + 1u, UINT8_MAX);
 		c->syn_due = true;
 	} else if (c->snd.wnd == 0) {
-		c->probe_due = true; /* [9293 MUST-35] the window was closed over what is in flight */
+		c->probe_due =
+			true; /* [9293 MUST-35] the window was closed over what is in flight */
 	} else {
 		tcp_loss_timeout(s, c, first); /* [6298 5.4] */
 	}
@@ -253,7 +258,8 @@ static bool keepalive_fired(struct tg *s, struct tcp_conn *c)
 	uint64_t wait_ns = c->keep_idle_s * NS_PER_SEC;
 
 	if (!seq_eq(c->snd.una, c->snd.nxt) || tcp_unsent(c)) {
-		set(s, c, CT_KEEPALIVE, wait_ns); /* data outstanding: the retransmission timer watches */
+		set(s, c, CT_KEEPALIVE,
+			wait_ns); /* data outstanding: the retransmission timer watches */
 		return true;
 	}
 	if (idle_ns < wait_ns) {

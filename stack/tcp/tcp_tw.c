@@ -1,5 +1,6 @@
-/* TIME-WAIT (RFC 9293 3.6.1, 3.10.7.4, 3.10.8) in 64 bytes a connection. A socket that its user still
- * holds keeps its record for reading what was received; the entry here answers the segments. */
+/* TIME-WAIT (RFC 9293 3.6.1, 3.10.7.4, 3.10.8) in 64 bytes a connection. A socket that its user
+ * still holds keeps its record for reading what was received; the entry here answers the segments.
+ */
 #include "tcp/tcp.h"
 
 #define TW_QUEUE 0u
@@ -16,7 +17,8 @@ static void arm_timer(struct tg *s)
 
 static void restart_2msl(struct tg *s, struct tcp_mini *m)
 {
-	mini_enqueue(s, &s->tcp->time_wait, m, TW_QUEUE, 2 * s->cfg.tcp.msl_ns); /* [9293 MUST-13] */
+	mini_enqueue(
+		s, &s->tcp->time_wait, m, TW_QUEUE, 2 * s->cfg.tcp.msl_ns); /* [9293 MUST-13] */
 	arm_timer(s);
 }
 
@@ -65,7 +67,7 @@ void tcp_enter_time_wait(struct tg *s, struct tcp_conn *c, enum tg_cause why)
 	}
 	tcp_set_state(s, c, TG_TIME_WAIT, why);
 	tcp_timers_stop(s, c);
-	m = mini_add(s, t, &k, hash);
+	m = ip_addr_index(s, &c->laddr) >= 0 ? mini_add(s, t, &k, hash) : NULL;
 	if (!m) {
 		c->tw = NULL;
 		tcp_conn_end(s, c, TG_CAUSE_NO_MEMORY, 0);
@@ -78,7 +80,8 @@ void tcp_enter_time_wait(struct tg *s, struct tcp_conn *c, enum tg_cause why)
 	m->tw.wnd = (uint16_t)min_u32(tcp_window_offer(s, c, false) >> c->rcv_wscale, 65535);
 	m->tw.owner = c->ep.index;
 	c->tw = m;
-	tcp_port_get(s, c->lport); /* the entry's own hold on the port: it exists, so this cannot fail */
+	tcp_port_get(
+		s, c->lport); /* the entry's own hold on the port: it exists, so this cannot fail */
 	restart_2msl(s, m);
 	tcp_unhash_conn(s, c);
 	tcp_conn_release(s, c);
@@ -100,7 +103,8 @@ static void ack_entry(struct tg *s, const struct tcp_mini *m)
 	k.g.wnd = m->tw.wnd;
 	if (m->flags & MINI_TS) {
 		k.g.opts.has = TCP_HAS_TS;
-		k.g.opts.tsval = tcp_ts_now(s, tcp_ts_offset(s, &k.src, m->lport, &k.dst, m->rport));
+		k.g.opts.tsval =
+			tcp_ts_now(s, tcp_ts_offset(s, &k.src, m->lport, &k.dst, m->rport));
 		k.g.opts.tsecr = m->ts_recent;
 	}
 	k.ttl = s->cfg.ip.default_ttl;
@@ -111,7 +115,8 @@ static void ack_entry(struct tg *s, const struct tcp_mini *m)
 static bool may_be_reused(const struct tcp_mini *m, const struct tcp_rx *r)
 {
 	if ((m->flags & MINI_TS) && (r->g.opts.has & TCP_HAS_TS)) {
-		/* [6191 2, 9293 SHLD-4] a later timestamp, or the same and a later sequence number */
+		/* [6191 2, 9293 SHLD-4] a later timestamp, or the same and a later sequence number
+		 */
 		int32_t newer = (int32_t)(r->g.opts.tsval - m->ts_recent);
 
 		return newer > 0 || (newer == 0 && seq_gt(r->g.seq, m->rcv_nxt));
@@ -133,7 +138,8 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 	}
 	in_window = seq_eq(r->g.seq, m->rcv_nxt) || seq_in(r->g.seq, m->rcv_nxt, wnd);
 	if (flags & TCP_RST) {
-		/* [9293 3.10.7.4-2, 5961 3.2] exactly RCV.NXT ends it, elsewhere in the window is challenged */
+		/* [9293 3.10.7.4-2, 5961 3.2] exactly RCV.NXT ends it, elsewhere in the window is
+		 * challenged */
 		if (seq_eq(r->g.seq, m->rcv_nxt)) {
 			pkt_deliver(s, r->p);
 			r->p = NULL;
@@ -142,7 +148,8 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 		}
 		if (in_window)
 			ack_entry(s, m);
-		tcp_discard(r, NULL, in_window ? TG_DROP_TCP_RST_CHALLENGE : TG_DROP_TCP_RST_OUTSIDE);
+		tcp_discard(
+			r, NULL, in_window ? TG_DROP_TCP_RST_CHALLENGE : TG_DROP_TCP_RST_OUTSIDE);
 		return true;
 	}
 	/* [9293 3.10.7.4-8] the peer's FIN again: our ACK was lost */
@@ -158,7 +165,8 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 		tcp_discard(r, NULL, TG_DROP_TCP_SYN_CHALLENGE);
 		return true;
 	}
-	/* [9293 3.10.7.4-1] not acceptable: an ACK says what is expected; an exact, empty ACK needs none */
+	/* [9293 3.10.7.4-1] not acceptable: an ACK says what is expected; an exact, empty ACK needs
+	 * none */
 	if (r->g.len > 0 || !seq_eq(r->g.seq, m->rcv_nxt))
 		ack_entry(s, m);
 	tcp_discard(r, NULL, TG_DROP_TCP_TIME_WAIT);

@@ -1,6 +1,6 @@
 /* What a connection has queued and in flight: the ring of bytes and the range records over it.
- * Counters of SACKed, lost and retransmitted bytes follow every change of a record's marks, so that the
- * amount in the network (RFC 6675 4, "pipe") is known without a walk. */
+ * Counters of SACKed, lost and retransmitted bytes follow every change of a record's marks, so that
+ * the amount in the network (RFC 6675 4, "pipe") is known without a walk. */
 #include "tcp/tcp.h"
 
 bool tcp_tx_need(struct tg *s, struct tcp_conn *c)
@@ -58,7 +58,8 @@ uint32_t tcp_pipe(const struct tcp_conn *c)
 		return flight;
 	out = flight - c->tx->sacked_bytes - c->tx->lost_bytes + c->tx->retrans_bytes;
 	if (!c->sack_ok && c->dup_acks) {
-		/* [5681 3.2 (4)] without SACK each duplicate ACK tells that one segment has left the network */
+		/* [5681 3.2 (4)] without SACK each duplicate ACK tells that one segment has left
+		 * the network */
 		uint32_t left = (uint32_t)c->dup_acks * c->mss;
 
 		out -= min_u32(left, out > c->mss ? out - c->mss : 0);
@@ -66,7 +67,7 @@ uint32_t tcp_pipe(const struct tcp_conn *c)
 	return out;
 }
 
-/* ---- Range records ------------------------------------------------------------------------------- */
+/* ---- Range records ---- */
 
 static void count_marks(struct tcp_tx *x, const struct tcp_range *r, bool add)
 {

@@ -1,4 +1,5 @@
-/* The user's calls (RFC 9293 3.9.1, 3.10.1 to 3.10.5): OPEN, SEND, RECEIVE, CLOSE, ABORT. Errors are Linux's. */
+/* The user's calls (RFC 9293 3.9.1, 3.10.1 to 3.10.5): OPEN, SEND, RECEIVE, CLOSE, ABORT. Errors
+ * are Linux's. */
 #include "tcp/tcp.h"
 
 static struct tcp_conn *conn_of(struct endpoint *e)
@@ -22,15 +23,15 @@ static int take_error(struct tcp_conn *c)
 	return -error;
 }
 
-/* ---- Binding -------------------------------------------------------------------------------------------- */
+/* ---- Binding ---- */
 
 /* May a socket at `a` share the port with those that have it? */
-static bool port_conflicts(const struct tcp_port *p, const struct tcp_conn *c, const struct tg_addr *a, bool listening)
+static bool port_conflicts(
+	const struct tcp_port *p, const struct tcp_conn *c, const struct tg_addr *a, bool listening)
 {
 	uint32_t others = p->users;
 
-	list_for_each(n, &p->bound)
-	{
+	list_for_each (n, &p->bound) {
 		const struct tcp_conn *o = list_entry(n, struct tcp_conn, link);
 
 		others--;
@@ -88,7 +89,7 @@ int tcp_user_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
 	return 0;
 }
 
-/* ---- OPEN -------------------------------------------------------------------------------------------------- */
+/* ---- OPEN ---- */
 
 /* [9293 3.10.1] passive OPEN */
 int tcp_user_listen(struct tg *s, struct endpoint *e, uint32_t backlog)
@@ -150,11 +151,13 @@ static int check_connect(const struct tcp_conn *c, const struct tg_addr *peer)
 /* Addresses, port and tables for an active OPEN. */
 static int claim_tuple(struct tg *s, struct tcp_conn *c, const struct tg_addr *peer)
 {
-	struct tg_ip dst = ip_is_any(&peer->ip) ? tg_ip4(127, 0, 0, 1) : peer->ip; /* as on Linux: this host */
+	struct tg_ip dst =
+		ip_is_any(&peer->ip) ? tg_ip4(127, 0, 0, 1) : peer->ip; /* as on Linux: this host */
 	int r;
 
 	memset(&c->path, 0, sizeof(c->path));
-	r = ip_resolve(s, &dst, &c->laddr, 0, false, &c->path); /* [9293 MUST-44] asks for the source */
+	r = ip_resolve(
+		s, &dst, &c->laddr, 0, false, &c->path); /* [9293 MUST-44] asks for the source */
 	if (r < 0 && r != -TG_EHOSTUNREACH)
 		return r == -TG_EACCES ? -TG_ENETUNREACH : r; /* [9293 MUST-46] broadcast */
 	c->raddr = dst;
@@ -186,6 +189,26 @@ static void forget_tuple(struct tg *s, struct tcp_conn *c)
 	}
 }
 
+/* What an earlier attempt on the same socket left behind. */
+static void forget_attempt(struct tg *s, struct tcp_conn *c)
+{
+	tcp_timers_init(s, c);
+	c->backoff = 0;
+	c->syn_retrans = 0;
+	c->srtt_ns = 0;
+	c->soft_error = 0;
+	c->told_r1 = false;
+	c->recovery = REC_OPEN;
+	c->dup_acks = 0;
+	c->ack_now = false;
+	c->fin_queued = false;
+	c->fin_sent = false;
+	c->wr_shut = false;
+	c->rd_shut = false;
+	c->mss_peer = TCP_MSS_DEFAULT;
+	c->ep.error = 0;
+}
+
 /* [9293 3.10.1] active OPEN: <SEQ=ISS><CTL=SYN>, SYN-SENT */
 int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *peer)
 {
@@ -199,7 +222,7 @@ int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *pee
 		forget_tuple(s, c);
 		return r;
 	}
-	c->ep.error = 0;
+	forget_attempt(s, c);
 	c->iss = tcp_isn(s, &c->laddr, c->lport, &c->raddr, c->rport);
 	c->ts_offset = tcp_ts_offset(s, &c->laddr, c->lport, &c->raddr, c->rport);
 	c->rcv_wscale = s->cfg.tcp.window_scaling ? tcp_wscale_for(c->rcvbuf) : 0;
@@ -248,7 +271,7 @@ void tcp_user_unaccept(struct tg *s, struct endpoint *listener, struct endpoint 
 	tcp_notify(s, l);
 }
 
-/* ---- SEND --------------------------------------------------------------------------------------------------- */
+/* ---- SEND ---- */
 
 /* 0: text may be queued; else the error of [9293 3.10.2] in Linux's numbers. */
 static int check_send(struct tcp_conn *c)
@@ -259,7 +282,8 @@ static int check_send(struct tcp_conn *c)
 	case TG_CLOSED: return c->was_connected ? -TG_EPIPE : -TG_ENOTCONN;
 	case TG_LISTEN: return -TG_ENOTCONN;
 	case TG_SYN_SENT:
-	case TG_SYN_RECEIVED: return c->wr_shut ? -TG_EPIPE : -TG_EAGAIN; /* queued by waiting, as on Linux */
+	case TG_SYN_RECEIVED:
+		return c->wr_shut ? -TG_EPIPE : -TG_EAGAIN; /* queued by waiting, as on Linux */
 	case TG_ESTABLISHED:
 	case TG_CLOSE_WAIT: return c->wr_shut ? -TG_EPIPE : 0;
 	case TG_FIN_WAIT_1:
@@ -281,7 +305,8 @@ static uint32_t send_space(const struct tcp_conn *c)
 static void text_queued(struct tg *s, struct tcp_conn *c, uint32_t n, unsigned flags)
 {
 	c->more = (flags & TG_MSG_MORE) != 0;
-	if (n && (flags & TG_MSG_OOB)) { /* [9293 MUST-30, MUST-62] the urgent octet is the last one queued now */
+	if (n && (flags & TG_MSG_OOB)) { /* [9293 MUST-30, MUST-62] the urgent octet is the last one
+					    queued now */
 		c->snd.up = seq_add(c->tx->ring_seq, tcp_queued(c));
 		c->urg_out = true;
 	}
@@ -349,7 +374,7 @@ int tcp_user_commit(struct tg *s, struct endpoint *e, size_t n, unsigned flags)
 	return 0;
 }
 
-/* ---- RECEIVE ------------------------------------------------------------------------------------------------- */
+/* ---- RECEIVE ---- */
 
 /* 0: text may be there; 1: end of stream; else an error [9293 3.10.3]. */
 static int check_recv(struct tcp_conn *c)
@@ -379,7 +404,8 @@ int64_t tcp_user_recv(struct tg *s, struct endpoint *e, void *data, size_t n, un
 
 	if (r)
 		return r == 1 ? 0 : r;
-	got = pktq_read(s, &c->rcvq, data, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX, (flags & TG_MSG_PEEK) != 0);
+	got = pktq_read(s, &c->rcvq, data, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX,
+		(flags & TG_MSG_PEEK) != 0);
 	if (!(flags & TG_MSG_PEEK))
 		text_taken(s, c);
 	return got;
@@ -410,7 +436,7 @@ int tcp_user_consume(struct tg *s, struct endpoint *e, size_t n)
 	return 0;
 }
 
-/* ---- CLOSE --------------------------------------------------------------------------------------------------- */
+/* ---- CLOSE ---- */
 
 /* [9293 3.10.4] FIN goes behind everything queued. */
 static void queue_fin(struct tg *s, struct tcp_conn *c)
@@ -448,10 +474,11 @@ int tcp_user_shutdown(struct tg *s, struct endpoint *e, int how)
 {
 	struct tcp_conn *c = conn_of(e);
 
-	if (c->state == TG_CLOSED || (c->state == TG_LISTEN && how == TG_SHUT_WR))
+	if (c->state == TG_CLOSED)
 		return -TG_ENOTCONN;
-	if (c->state == TG_LISTEN) {
-		tcp_end_listener(s, c);
+	if (c->state == TG_LISTEN) { /* as on Linux: only shutting the receiving side ends it */
+		if (how != TG_SHUT_WR)
+			tcp_end_listener(s, c);
 		return 0;
 	}
 	if (c->state == TG_SYN_SENT) { /* as on Linux: the attempt is given up */
@@ -523,7 +550,9 @@ void tcp_user_abort(struct tg *s, struct endpoint *e)
 		tcp_end_listener(s, c);
 	switch ((enum tg_state)c->state) {
 	case TG_CLOSED:
-	case TG_TIME_WAIT: /* nothing to reset: the record goes, TIME-WAIT stays */ tcp_conn_release(s, c); return;
+	case TG_TIME_WAIT: /* nothing to reset: the record goes, TIME-WAIT stays */
+		tcp_conn_release(s, c);
+		return;
 	case TG_SYN_RECEIVED:
 	case TG_ESTABLISHED:
 	case TG_FIN_WAIT_1:

@@ -1,4 +1,5 @@
-/* TCP's user interface (RFC 9293 3.9.1, 3.10.1-3.10.6) as sock/ calls it. All results negative errno. */
+/* TCP's user interface (RFC 9293 3.9.1, 3.10.1-3.10.6) as sock/ calls it. All results negative
+ * errno. */
 #ifndef TG_TCP_USER_H
 #define TG_TCP_USER_H
 
@@ -24,7 +25,8 @@ void tcp_user_close(struct tg *s, struct endpoint *e);
 void tcp_user_abort(struct tg *s, struct endpoint *e);
 int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v);
 int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v);
-void tcp_user_addrs(const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer);
+void tcp_user_addrs(
+	const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer);
 int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_info *out);
 unsigned tcp_user_level(const struct tg *s, const struct endpoint *e);
 void tcp_user_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *out);
