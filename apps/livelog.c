@@ -381,10 +381,24 @@ void livelog_trace(struct livelog *g, const struct tg_trace *t)
 	}
 }
 
+/* Everything that has happened up to now. */
+static void trace_read(struct livelog *g)
+{
+	struct tg_trace t;
+	uint64_t lost = 0;
+
+	while (g->on && tg_trace_next(g->s, &g->cursor, &t, &lost)) {
+		livelog_trace(g, &t);
+	}
+	g->held_back += lost;
+}
+
 void livelog_http(struct livelog *g, const struct http_access *a, uint64_t now_ns)
 {
 	char size[16];
 	int target = a->target_bytes < 120 ? (int)a->target_bytes : 120;
+
+	trace_read(g); /* what led to the request comes before it */
 
 	line_add(g, now_ns, "http", a->status >= 400 ? HUE_YELLOW : HUE_NONE, "%.*s %.*s%s → %d %s",
 		(int)a->method_bytes < 16 ? (int)a->method_bytes : 16,
@@ -424,10 +438,11 @@ static bool wants_color(const struct options *o, bool terminal)
 	       strcmp(term, "dumb") != 0;
 }
 
-void livelog_open(struct livelog *g, const struct options *o, const struct tg_ip *self,
-	const uint8_t mac[6], uint64_t now_ns)
+void livelog_open(struct livelog *g, const struct options *o, const struct tg *s,
+	const struct tg_ip *self, const uint8_t mac[6], uint64_t now_ns)
 {
 	memset(g, 0, sizeof *g);
+	g->s = s;
 	out_open(&g->out, STDOUT_FILENO);
 	g->on = !o->quiet;
 	g->color = wants_color(o, g->out.terminal);
@@ -440,6 +455,7 @@ void livelog_open(struct livelog *g, const struct options *o, const struct tg_ip
 
 uint64_t livelog_round(struct livelog *g, uint64_t now_ns)
 {
+	trace_read(g);
 	if (g->held_back > 0) {
 		second_check(g, now_ns);
 	}

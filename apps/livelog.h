@@ -22,6 +22,8 @@ struct livelog {
 	bool on, color;
 	unsigned verbose;
 	uint64_t start_ns;
+	const struct tg *s; /* whose trace is read */
+	uint64_t cursor;
 	char self[16]; /* our address */
 	char mac[18];
 	uint64_t second; /* being counted */
@@ -35,16 +37,17 @@ struct livelog {
 	} handshakes[LIVELOG_HANDSHAKES];
 };
 
-/* Logs to standard output as the options say. */
-void livelog_open(struct livelog *g, const struct options *o, const struct tg_ip *self,
-	const uint8_t mac[6], uint64_t now_ns);
+/* Logs the trace of s to standard output as the options say. */
+void livelog_open(struct livelog *g, const struct options *o, const struct tg *s,
+	const struct tg_ip *self, const uint8_t mac[6], uint64_t now_ns);
+/* One record that does not come from the instance's own trace. */
 void livelog_trace(struct livelog *g, const struct tg_trace *t);
 /* Would a line be shown now? */
 bool livelog_wants(struct livelog *g, uint64_t now_ns);
 void livelog_http(struct livelog *g, const struct http_access *a, uint64_t now_ns);
 /* A line as it is, without time. */
 void livelog_text(struct livelog *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* After every round: writes out. Returns when to be called again, ns. */
+/* After every round: reads the trace, writes out. Returns when to be called again, ns. */
 uint64_t livelog_round(struct livelog *g, uint64_t now_ns);
 void livelog_close(struct livelog *g);
 

@@ -72,7 +72,10 @@ static void up_trace(void *arg, struct tg *s, const struct tg_trace *t)
 	struct up *u = arg;
 
 	(void)s;
-	livelog_trace(&u->log, t);
+	if (t->kind == TG_TRACE_IMPAIRED && u->log.on) {
+		livelog_trace(&u->log,
+			t); /* the others are read from the instance, in step with http's lines */
+	}
 }
 
 static uint64_t min_of(uint64_t a, uint64_t b)
@@ -303,12 +306,13 @@ static void goodbye(struct up *u)
 
 static int up_run(struct up *u)
 {
-	struct tg_host_app app = {u, up_event, u->opt.quiet ? NULL : up_trace, up_round};
+	struct tg_host_app app = {u, up_event, u->opt.verbose > 1 ? up_trace : NULL, up_round};
 	int rc;
 
 	rc = link_open(&u->link, &u->opt, &app);
 	if (rc == EXIT_OK) {
-		livelog_open(&u->log, &u->opt, &u->link.stack_ip, u->link.mac, u->start_ns);
+		livelog_open(&u->log, &u->opt, u->link.stack, &u->link.stack_ip, u->link.mac,
+			u->start_ns);
 		rc = services_start(u);
 	}
 	if (rc != EXIT_OK) {

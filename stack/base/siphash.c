@@ -71,19 +71,25 @@ uint64_t siphash(const struct sipkey *k, const void *data, size_t len)
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+static uint64_t labelled(const struct sipkey *k, uint32_t purpose, uint32_t part)
+{
+	uint8_t label[16] = {'t', 'g', ' ', 'k', 'e', 'y'};
+
+	word_store(label + 8, (uint64_t)purpose << 32 | part);
+	return siphash(k, label, sizeof(label));
+}
+
 struct sipkey sipkey_derive(const uint8_t seed[32], uint32_t purpose)
 {
 	const struct sipkey lo = {word_load(seed, 8), word_load(seed + 8, 8)};
 	const struct sipkey hi = {word_load(seed + 16, 8), word_load(seed + 24, 8)};
-	uint8_t label[16] = {'t', 'g', ' ', 'k', 'e', 'y'};
 	struct sipkey out;
 
 	/* Each half of the key is the sum of two functions with independent keys, so it depends on
-	 * all 256 bits of the seed. */
-	word_store(label + 8, (uint64_t)purpose << 32);
-	out.k0 = siphash(&lo, label, sizeof(label)) ^ siphash(&hi, label, sizeof(label));
-	word_store(label + 8, (uint64_t)purpose << 32 | 1);
-	out.k1 = siphash(&lo, label, sizeof(label)) ^ siphash(&hi, label, sizeof(label));
+	 * all 256 bits of the seed; their labels differ, or equal halves of a seed would cancel
+	 * out. */
+	out.k0 = labelled(&lo, purpose, 0) ^ labelled(&hi, purpose, 1);
+	out.k1 = labelled(&lo, purpose, 2) ^ labelled(&hi, purpose, 3);
 	return out;
 }
 

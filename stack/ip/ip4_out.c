@@ -207,6 +207,7 @@ static enum tx_result out_fragments(struct tg *s, struct out *o, struct tx *t, b
 	uint32_t total = t->head_bytes + t->body_bytes;
 	uint32_t most = (o->mtu - IP4_HDR_BYTES) & ~7u, off = 0;
 	enum tx_result r = TX_OK;
+	bool direct = !queue;
 
 	out_csum(s, o, t, true);
 	while (off < total && r == TX_OK) {
@@ -219,7 +220,7 @@ static enum tx_result out_fragments(struct tg *s, struct out *o, struct tx *t, b
 		out_ip_header(o, &x);
 		out_link_header(o, &x);
 		r = out_frame(s, o, &x, queue);
-		if (r == TX_BUSY && off && !queue) {
+		if (r == TX_BUSY && off) {
 			queue = true;
 			r = out_frame(s, o, &x, true);
 		}
@@ -232,7 +233,7 @@ static enum tx_result out_fragments(struct tg *s, struct out *o, struct tx *t, b
 	if (off == total)
 		s->counters.ip_out_frag_oks++;
 	/* Pieces that the queue refused are lost as on the wire, and counted there. */
-	if (off && !queue)
+	if (off && direct)
 		r = TX_OK;
 	t->accepted = r == TX_OK ? t->body_bytes : 0;
 	return r;

@@ -92,6 +92,8 @@ void capture_flush(struct tg_capture *c)
 
 static void put(struct tg_capture *c, const void *data, size_t n)
 {
+	if (n == 0)
+		return;
 	memcpy(c->buf + c->used, data, n);
 	c->used += n;
 }

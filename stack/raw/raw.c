@@ -46,7 +46,7 @@ static bool concerns(const struct raw_sock *r, const struct ip_info *i)
 bool raw_input(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
 {
 	struct tg_dgram info;
-	bool taken = false;
+	bool concerned = false;
 
 	memset(&info, 0, sizeof(info));
 	info.peer.ip = i->src;
@@ -63,13 +63,13 @@ bool raw_input(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
 		if (!concerns(r, i))
 			continue;
 		done = dsock_receive(s, &r->d, p->net, &info, NULL);
-		taken |= done == DSOCK_TAKEN;
+		concerned = true;
 		/* The frame itself gets its verdict elsewhere: only this copy of it is lost. */
 		if (done != DSOCK_TAKEN)
 			pkt_discard(s, NULL,
 				done == DSOCK_FULL ? TG_DROP_RAW_QUEUE_FULL : TG_DROP_NO_MEMORY);
 	}
-	return taken;
+	return concerned;
 }
 
 /* ---- Sending ---- */

@@ -23,8 +23,8 @@ int raw_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
 void raw_addrs(
 	const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer);
 void raw_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *out);
-/* Gives every matching raw socket its copy; p stays the caller's, p->net is set. True: somebody
- * took one. */
+/* Gives every matching raw socket its copy; p stays the caller's, p->net is set. True: there is
+ * one, whether or not its queue had room (what it had no room for is counted in discards). */
 bool raw_input(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
 
 #endif

@@ -130,6 +130,16 @@ static inline void world_input(struct tg *s, unsigned netif, const void *bytes, 
 	tg_input(s, netif, p, s->now_ns);
 }
 
+/* A packet of 60 bytes, all alike. */
+static inline struct tg_pkt *world_control(struct tg *s, uint8_t mark)
+{
+	struct tg_pkt *p = pkt_alloc(s, 60);
+
+	memset(p->data, mark, 60);
+	p->len = 60;
+	return p;
+}
+
 /* Frames in = delivered + dropped, and the reasons add up. */
 static inline void world_check(const struct tg *s)
 {

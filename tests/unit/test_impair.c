@@ -18,7 +18,8 @@ static void setup(void)
 	tg_impair_default(&c.opt);
 	c.link = TG_LINK_ETHERNET;
 	c.max_bytes = ARENA_BYTES / 2;
-	memset(c.seed, 7, sizeof(c.seed));
+	for (uint8_t i = 0; i < sizeof(c.seed); i++)
+		c.seed[i] = i;
 }
 static void start(void)
 {

@@ -142,6 +142,33 @@ START_TEST (busy_between_fragments) {
 }
 END_TEST
 
+/* The first fragment is gone, the queue takes no more: lost as on a wire, not to be sent again. */
+START_TEST (queue_full_between_fragments) {
+	struct iw *w = start();
+	struct ip_flow f = iw_flow(IW_US, FAR);
+	struct tx t;
+	int r = 0;
+
+	f.df = false;
+	w->room = 0;
+	for (int i = 0; i < 5000 && r == 0; i++) {
+		tx_init(&t);
+		tx_add_body(&t, data, 100);
+		r = ip_send(w->s, &t, &f);
+	}
+	ck_assert_int_eq(r, -TG_ENOBUFS);
+	ck_assert_uint_eq(iw_discards(w, TG_DROP_IP_QUEUE_FULL), 1);
+	w->flow = f;
+	tx_init(&t);
+	tx_add_body(&t, data, 10000);
+	w->room = 1;
+	ck_assert_int_eq(ip_output(w->s, &t, &f), TX_OK);
+	ck_assert_uint_eq(t.accepted, 10000);
+	ck_assert_uint_eq(iw_discards(w, TG_DROP_IP_QUEUE_FULL), 2);
+	iw_free(w);
+}
+END_TEST
+
 /* Held while the next hop resolves: whole, fragmented when it goes. */
 START_TEST (held_then_fragmented) {
 	struct iw *w = iw_new(NULL, false);
@@ -403,6 +430,7 @@ static Suite *out_suite(void)
 	tcase_add_loop_test(t, fragments, 0, 6);
 	tcase_add_test(t, spans_and_checksum);
 	tcase_add_loop_test(t, busy_between_fragments, 0, 7);
+	tcase_add_test(t, queue_full_between_fragments);
 	tcase_add_test(t, held_then_fragmented);
 	tcase_add_test(t, identification);
 	tcase_add_test(t, refused);

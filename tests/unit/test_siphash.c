@@ -93,6 +93,19 @@ START_TEST (derived_keys_depend_on_purpose_and_on_every_seed_bit) {
 }
 END_TEST
 
+START_TEST (equal_halves_of_a_seed_do_not_cancel_out) {
+	uint8_t seed[32];
+	struct sipkey a, b;
+
+	for (unsigned fill = 0; fill < 3; fill++) {
+		memset(seed, (int)fill * 0x55, sizeof(seed));
+		a = sipkey_derive(seed, 1);
+		b = sipkey_derive(seed, 2);
+		UNIT_CHECK(a.k0 && a.k1 && a.k0 != b.k0 && a.k1 != b.k1);
+	}
+}
+END_TEST
+
 START_TEST (generator_repeats_and_its_state_can_be_copied) {
 	uint8_t seed[32];
 	struct rng a, b, c;
@@ -146,6 +159,7 @@ static Suite *siphash_suite(void)
 	tcase_add_test(t, long_messages);
 	tcase_add_test(t, messages_of_zeros_differ_by_length);
 	tcase_add_test(t, derived_keys_depend_on_purpose_and_on_every_seed_bit);
+	tcase_add_test(t, equal_halves_of_a_seed_do_not_cancel_out);
 	tcase_add_test(t, generator_repeats_and_its_state_can_be_copied);
 	tcase_add_test(t, below_is_in_range_and_even);
 	suite_add_tcase(s, t);
