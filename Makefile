@@ -1,7 +1,8 @@
 # Tapglass. `make help` lists the targets, V=1 shows full command lines.
 #
 # A configuration is one set of flags with its own object directory, build/<config>/:
-# release (the default), asan (gcc, ASan + UBSan), clang (release flags, the other compiler), tsan.
+# release (the default), asan (gcc, ASan + UBSan), clang (release flags, the other compiler), tsan,
+# fuzz (clang, ASan + UBSan, instrumented for libFuzzer).
 # What is for use lands in build/ itself when the configuration is release: build/tapglass,
 # build/libtapglass.a, build/libtapglass.so.
 
@@ -32,8 +33,12 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 else ifeq ($(CONFIG),tsan)
 OPT := -O1 -g -fno-omit-frame-pointer
 SAN := -fsanitize=thread
+else ifeq ($(CONFIG),fuzz)
+CC := clang
+OPT := -O1 -g -fno-omit-frame-pointer
+SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 else
-$(error CONFIG=$(CONFIG) is unknown: release, asan, clang or tsan)
+$(error CONFIG=$(CONFIG) is unknown: release, asan, clang, tsan or fuzz)
 endif
 
 ifeq ($(origin CC),default)
@@ -62,6 +67,8 @@ TEST_DIRS := unit sim
 TEST_SRC := $(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/test_*.c)))
 HELP_SRC := $(filter-out $(TEST_SRC),$(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/*.c))))
 TOOL_SRC := $(sort $(wildcard tests/net/*.c))
+FUZZ_HELP := tests/fuzz/fuzz_support.c
+FUZZ_SRC := $(filter-out $(FUZZ_HELP),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STACK_OBJ := $(call obj,$(STACK_SRC))
@@ -69,9 +76,11 @@ APPS_OBJ := $(call obj,$(APPS_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
 HELP_OBJ := $(call obj,$(HELP_SRC))
 TOOL_OBJ := $(call obj,$(TOOL_SRC))
+FUZZ_OBJ := $(call obj,$(FUZZ_SRC) $(FUZZ_HELP))
 
 TESTS := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 TOOLS := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
+FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
 
 LIB_A := $(OUT)/libtapglass.a
 LIB_SO := $(OUT)/libtapglass.so
@@ -80,7 +89,7 @@ PROGRAM := $(OUT)/tapglass
 # ---- What people type ------------------------------------------------------------------------------
 
 .PHONY: all lib run tests check check-fast check-unit check-sim check-drill check-net check-style \
-	clean help
+	fuzzers fuzz clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -113,8 +122,9 @@ check: ## every test there is; ends with the count
 	@$(MAKE) --no-print-directory CONFIG=release tests
 	@$(MAKE) --no-print-directory CONFIG=clang tests
 	@$(MAKE) --no-print-directory CONFIG=asan tests
+	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind sim:release sim:asan \
-		drill:release drill:asan net
+		drill:release drill:asan fuzz:20 net
 
 check-fast: tests ## the tests that need no privilege and no namespace, release build only
 	@scripts/run-tests style house unit:$(CONFIG) sim:$(CONFIG) drill:$(CONFIG)
@@ -133,6 +143,14 @@ check-net: tests ## against this machine's kernel, in namespaces
 
 check-style: all ## layers, symbols, form
 	@scripts/run-tests style
+
+fuzz: ## hostile frames and calls, SECONDS (default 300) for each target, corpus in build/fuzz
+	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
+	@scripts/run-tests fuzz:$(or $(SECONDS),300)
+
+ifeq ($(CONFIG),fuzz)
+fuzzers: $(FUZZERS)
+endif
 
 clean: ## removes everything that was built
 	@rm -rf build tapglass
@@ -204,4 +222,9 @@ $(TOOLS): $(B)/%: $(B)/obj/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $<
 
--include $(patsubst %.o,%.d,$(STACK_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ))
+$(FUZZERS): $(B)/%: $(B)/obj/%.o $(call obj,$(FUZZ_HELP)) $(B)/stack.a
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^
+
+-include $(patsubst %.o,%.d,$(STACK_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ))

@@ -6,6 +6,7 @@
  * redirects, timestamps, address masks, information, RFC 4884 extensions, reflecting record route
  * and timestamp options of an echo request. */
 #include "ip/ip_private.h"
+#include "core/gso.h"
 
 #define MILLI        1000u
 #define QUOTE_BYTES  (ICMP_TOTAL_BYTES - IP4_HDR_BYTES - ICMP_HDR_BYTES)
@@ -139,12 +140,27 @@ void icmp_report(struct tg *s, const uint8_t *d, uint32_t n, uint8_t pkt_flags, 
 		count_out(s, m->type);
 }
 
+/* A datagram that was made on this machine may have come with its checksum left to a device: what
+ * is quoted has to look as it would have on a wire. */
+static void complete_csum(struct tg *s, const struct tg_pkt *p, uint8_t proto)
+{
+	uint32_t at = proto == IP_PROTO_UDP ? 6 : 16;
+
+	if (p->csum != TG_CSUM_PARTIAL || p->gso ||
+		(proto != IP_PROTO_UDP && proto != IP_PROTO_TCP))
+		return;
+	if (p->len >= at + 2)
+		l4_finish_csum(s->csum, p->data, p->len, at, NULL, 0);
+}
+
 void ip_reject(struct tg *s, const struct tg_pkt *p, const struct ip_info *i, enum ip_reject how)
 {
 	struct icmp_msg m = {.type = ICMP_UNREACHABLE,
 		.code = how == IP_REJECT_PORT ? ICMP_UNREACH_PORT : ICMP_UNREACH_PROTOCOL};
 
 	/* [1122-C6] [1122-U1] */
-	if (!i->group && p->net)
-		icmp_report(s, p->net, (uint32_t)(p->data - p->net) + p->len, p->flags, &m);
+	if (i->group || !p->net)
+		return;
+	complete_csum(s, p, i->proto);
+	icmp_report(s, p->net, (uint32_t)(p->data - p->net) + p->len, p->flags, &m);
 }

@@ -152,13 +152,36 @@ static int64_t do_accept4(struct act *a)
 	return accept_with(a, int_arg(a, 3));
 }
 
+/* A connected datagram socket sends nothing by itself: its ports are the current flow from now on.
+ */
+static void connected_dgram(struct act *a, int fd, const struct tg_addr *to)
+{
+	struct drill *d = a->d;
+	uint32_t len = sizeof(int32_t);
+	struct tg_addr local;
+	struct drill_flow *f;
+	int32_t type = 0;
+
+	bsd_getsockopt(&d->bsd, fd, BSD_SOL_SOCKET, BSD_SO_TYPE, &type, &len);
+	if (type != BSD_SOCK_DGRAM || bsd_getsockname(&d->bsd, fd, &local) < 0)
+		return;
+	f = drill_flow(d, local.port, to->port);
+	if (f)
+		d->cur_flow = (uint32_t)(f - d->flows);
+}
+
 static int64_t do_connect(struct act *a)
 {
 	struct tg_addr to = addr_arg(a, 1, a->d->o.remote_ip, a->d->o.connect_port);
+	int fd = fd_arg(a, 0);
+	int r;
 
 	for (uint32_t i = 0; i < a->d->n_flows; i++)
 		a->d->flows[i].relearn = true;
-	return bsd_connect(&a->d->bsd, fd_arg(a, 0), &to);
+	r = bsd_connect(&a->d->bsd, fd, &to);
+	if (r == 0)
+		connected_dgram(a, fd, &to);
+	return r;
 }
 
 static size_t bytes_arg(struct act *a, unsigned i)

@@ -280,7 +280,8 @@ static bool differs(struct drill *d, const struct drill_event *e, const char *wa
 	return drill_fail(d, e, why);
 }
 
-/* State of whatever has the ports of the current flow. */
+/* State of whatever has the ports of the current flow. A socket whose connection is gone may have
+ * them as well as its successor. */
 static unsigned flow_state(const struct drill *d)
 {
 	const struct drill_flow *f = &d->flows[d->cur_flow];
@@ -288,7 +289,7 @@ static unsigned flow_state(const struct drill *d)
 	uint64_t cursor = 0;
 
 	while (tg_table_socks(d->s, &cursor, &row))
-		if (row.type == TG_STREAM && row.local.port == f->lport &&
+		if (row.type == TG_STREAM && row.state != TG_CLOSED && row.local.port == f->lport &&
 			row.peer.port == f->rport)
 			return row.state;
 	return TG_CLOSED;

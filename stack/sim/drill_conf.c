@@ -56,6 +56,16 @@ static bool is_bool(const struct field *f)
 	       f->offset == offsetof(struct tg_config, tcp.fast_path);
 }
 
+/* The field of a name that stands in a table of ours. */
+static const struct field *field_named(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		for (const char *a = name, *b = fields[i].name; *a == *b; a++, b++)
+			if (!*a)
+				return &fields[i];
+	return NULL;
+}
+
 static const struct field *field_find(const char *name, uint32_t n)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
@@ -130,7 +140,7 @@ static bool parse_assignment(struct drill *d)
 		i++;
 	if (i == ARRAY_LEN(sysctls))
 		return drill_error(d, pos, "no setting answers to '%S'", w, n);
-	f = field_find(sysctls[i].field, (uint32_t)strlen(sysctls[i].field));
+	f = field_named(sysctls[i].field);
 	ASSERT(f);
 	if (!cur_take(&d->c, "="))
 		return drill_error_at(d, "'=' is expected here");
@@ -149,12 +159,18 @@ static bool parse_assignment(struct drill *d)
 	return true;
 }
 
-static bool at_separator(struct drill *d)
+/* Blanks, ends of commands and continued lines. False: nothing such comes next. */
+static bool take_separator(struct drill *d, bool *fresh)
 {
 	char ch = cur_peek(&d->c);
 
-	return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r' || ch == ';' || ch == '&' ||
-	       ch == '\\';
+	if (cur_take(&d->c, "\\\n"))
+		return true;
+	if (ch != ' ' && ch != '\t' && ch != '\r' && ch != '\n' && ch != ';' && ch != '&')
+		return false;
+	*fresh = *fresh || ch == '\n' || ch == ';' || ch == '&';
+	cur_next(&d->c);
+	return true;
 }
 
 bool drill_parse_command(struct drill *d)
@@ -165,9 +181,8 @@ bool drill_parse_command(struct drill *d)
 	uint32_t n;
 
 	for (;;) {
-		for (; at_separator(d); cur_next(&d->c))
-			if (cur_peek(&d->c) != ' ' && cur_peek(&d->c) != '\t')
-				fresh = cur_peek(&d->c) != '\\';
+		while (take_separator(d, &fresh))
+			;
 		if (cur_take(&d->c, "`"))
 			return true;
 		if (d->c.at == d->c.end)

@@ -31,13 +31,13 @@ static bool parse_u16(struct drill *d, uint16_t *out)
 	return true;
 }
 
+/* One character. */
 static bool expect(struct drill *d, const char *text)
 {
 	cur_blanks(&d->c);
 	if (cur_take(&d->c, text))
 		return true;
-	return drill_error(
-		d, cur_pos(&d->c), "'%S' is expected here", text, (uint32_t)strlen(text));
+	return drill_error(d, cur_pos(&d->c), "'%S' is expected here", text, 1);
 }
 
 /* START:END(LENGTH) */

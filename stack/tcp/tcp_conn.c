@@ -55,6 +55,7 @@ struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 	c->mss_peer = TCP_MSS_DEFAULT;
 	c->mss = TCP_MSS_DEFAULT;
 	c->mss_rcv = TCP_MSS_DEFAULT;
+	c->rmss = TCP_MSS_DEFAULT;
 	c->cc.ops = &cc_newreno;
 	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, false);
 	tcp_timers_init(s, c);
@@ -64,6 +65,7 @@ struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 void tcp_conn_established(struct tg *s, struct tcp_conn *c)
 {
 	tcp_update_mss(s, c);
+	c->rmss = tcp_mss_offer(s, &c->raddr, &c->path);
 	/* [5681-2, 6928 2] a SYN lost more than once: one segment */
 	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, c->syn_retrans > 1);
 	c->recover = c->iss; /* [6582-1] */

@@ -181,7 +181,9 @@ static void enter_recovery(struct tg *s, struct tcp_conn *c)
 
 static void leave_recovery(struct tg *s, struct tcp_conn *c)
 {
-	if (c->recovery == REC_RECOVERY)
+	/* [6675 5] leaves cwnd where it is; [6582 3.2 (3)] guards against the burst that a
+	 * cumulative ACK would allow */
+	if (c->recovery == REC_RECOVERY && !c->sack_ok)
 		c->cc.ops->on_recovered(&c->cc, tcp_pipe(c), s->now_ns);
 	c->recovery = REC_OPEN;
 	c->dup_acks = 0;

@@ -128,8 +128,8 @@ static enum tx_result resend(struct tg *s, struct tcp_conn *c, struct tcp_range 
 	text = n - (fin ? 1 : 0);
 	if (fin)
 		flags |= TCP_FIN;
-	if (seq_eq(seq_add(r->start, text),
-		    seq_add(c->tx->ring_seq, (uint32_t)bring_len(&c->tx->ring))))
+	if (text && seq_eq(seq_add(r->start, text),
+			    seq_add(c->tx->ring_seq, (uint32_t)bring_len(&c->tx->ring))))
 		flags |= TCP_PSH;
 	res = tcp_emit_frame(s, c, r->start, text, flags, EMIT_AGAIN, &sent);
 	if (res != TX_OK && res != TX_DROPPED)

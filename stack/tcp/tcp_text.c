@@ -481,10 +481,10 @@ static bool nobody_reads(struct tcp_conn *c)
 /* The size of the peer's full segments, for "every second full-sized segment" [9293 SHLD-19]. */
 void tcp_note_segment_size(struct tcp_conn *c, const struct tcp_rx *r)
 {
-	uint32_t n = r->p->gso_size ? r->p->gso_size : r->g.text_bytes;
+	uint32_t n = min_u32(r->p->gso_size ? r->p->gso_size : r->g.text_bytes, c->rmss);
 
 	if (n > c->mss_rcv)
-		c->mss_rcv = (uint16_t)min_u32(n, 65535);
+		c->mss_rcv = (uint16_t)n;
 }
 
 void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r)

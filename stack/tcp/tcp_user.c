@@ -533,7 +533,7 @@ void tcp_user_close(struct tg *s, struct endpoint *e)
 		return;
 	}
 	/* [9293 SHLD-3] unread text: the peer must learn that it was lost */
-	if (synchronized(c) && (c->rcvq.bytes || c->linger_ns == 0)) {
+	if (c->linger_ns == 0 || (synchronized(c) && c->rcvq.bytes)) {
 		tcp_user_abort(s, e);
 		return;
 	}

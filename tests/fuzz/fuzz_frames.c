@@ -119,7 +119,8 @@ static void input_ip(uint8_t proto, uint32_t frag, const uint8_t *body, size_t n
 	ip[9] = proto;
 	memcpy(ip + 12, "\xc0\0\2\1\xc0\0\2\2", 8);
 	store16(ip + 10, ~sum(ip, 20, 0) & 0xffff);
-	memcpy(l4, body, n);
+	if (n)
+		memcpy(l4, body, n);
 	if (n >= at + 2 && (frag & 0x1fff) == 0) {
 		uint32_t pseudo = proto == 1 ? 0 : sum(ip + 12, 8, proto + (uint32_t)n);
 
@@ -142,7 +143,8 @@ static void input_tcp(uint32_t port, uint8_t flags, uint32_t seq, uint32_t ack, 
 	t[12] = (uint8_t)(head / 4 << 4);
 	t[13] = flags;
 	store16(t + 14, wnd);
-	memcpy(t + 20, opts, n_opts & ~(size_t)3);
+	if (opts)
+		memcpy(t + 20, opts, n_opts & ~(size_t)3);
 	memset(t + head, 'x', text);
 	input_ip(6, 0, t, head + text);
 }
@@ -200,7 +202,7 @@ static void op_tcp(struct script *d, uint8_t k)
 	static const uint16_t texts[] = {0, 1, 100, 1400};
 	uint8_t flags = take(d), more = take(d);
 	uint32_t seq = snd_nxt + take_offset(d), ack = peer_nxt + take_offset(d);
-	size_t n_opts = more & 0x3c, text = texts[more & 3];
+	size_t n_opts = (more & 0x3c) % 44, text = texts[more & 3];
 	const uint8_t *opts = take_bytes(d, &n_opts);
 
 	input_tcp(k & 1 ? 80 : 7, flags, seq, ack, more & 0x40 ? 0 : 65535, opts, n_opts, text);
@@ -235,7 +237,10 @@ static void op_call(struct script *d)
 	case 4: tg_shutdown(s, conn, n % 3, now); break;
 	case 5: tg_close(s, conn, now); break;
 	case 6: tg_abort(s, conn, now); break;
-	case 7: tg_setopt(s, conn, (enum tg_option)(n % 22), (int64_t)n << (k >> 2), now); break;
+	case 7:
+		tg_setopt(
+			s, conn, (enum tg_option)(n % 22), (int64_t)((uint64_t)n << (k >> 2)), now);
+		break;
 	case 8: tg_recvfrom(s, udp, buf, n * 250u, 0, NULL, now); break;
 	case 9: {
 		struct tg_dgram to = {.peer = {tg_ip4(192, 0, 2, k & 0x80 ? 1 : n), n}};

@@ -23,7 +23,7 @@ judge() {
 
 traffic() {
 	ping -n -c 2 -i 0.1 -s 4000 $STACK >/dev/null 2>&1
-	curl -sS -m 20 -o /dev/null http://$STACK/ http://$STACK/bytes/3000000
+	curl -sS -m 20 http://$STACK/ http://$STACK/bytes/3000000 >/dev/null
 	head -c 2000000 /dev/urandom | timeout 20 nc -N $STACK 7 >/dev/null
 	python3 tests/net/udp.py $STACK echo >/dev/null 2>&1
 	python3 tests/net/udp.py $STACK unreachable >/dev/null 2>&1

@@ -30,7 +30,7 @@ check "curl" curl -sSf -m 10 -o /dev/null http://$STACK/
 stop_stack
 lacks "-q: no line of the log" "$stack_log" "LISTEN → SYN-RECEIVED|echo request|GET /"
 start_stack
-curl -sS -m 10 http://$STACK/bytes/100000000 -o /dev/null --limit-rate 5M &
+curl -s -m 10 http://$STACK/bytes/100000000 -o /dev/null --limit-rate 5M &
 sleep 0.5
 stop_stack
 wait

@@ -1,0 +1,605 @@
+/* Applications on streams: both ends of every flow write, read, sleep, close or abort as the plan says, driven by
+ * readiness edges and their own timers alone, so that an edge that gets lost shows as a stall. Every byte
+ * read is compared with what the other end sends. */
+#include "sim.h"
+
+#define RETRY_NS   (10 * NS_PER_MS)
+#define GIVE_UP_NS (300 * NS_PER_SEC)
+#define TURN_CALLS 40u
+
+static uint8_t scratch[65536];
+
+static struct flow_end *end_of(uint32_t i, unsigned e)
+{
+	return &sim->flow[i].end[e];
+}
+static const struct end_plan *plan_of(uint32_t i, unsigned e)
+{
+	return &sim->plan.flow[i].end[e];
+}
+static struct tg *host_of(const struct flow_end *x)
+{
+	return sim->host[x->host].s;
+}
+
+static void disturb(uint32_t i)
+{
+	struct flow *f = &sim->flow[i];
+
+	if (f->disturbed)
+		return;
+	f->disturbed = true;
+	f->disturbed_ns = sim->now_ns;
+}
+
+static void check_done(uint32_t i)
+{
+	struct flow *f = &sim->flow[i];
+	bool never_accepted = f->end[1].state == END_WAITING && (f->disturbed || f->end[0].error);
+
+	if (f->done || f->end[0].state != END_DONE || (f->end[1].state != END_DONE && !never_accepted))
+		return;
+	f->done = true;
+	sim->n_done++;
+	for (unsigned e = 0; e < 2 && !f->disturbed; e++)
+		if (f->end[!e].received != plan_of(i, e)->bytes)
+			sim_fail("flow %u end %u: %u of %u bytes arrived", i, e, f->end[!e].received,
+				plan_of(i, e)->bytes);
+}
+
+static void end_done(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+
+	x->state = END_DONE;
+	x->k = 0;
+	x->wake_ns = NEVER_NS;
+	sim_progress();
+	check_done(i);
+}
+
+/* The user's end of a socket: all that was sent must still arrive, or the flow counts as disturbed. */
+static void end_close(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+
+	if (x->received < plan_of(i, !e)->bytes)
+		disturb(i);
+	SIM_CHECK(tg_close(host_of(x), x->k, sim->now_ns) == 0);
+	end_done(i, e);
+}
+
+static void end_abort(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+
+	disturb(i);
+	if (x->k)
+		SIM_CHECK(tg_abort(host_of(x), x->k, sim->now_ns) == 0);
+	end_done(i, e);
+}
+
+static bool explained(uint32_t i, const struct flow_end *x, int error)
+{
+	const struct plan *p = &sim->plan;
+
+	if (p->flow[i].kind == OPEN_REFUSED && error == TG_ECONNREFUSED)
+		return true;
+	if (sim->flow[i].disturbed)
+		return error == TG_ECONNRESET || error == TG_EPIPE || error == TG_ECONNREFUSED ||
+		       error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH;
+	if (x->state == END_CONNECTING && p->lossy && error == TG_EHOSTUNREACH)
+		return true;
+	return p->very_lossy && (error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH);
+}
+
+static void end_error(uint32_t i, unsigned e, int error)
+{
+	struct flow_end *x = end_of(i, e);
+
+	if (!explained(i, x, error))
+		sim_fail("flow %u end %u: unexplained error %d in state %u (received %u, sent %u)", i, e, error,
+			x->state, x->received, x->sent);
+	x->error = error;
+	disturb(i);
+	SIM_CHECK(tg_close(host_of(x), x->k, sim->now_ns) == 0);
+	end_done(i, e);
+}
+
+/* ---- Beginning ---- */
+
+static bool end_open(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+	const struct end_plan *p = plan_of(i, e);
+	uint64_t cookie = 1ull << 32 | (2 * i + e);
+	struct tg_addr any = {{{0}}, (uint16_t)(SIM_BOUND + i)};
+	int r = tg_open(host_of(x), TG_STREAM, 0, cookie, &x->k);
+
+	if (r == 0 && p->nodelay)
+		r = tg_setopt(host_of(x), x->k, TG_TCP_NODELAY, 1, sim->now_ns);
+	if (r == 0 && p->keepalive)
+		r = tg_setopt(host_of(x), x->k, TG_SO_KEEPALIVE, 1, sim->now_ns);
+	if (r == 0 && sim->plan.flow[i].kind == OPEN_CROSSING)
+		r = tg_bind(host_of(x), x->k, &any);
+	SIM_CHECK(r == 0 || (r == -TG_ENOMEM && sim->host[x->host].failing));
+	return r == 0;
+}
+
+static bool end_connect(uint32_t i, unsigned e, uint16_t port)
+{
+	struct flow_end *x = end_of(i, e), *peer = end_of(i, !e);
+	struct tg_addr to = {host_ip(peer->host, wire_of(x->host, peer->host)), port}, local;
+	int r = tg_connect(host_of(x), x->k, &to, sim->now_ns);
+
+	if (r != -TG_EINPROGRESS) {
+		SIM_CHECK(r == -TG_ENOMEM && sim->host[x->host].failing);
+		return false;
+	}
+	SIM_CHECK(tg_local_addr(host_of(x), x->k, &local) == 0);
+	x->port = local.port;
+	x->state = END_CONNECTING;
+	return true;
+}
+
+static void start_failed(uint32_t i)
+{
+	disturb(i);
+	for (unsigned e = 0; e < 2; e++)
+		if (end_of(i, e)->k)
+			end_abort(i, e);
+		else
+			end_done(i, e);
+}
+
+void flow_start(uint32_t i)
+{
+	const struct flow_plan *p = &sim->plan.flow[i];
+	struct flow *f = &sim->flow[i];
+	bool crossing = p->kind == OPEN_CROSSING;
+	uint16_t port = crossing ? (uint16_t)(SIM_BOUND + i)
+				 : (uint16_t)(p->kind == OPEN_REFUSED ? 9 : SIM_PORT + p->listener);
+
+	f->started = true;
+	sim->n_started++;
+	for (unsigned e = 0; e < 2; e++) {
+		f->end[e].host = p->host[e];
+		f->end[e].rng.v = p->end[e].key;
+		f->end[e].wake_ns = NEVER_NS;
+	}
+	f->end[1].state = END_WAITING;
+	f->end[1].port = port;
+	if (!end_open(i, 0) || (crossing && !end_open(i, 1)) || !end_connect(i, 0, port) ||
+		(crossing && !end_connect(i, 1, port))) {
+		start_failed(i);
+		return;
+	}
+	f->next = sim->port_flow[p->host[0]][f->end[0].port];
+	sim->port_flow[p->host[0]][f->end[0].port] = (uint16_t)(i + 1);
+	if (p->kind == OPEN_REFUSED)
+		end_done(i, 1);
+	else if (!crossing && !sim->host[p->host[1]].listener[p->listener].k)
+		disturb(i);
+}
+
+/* ---- Writing ---- */
+
+static int64_t write_in_place(struct flow_end *x, uint64_t key, uint32_t n, unsigned flags)
+{
+	struct tg_mspan span[2] = {{0}, {0}};
+	uint32_t done = 0;
+	int r = tg_reserve(host_of(x), x->k, n, span);
+
+	if (r < 0)
+		return r;
+	for (int s = 0; s < r; s++) {
+		uint32_t part = min_u32(span[s].len, n - done);
+
+		stream_fill(key, x->sent + done, span[s].base, part);
+		done += part;
+	}
+	if (done > 1 && sim_chance(&x->rng, 20))
+		done = 1 + sim_below(&x->rng, done); /* less than was reserved */
+	r = tg_commit(host_of(x), x->k, done, flags, sim->now_ns);
+	return r < 0 ? r : (int64_t)done;
+}
+
+static void write_some(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+	const struct end_plan *p = plan_of(i, e);
+	uint32_t n = min_u32(1 + sim_below(&x->rng, p->write_max), min_u32(p->bytes - x->sent, sizeof(scratch)));
+	unsigned flags = p->more && x->sent + n < p->bytes ? TG_MSG_MORE : 0;
+	int64_t r;
+
+	if (p->in_place & 1) {
+		r = write_in_place(x, p->key, n, flags);
+	} else {
+		stream_fill(p->key, x->sent, scratch, n);
+		r = tg_send(host_of(x), x->k, scratch, n, flags, sim->now_ns);
+	}
+	if (r > 0) {
+		SIM_CHECK(r <= n);
+		x->sent += (uint32_t)r;
+		sim_progress();
+		if (p->think_ns)
+			x->wake_ns = sim->now_ns + p->think_ns;
+	} else if (r == -TG_EAGAIN) {
+		x->can_write = false;
+	} else if (r == -TG_ENOMEM) {
+		SIM_CHECK(sim->host[x->host].failing);
+		x->wake_ns = sim->now_ns + RETRY_NS;
+	} else {
+		end_error(i, e, (int)-r);
+	}
+}
+
+/* ---- Reading ---- */
+
+static int64_t read_in_place(struct flow_end *x, uint64_t key, uint32_t n)
+{
+	struct tg_span span[5];
+	unsigned max = 1 + sim_below(&x->rng, 5);
+	uint32_t done = 0;
+	int r = tg_peek(host_of(x), x->k, span, max);
+
+	if (r <= 0)
+		return r;
+	SIM_CHECK((unsigned)r <= max);
+	for (int s = 0; s < r && done < n; s++) {
+		uint32_t part = min_u32(span[s].len, n - done);
+
+		SIM_CHECK(stream_equal(key, x->received + done, span[s].base, part));
+		done += part;
+	}
+	SIM_CHECK(done > 0 && tg_consume(host_of(x), x->k, done, sim->now_ns) == 0);
+	return done;
+}
+
+static int64_t read_copy(struct flow_end *x, const struct end_plan *p, uint64_t key, uint32_t n)
+{
+	int64_t r, peeked = 0;
+
+	if (p->in_place & 4) {
+		peeked = tg_recv(host_of(x), x->k, scratch, n, TG_MSG_PEEK, sim->now_ns);
+		if (peeked > 0)
+			SIM_CHECK(stream_equal(key, x->received, scratch, (uint32_t)peeked));
+		if (peeked < 0)
+			return peeked;
+	}
+	r = tg_recv(host_of(x), x->k, scratch, n, 0, sim->now_ns);
+	if (p->in_place & 4)
+		SIM_CHECK(r == peeked);
+	if (r > 0)
+		SIM_CHECK(stream_equal(key, x->received, scratch, (uint32_t)r));
+	return r;
+}
+
+static void note_read(uint32_t i, unsigned e, uint32_t n)
+{
+	struct flow_end *x = end_of(i, e);
+	const struct end_plan *p = plan_of(i, e);
+
+	x->received += n;
+	sim_progress();
+	/* never more than was sent */
+	SIM_CHECK(x->received <= end_of(i, !e)->sent);
+	if (p->pause_bytes && x->received - x->paused_at >= p->pause_bytes) {
+		x->paused_at = x->received;
+		x->wake_ns = sim->now_ns + p->pause_ns;
+	}
+}
+
+static void read_some(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+	const struct end_plan *p = plan_of(i, e);
+	uint32_t n = min_u32(1 + sim_below(&x->rng, p->read_max), sizeof(scratch));
+	uint64_t key = plan_of(i, !e)->key;
+	int64_t r = p->in_place & 2 ? read_in_place(x, key, n) : read_copy(x, p, key, n);
+
+	if (r > 0) {
+		SIM_CHECK(r <= n);
+		note_read(i, e, (uint32_t)r);
+	} else if (r == 0) {
+		x->eof = true;
+		x->can_read = false;
+		sim_progress();
+		/* a clean end of the stream means that all of it is here */
+		if (x->received != plan_of(i, !e)->bytes)
+			sim_fail("flow %u end %u: end of stream after %u of %u bytes", i, e, x->received,
+				plan_of(i, !e)->bytes);
+	} else if (r == -TG_EAGAIN) {
+		x->can_read = false;
+	} else {
+		end_error(i, e, (int)-r);
+	}
+}
+
+/* ---- A turn ---- */
+
+static bool all_done(uint32_t i, unsigned e)
+{
+	const struct flow_end *x = end_of(i, e);
+
+	return x->state == END_OPEN && x->sent == plan_of(i, e)->bytes && x->received == plan_of(i, !e)->bytes;
+}
+
+static void shut(struct flow_end *x)
+{
+	int r = x->shut ? 0 : tg_shutdown(host_of(x), x->k, TG_SHUT_WR, sim->now_ns);
+
+	SIM_CHECK(r == 0 || r == -TG_ENOTCONN);
+	x->shut = r == 0;
+	if (r) /* it has ended: reading tells why */
+		x->can_read = true;
+}
+
+/* What is to be done once everything is written. */
+static void finish(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+	const struct end_plan *p = plan_of(i, e);
+
+	if (p->close_together) {
+		if (all_done(i, 0) && all_done(i, 1)) {
+			end_close(i, 0);
+			end_close(i, 1);
+		} else if (sim->flow[i].disturbed && x->eof) {
+			end_close(i, e);
+		}
+		return;
+	}
+	switch ((enum finish)p->finish) {
+	case FINISH_SHUTDOWN:
+	case FINISH_ABORT:
+		shut(x);
+		break;
+	case FINISH_EARLY: end_close(i, e); return;
+	case FINISH_RESET:
+		disturb(i);
+		SIM_CHECK(tg_setopt(host_of(x), x->k, TG_SO_LINGER, 0, sim->now_ns) == 0);
+		end_close(i, e);
+		return;
+	case FINISH_LAST: break;
+	}
+	if (x->eof)
+		end_close(i, e);
+}
+
+static bool connected(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+	unsigned ready = tg_ready(host_of(x), x->k);
+	int64_t error = 0;
+
+	if (x->state == END_OPEN)
+		return true;
+	if (ready & (TG_ERR | TG_HUP)) {
+		SIM_CHECK(tg_getopt(host_of(x), x->k, TG_SO_ERROR, &error) == 0);
+		SIM_CHECK(error > 0);
+		end_error(i, e, (int)error);
+		return false;
+	}
+	if (!(ready & TG_OUT))
+		return false;
+	x->state = END_OPEN;
+	sim_progress();
+	return true;
+}
+
+static void turn(uint32_t i, unsigned e)
+{
+	struct flow_end *x = end_of(i, e);
+	const struct end_plan *p = plan_of(i, e);
+
+	if (!connected(i, e))
+		return;
+	for (uint32_t n = 0; n < TURN_CALLS && x->state == END_OPEN && x->wake_ns == NEVER_NS; n++) {
+		bool write = x->can_write && x->sent < p->bytes, read = x->can_read && !x->eof;
+
+		if (p->finish == FINISH_ABORT && x->sent + x->received >= p->abort_bytes) {
+			end_abort(i, e);
+			return;
+		}
+		if (!write && !read)
+			break;
+		if (write && (!read || sim_chance(&x->rng, 50)))
+			write_some(i, e);
+		else
+			read_some(i, e);
+		if (n + 1 == TURN_CALLS && x->wake_ns == NEVER_NS)
+			x->wake_ns = sim->now_ns;
+	}
+	if (x->state == END_OPEN && x->sent == p->bytes)
+		finish(i, e);
+}
+
+void flow_event(uint32_t i, unsigned e, unsigned events)
+{
+	struct flow_end *x = end_of(i, e);
+
+	if (x->state == END_DONE)
+		return;
+	if (events & (TG_IN | TG_RDHUP | TG_ERR | TG_HUP))
+		x->can_read = true;
+	if (events & (TG_OUT | TG_ERR | TG_HUP))
+		x->can_write = true;
+	if (x->wake_ns == NEVER_NS)
+		turn(i, e);
+}
+
+/* ---- Listeners ---- */
+
+void listener_open(unsigned h, unsigned which)
+{
+	struct host *host = &sim->host[h];
+	struct listener *l = &host->listener[which];
+	struct tg_addr a = {{{0}}, (uint16_t)(SIM_PORT + which)};
+	int r;
+
+	if (l->k || l->wake_ns > sim->now_ns)
+		return;
+	r = tg_open(host->s, TG_STREAM, 0, 2ull << 32 | which, &l->k);
+	if (r == 0)
+		r = tg_setopt(host->s, l->k, TG_SO_REUSEADDR, 1, sim->now_ns);
+	if (r == 0)
+		r = tg_bind(host->s, l->k, &a);
+	if (r == 0)
+		r = tg_listen(host->s, l->k, sim->plan.host[h].backlog, sim->now_ns);
+	l->wake_ns = r == 0 ? NEVER_NS : sim->now_ns + RETRY_NS;
+	if (r == 0)
+		return;
+	SIM_CHECK(r == -TG_ENOMEM && host->failing);
+	if (l->k)
+		tg_close(host->s, l->k, sim->now_ns);
+	l->k = 0;
+}
+
+void listener_close(unsigned h, unsigned which)
+{
+	struct listener *l = &sim->host[h].listener[which];
+
+	if (!l->k)
+		return;
+	SIM_CHECK(tg_close(sim->host[h].s, l->k, sim->now_ns) == 0);
+	memset(l, 0, sizeof(*l));
+	for (uint32_t i = 0; i < sim->plan.n_flows; i++) {
+		const struct flow_plan *p = &sim->plan.flow[i];
+		struct flow *f = &sim->flow[i];
+
+		if (f->started && !f->done && p->kind == OPEN_LISTENER && p->host[1] == h &&
+			p->listener == which && f->end[1].state == END_WAITING) {
+			disturb(i);
+			check_done(i);
+		}
+	}
+}
+
+/* The flow that a connection from that peer belongs to, SIM_FLOWS: none. */
+static uint32_t flow_of_peer(unsigned h, unsigned which, const struct tg_addr *peer)
+{
+	unsigned from = (tg_ip4_value(&peer->ip) & 0xff) - 1;
+	uint32_t i = from < SIM_HOSTS ? sim->port_flow[from][peer->port] : 0;
+
+	for (; i; i = sim->flow[i - 1].next)
+		if (sim->plan.flow[i - 1].host[1] == h && sim->plan.flow[i - 1].listener == which)
+			return i - 1;
+	return SIM_FLOWS;
+}
+
+static void accepted(unsigned h, unsigned which, tg_sock k)
+{
+	struct tg *s = sim->host[h].s;
+	struct tg_addr peer;
+	struct flow_end *x;
+	uint32_t i;
+
+	SIM_CHECK(tg_peer_addr(s, k, &peer) == 0);
+	i = flow_of_peer(h, which, &peer);
+	if (i == SIM_FLOWS) {
+		sim_fail("accepted a connection of no flow");
+		return;
+	}
+	x = end_of(i, 1);
+	if (sim->flow[i].done || x->state != END_WAITING) {
+		SIM_CHECK(sim->flow[i].disturbed);
+		tg_abort(s, k, sim->now_ns);
+		return;
+	}
+	x->k = k;
+	x->state = END_OPEN;
+	SIM_CHECK(tg_setopt(s, k, TG_TCP_USER_COOKIE, (int64_t)(1ull << 32 | (2 * i + 1)), sim->now_ns) == 0);
+	SIM_CHECK(tg_setopt(s, k, TG_TCP_NODELAY, plan_of(i, 1)->nodelay, sim->now_ns) == 0);
+	SIM_CHECK(tg_setopt(s, k, TG_SO_KEEPALIVE, plan_of(i, 1)->keepalive, sim->now_ns) == 0);
+	sim_progress();
+}
+
+static void accept_turn(unsigned h, unsigned which)
+{
+	struct listener *l = &sim->host[h].listener[which];
+	uint64_t pause_ns = sim->plan.host[h].accept_pause_ns;
+
+	while (l->k && l->can_accept && l->wake_ns == NEVER_NS) {
+		tg_sock k;
+		int r = tg_accept(sim->host[h].s, l->k, 0, &k, sim->now_ns);
+
+		if (r == 0)
+			accepted(h, which, k);
+		else if (r == -TG_EAGAIN)
+			l->can_accept = false;
+		else
+			SIM_CHECK(r == -TG_ENOMEM && sim->host[h].failing);
+		if (r == -TG_ENOMEM || (r == 0 && pause_ns))
+			l->wake_ns = sim->now_ns + (r ? RETRY_NS : pause_ns);
+		if (sim->failed)
+			return;
+	}
+}
+
+void listener_event(unsigned h, unsigned which)
+{
+	sim->host[h].listener[which].can_accept = true;
+	accept_turn(h, which);
+}
+
+/* ---- Timers ---- */
+
+static uint64_t end_next_ns(const struct flow *f, unsigned e)
+{
+	uint64_t give_up_ns = f->disturbed ? f->disturbed_ns + GIVE_UP_NS : NEVER_NS;
+
+	return f->end[e].state == END_DONE ? NEVER_NS : min_u64(f->end[e].wake_ns, give_up_ns);
+}
+
+uint64_t flows_next_ns(void)
+{
+	uint64_t t = NEVER_NS;
+
+	for (uint32_t i = 0; i < sim->plan.n_flows; i++) {
+		const struct flow *f = &sim->flow[i];
+
+		if (f->started && !f->done)
+			t = min_u64(t, min_u64(end_next_ns(f, 0), end_next_ns(f, 1)));
+	}
+	for (unsigned h = 0; h < sim->plan.n_hosts; h++)
+		for (unsigned l = 0; l < SIM_LISTEN; l++)
+			if (!sim->draining && (sim->host[h].listener[l].k || sim->host[h].listener[l].wake_ns))
+				t = min_u64(t, sim->host[h].listener[l].wake_ns);
+	return t;
+}
+
+static void wake_end(uint32_t i, unsigned e)
+{
+	struct flow *f = &sim->flow[i];
+
+	if (end_next_ns(f, e) > sim->now_ns)
+		return;
+	if (f->disturbed && f->disturbed_ns + GIVE_UP_NS <= sim->now_ns) {
+		end_abort(i, e);
+		return;
+	}
+	f->end[e].wake_ns = NEVER_NS;
+	turn(i, e);
+}
+
+void flows_run(void)
+{
+	for (uint32_t i = 0; i < sim->plan.n_flows && !sim->failed; i++) {
+		if (!sim->flow[i].started || sim->flow[i].done)
+			continue;
+		wake_end(i, 0);
+		wake_end(i, 1);
+	}
+	for (unsigned h = 0; h < sim->plan.n_hosts && !sim->draining; h++)
+		for (unsigned w = 0; w < SIM_LISTEN; w++) {
+			struct listener *l = &sim->host[h].listener[w];
+
+			if (!l->wake_ns || l->wake_ns > sim->now_ns)
+				continue;
+			if (l->k)
+				l->wake_ns = NEVER_NS;
+			listener_open(h, w);
+			accept_turn(h, w);
+		}
+}
