@@ -5,14 +5,19 @@
 
 /* ---- Round-trip samples ---- */
 
-/* The newest record that this ACK covers and that was sent once only [6298 3]; else, with
- * timestamps, the echo [7323-T6]. */
-static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct tcp_range *newest)
+/* The newest emission of which this ACK covers something. */
+struct sample {
+	bool have, again; /* again: it was sent more than once */
+	uint64_t sent_ns;
+};
+
+/* From what was sent once only [6298 3]; else, with timestamps, from the echo [7323-T6]. */
+static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct sample *m)
 {
 	struct tg *s = r->s;
 
-	if (newest && !(newest->flags & RANGE_EVER)) {
-		tcp_rtt_sample(s, c, s->now_ns - newest->sent_ns);
+	if (m->have && !m->again) {
+		tcp_rtt_sample(s, c, s->now_ns - m->sent_ns);
 		return;
 	}
 	if (c->ts_ok && (r->g.opts.has & TCP_HAS_TS) && r->g.opts.tsecr) {
@@ -25,31 +30,24 @@ static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct 
 
 /* ---- Taking off what is acknowledged ---- */
 
-/* Range records up to `ack`; the newest record that is wholly covered is copied to *newest. Returns
- * bytes that had not been SACKed before. */
-static uint32_t drop_ranges(
-	struct tg *s, struct tcp_conn *c, struct seq ack, struct tcp_range *newest, bool *have)
+/* Range records up to `ack`. Returns the bytes that had not been SACKed before. */
+static uint32_t drop_ranges(struct tg *s, struct tcp_conn *c, struct seq ack, struct sample *m)
 {
 	struct tcp_tx *x = c->tx;
 	uint32_t fresh = 0;
 
-	*have = false;
 	while (!list_empty(&x->ranges)) {
 		struct tcp_range *q = list_entry(x->ranges.next, struct tcp_range, node);
-		bool sacked = (q->flags & RANGE_SACKED) != 0;
 
 		if (seq_le(ack, q->start))
 			break;
+		if (!(q->flags & RANGE_SACKED)) {
+			fresh += seq_dist(seq_min(ack, q->end), q->start);
+			*m = (struct sample){true, (q->flags & RANGE_EVER) != 0, q->sent_ns};
+		}
 		if (seq_lt(ack, q->end)) {
-			if (!sacked)
-				fresh += seq_dist(ack, q->start);
 			range_trim(c, q, ack);
 			break;
-		}
-		if (!sacked) {
-			fresh += range_bytes(q);
-			*newest = *q;
-			*have = true;
 		}
 		range_free(s, c, q);
 	}
@@ -76,14 +74,13 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 	struct seq ack = r->g.ack;
-	struct tcp_range newest;
+	struct sample m = {0};
 	bool syn = !c->syn_acked;
 	uint32_t flight = tcp_pipe(c), fresh = 0;
 	struct loss_ack a = {0};
-	bool have = false;
 
 	if (c->tx) {
-		fresh = drop_ranges(s, c, ack, &newest, &have);
+		fresh = drop_ranges(s, c, ack, &m);
 		drop_text(s, c, ack);
 	}
 	if (seq_lt(c->snd.nxt, ack)) /* a probe that was taken back had arrived after all */
@@ -95,7 +92,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	if (syn && !c->passive && c->syn_retrans == 0 && c->stalled_ns != NEVER_NS)
 		tcp_rtt_sample(s, c, s->now_ns - c->stalled_ns); /* the SYN's own round trip */
 	else if (!syn)
-		sample_rtt(c, r, have ? &newest : NULL);
+		sample_rtt(c, r, &m);
 	c->backoff = 0; /* [6298 5.3] the timer starts over with what is measured */
 	c->stalled_ns = NEVER_NS;
 	c->told_r1 = false;
@@ -137,17 +134,20 @@ static void take_probe_back(struct tg *s, struct tcp_conn *c)
 }
 
 /* [9293 3.10.7.4-5] SND.WND <- SEG.WND if SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =<
- * SEG.ACK) */
+ * SEG.ACK), so that no old segment sets it. What acknowledges more than anything before is not old,
+ * though it may be a retransmission with a number below SND.WL1: with SND.UNA moved and the window
+ * left as it was, text would go beyond the edge that the peer offered. */
 void tcp_window_update(struct tcp_conn *c, const struct tcp_rx *r)
 {
 	uint32_t before = c->snd.wnd;
 
 	if (!seq_lt(c->snd.wl1, r->g.seq) &&
-		!(seq_eq(c->snd.wl1, r->g.seq) && seq_le(c->snd.wl2, r->g.ack)))
+		!(seq_eq(c->snd.wl1, r->g.seq) && seq_le(c->snd.wl2, r->g.ack)) &&
+		!seq_lt(c->snd.una, r->g.ack))
 		return;
 	c->snd.wnd = r->wnd;
 	c->snd.max_wnd = max_u32(c->snd.max_wnd, r->wnd);
-	c->snd.wl1 = r->g.seq;
+	c->snd.wl1 = seq_max(c->snd.wl1, r->g.seq);
 	c->snd.wl2 = r->g.ack;
 	if (r->wnd > before && r->wnd > 1)
 		take_probe_back(r->s, c);
