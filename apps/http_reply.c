@@ -13,7 +13,7 @@
 #define PATTERN_PERIOD      251u /* byte i of /bytes/N is i mod 251 */
 #define PATTERN_TABLE_BYTES (PATTERN_PERIOD * 512u)
 #define TURN_BYTES          (1u << 20) /* of a file at one go */
-#define WANT_MAX            (1u << 30) /* asked of tg_reserve at once */
+#define WANT_MAX            (1u << 30) /* asked of tg_sock_reserve at once */
 
 static const struct {
 	int status;
@@ -272,7 +272,7 @@ static int64_t send_batch(struct http_conn *c, size_t want, uint64_t now_ns)
 	struct tg_mspan span[2];
 	size_t done = 0;
 	bool failed = false;
-	int n = tg_reserve(c->owner->s, c->conn.sock, want, span), rc;
+	int n = tg_sock_reserve(c->owner->s, c->conn.sock, want, span), rc;
 
 	if (n <= 0) {
 		return n == 0 ? -TG_EAGAIN : n;
@@ -284,7 +284,7 @@ static int64_t send_batch(struct http_conn *c, size_t want, uint64_t now_ns)
 		done += k;
 		failed = k < room;
 	}
-	rc = done > 0 ? tg_commit(c->owner->s, c->conn.sock, done, 0, now_ns) : 0;
+	rc = done > 0 ? tg_sock_commit(c->owner->s, c->conn.sock, done, 0, now_ns) : 0;
 	if (rc < 0) {
 		return rc;
 	}

@@ -86,9 +86,9 @@ static void conn_end(struct http_conn *c, bool reset, uint64_t now_ns)
 	struct http_server *h = c->owner;
 
 	if (reset) {
-		tg_abort(h->s, c->conn.sock, now_ns);
+		tg_sock_abort(h->s, c->conn.sock, now_ns);
 	} else {
-		tg_close(h->s, c->conn.sock, now_ns);
+		tg_sock_close(h->s, c->conn.sock, now_ns);
 	}
 	timer_set(c, HTTP_TIMER_NONE, now_ns);
 	stash_drop(c);
@@ -108,7 +108,7 @@ static void access_report(
 	struct http_access a = {.status = r->status, .length_bytes = r->length_bytes};
 
 	if (h->cfg.access == NULL || !h->cfg.wants(h->cfg.arg, now_ns) ||
-		tg_peer_addr(h->s, c->conn.sock, &a.peer) < 0) {
+		tg_sock_peer_addr(h->s, c->conn.sock, &a.peer) < 0) {
 		return;
 	}
 	if (head != NULL && c->req.target_bytes > 0) {
@@ -184,7 +184,7 @@ static void request_end(struct http_conn *c, int status, const char *head, uint6
  * the reply */
 static enum run linger(struct http_conn *c, uint64_t now_ns)
 {
-	if (tg_shutdown(c->owner->s, c->conn.sock, TG_SHUT_WR, now_ns) < 0) {
+	if (tg_sock_shutdown(c->owner->s, c->conn.sock, TG_SHUT_WR, now_ns) < 0) {
 		return RUN_CLOSE;
 	}
 	c->lingering = true;
@@ -229,7 +229,7 @@ static enum run input_skip(struct http_conn *c, uint64_t *limit, uint64_t now_ns
 			return RUN_AGAIN;
 		}
 		n = (uint64_t)n < *limit ? n : (int64_t)*limit;
-		if (tg_consume(c->owner->s, c->conn.sock, (size_t)n, now_ns) < 0) {
+		if (tg_sock_consume(c->owner->s, c->conn.sock, (size_t)n, now_ns) < 0) {
 			return RUN_CLOSE;
 		}
 		*limit -= (uint64_t)n;
@@ -303,7 +303,7 @@ static enum run conn_read(struct http_conn *c, uint64_t now_ns)
 	if (old > 0) {
 		memcpy(h->scratch, c->stash, old);
 	}
-	k = tg_recv(
+	k = tg_sock_recv(
 		h->s, c->conn.sock, h->scratch + old, sizeof h->scratch - old, TG_MSG_PEEK, now_ns);
 	if (k <= 0) {
 		return k == -TG_EAGAIN ? RUN_WAIT : RUN_CLOSE;
@@ -327,7 +327,7 @@ static enum run conn_read(struct http_conn *c, uint64_t now_ns)
 	} else if (old > 0) {
 		stash_drop(c);
 	}
-	if (used > old && tg_consume(h->s, c->conn.sock, used - old, now_ns) < 0) {
+	if (used > old && tg_sock_consume(h->s, c->conn.sock, used - old, now_ns) < 0) {
 		return RUN_CLOSE;
 	}
 	return incomplete && run == RUN_WAIT ? RUN_ON : run;
@@ -467,7 +467,7 @@ static void conn_start(void *arg, struct svc_conn *base, uint64_t now_ns)
 	struct http_server *h = arg;
 	struct http_conn *c = (struct http_conn *)(void *)base;
 
-	tg_setopt(h->s, base->sock, TG_TCP_NODELAY, 1, now_ns);
+	tg_sock_setopt(h->s, base->sock, TG_TCP_NODELAY, 1, now_ns);
 	timer_set(c, HTTP_TIMER_HEAD, now_ns);
 	conn_run(c, now_ns);
 }

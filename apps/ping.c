@@ -178,7 +178,7 @@ static void request_send(struct ping *p, uint64_t now_ns)
 	p->sent_ns[seq] = now_ns;
 	p->answered[seq] = 0;
 	p->last_ns = now_ns;
-	rc = tg_sendto(p->link.stack, p->sock, b, n, 0, &to, now_ns);
+	rc = tg_sock_sendto(p->link.stack, p->sock, b, n, 0, &to, now_ns);
 	if (rc < 0) {
 		error_print(p, seq, tg_ip_format(&p->link.stack_ip, self), errno_text(rc));
 	}
@@ -289,7 +289,7 @@ static void ping_event(void *arg, struct tg *s, const struct tg_event *e, uint64
 	if (e->sock != p->sock) {
 		return;
 	}
-	while ((n = tg_recvfrom(s, p->sock, p->packet, sizeof p->packet, 0, &d, now_ns)) !=
+	while ((n = tg_sock_recvfrom(s, p->sock, p->packet, sizeof p->packet, 0, &d, now_ns)) !=
 		-TG_EAGAIN) {
 		if (n == -TG_EBADF) {
 			return;
@@ -378,15 +378,15 @@ static int socket_open(struct ping *p)
 {
 	struct tg *s = p->link.stack;
 	uint64_t now = tg_host_now();
-	int rc = tg_open(s, TG_RAW, IPPROTO_ICMP_NUMBER, 0, &p->sock);
+	int rc = tg_sock_open(s, TG_RAW, IPPROTO_ICMP_NUMBER, 0, &p->sock);
 
 	if (rc < 0) {
 		return rc;
 	}
-	tg_setopt(s, p->sock, TG_SO_BROADCAST, 1, now);
-	tg_setopt(s, p->sock, TG_SO_SNDBUF, 4 * (int64_t)PACKET_MAX, now);
-	tg_setopt(s, p->sock, TG_SO_RCVBUF, 16 * (int64_t)PACKET_MAX, now);
-	return p->ttl != 0 ? tg_setopt(s, p->sock, TG_IP_TTL, p->ttl, now) : 0;
+	tg_sock_setopt(s, p->sock, TG_SO_BROADCAST, 1, now);
+	tg_sock_setopt(s, p->sock, TG_SO_SNDBUF, 4 * (int64_t)PACKET_MAX, now);
+	tg_sock_setopt(s, p->sock, TG_SO_RCVBUF, 16 * (int64_t)PACKET_MAX, now);
+	return p->ttl != 0 ? tg_sock_setopt(s, p->sock, TG_IP_TTL, p->ttl, now) : 0;
 }
 
 static int ping_run(struct ping *p)

@@ -45,7 +45,7 @@ static void conn_end(struct simple_conn *c, uint64_t now_ns)
 {
 	struct simple_services *m = c->owner;
 
-	tg_close(m->s, c->conn.sock, now_ns);
+	tg_sock_close(m->s, c->conn.sock, now_ns);
 	pool_put(&m->conns, c);
 }
 
@@ -91,18 +91,18 @@ static int64_t echo_batch(struct tg *s, tg_sock k, uint64_t now_ns)
 	if (waiting <= 0) {
 		return waiting;
 	}
-	n_out = tg_reserve(s, k, (size_t)waiting, out);
+	n_out = tg_sock_reserve(s, k, (size_t)waiting, out);
 	if (n_out <= 0) {
 		return n_out < 0 ? n_out : -TG_EAGAIN;
 	}
-	n_in = tg_peek(s, k, in, SIMPLE_SPANS);
+	n_in = tg_sock_peek(s, k, in, SIMPLE_SPANS);
 	if (n_in <= 0) {
 		return n_in;
 	}
 	n = spans_copy(in, n_in, out, n_out, (size_t)waiting);
-	rc = tg_commit(s, k, n, 0, now_ns);
+	rc = tg_sock_commit(s, k, n, 0, now_ns);
 	if (rc >= 0) {
-		rc = tg_consume(s, k, n, now_ns);
+		rc = tg_sock_consume(s, k, n, now_ns);
 	}
 	return rc < 0 ? rc : (int64_t)n;
 }
@@ -129,7 +129,7 @@ static int64_t discard_input(struct tg *s, tg_sock k, uint64_t now_ns)
 	int64_t n;
 
 	while ((n = svc_readable(s, k)) > 0) {
-		int rc = tg_consume(s, k, (size_t)n, now_ns);
+		int rc = tg_sock_consume(s, k, (size_t)n, now_ns);
 
 		if (rc < 0) {
 			return rc;
@@ -185,7 +185,7 @@ static int chargen_output(struct simple_conn *c, uint64_t now_ns)
 	struct tg_mspan out[2];
 	int n;
 
-	while ((n = tg_reserve(s, c->conn.sock, CHARGEN_WANT_BYTES, out)) > 0) {
+	while ((n = tg_sock_reserve(s, c->conn.sock, CHARGEN_WANT_BYTES, out)) > 0) {
 		size_t sum = 0;
 		int rc;
 
@@ -193,7 +193,7 @@ static int chargen_output(struct simple_conn *c, uint64_t now_ns)
 			pattern_copy(c, out[i].base, out[i].len);
 			sum += out[i].len;
 		}
-		rc = tg_commit(s, c->conn.sock, sum, 0, now_ns);
+		rc = tg_sock_commit(s, c->conn.sock, sum, 0, now_ns);
 		if (rc < 0) {
 			return rc;
 		}
@@ -240,7 +240,7 @@ static void dgram_reply(
 	d->tos = 0;
 	if (answerable(d)) {
 		/* no room in the send queue: the datagram is lost, which is what UDP promises */
-		(void)tg_sendto(u->owner->s, u->conn.sock, data, n, 0, d, now_ns);
+		(void)tg_sock_sendto(u->owner->s, u->conn.sock, data, n, 0, d, now_ns);
 	}
 }
 
@@ -252,7 +252,7 @@ static int64_t dgram_next(struct simple_dgram *u, struct tg_dgram *d, uint64_t n
 
 	/* an error that was reported is cleared by reading it, and datagrams may wait behind it */
 	for (int tries = 0; tries < 4; tries++) {
-		n = tg_recvfrom(m->s, u->conn.sock, m->dgram, sizeof m->dgram, 0, d, now_ns);
+		n = tg_sock_recvfrom(m->s, u->conn.sock, m->dgram, sizeof m->dgram, 0, d, now_ns);
 		if (n >= 0 || n == -TG_EAGAIN) {
 			break;
 		}
@@ -339,8 +339,8 @@ static void conn_start(void *arg, struct svc_conn *c, uint64_t now_ns)
 {
 	struct simple_services *m = arg;
 
-	tg_setopt(m->s, c->sock, TG_TCP_NODELAY, 1, now_ns);
-	tg_setopt(m->s, c->sock, TG_SO_KEEPALIVE, 1, now_ns);
+	tg_sock_setopt(m->s, c->sock, TG_TCP_NODELAY, 1, now_ns);
+	tg_sock_setopt(m->s, c->sock, TG_SO_KEEPALIVE, 1, now_ns);
 	c->event(c, TG_IN | TG_OUT, now_ns);
 }
 
@@ -362,8 +362,8 @@ static int dgram_start(struct simple_services *m, struct simple_dgram *u, uint16
 
 	u->owner = m;
 	u->conn.event = event;
-	rc = tg_open(m->s, TG_DGRAM, 0, (uint64_t)(uintptr_t)&u->conn, &u->conn.sock);
-	return rc < 0 ? rc : tg_bind(m->s, u->conn.sock, &any);
+	rc = tg_sock_open(m->s, TG_DGRAM, 0, (uint64_t)(uintptr_t)&u->conn, &u->conn.sock);
+	return rc < 0 ? rc : tg_sock_bind(m->s, u->conn.sock, &any);
 }
 
 struct simple_services *simple_start(struct services *v, uint64_t now_ns, int *rc)

@@ -17,7 +17,7 @@ static bool accept_one(struct svc_listener *l, uint64_t now_ns)
 		l->retry = true;
 		return true;
 	}
-	rc = tg_accept(l->s, l->conn.sock, (uint64_t)(uintptr_t)c, &c->sock, now_ns);
+	rc = tg_sock_accept(l->s, l->conn.sock, (uint64_t)(uintptr_t)c, &c->sock, now_ns);
 	if (rc < 0) {
 		c->sock = 0;
 		l->put(l->arg, c);
@@ -46,16 +46,16 @@ int svc_listen(struct services *v, struct svc_listener *l, uint16_t port, uint32
 
 	l->s = v->s;
 	l->conn.event = listener_event;
-	rc = tg_open(v->s, TG_STREAM, 0, (uint64_t)(uintptr_t)&l->conn, &l->conn.sock);
+	rc = tg_sock_open(v->s, TG_STREAM, 0, (uint64_t)(uintptr_t)&l->conn, &l->conn.sock);
 	if (rc < 0) {
 		return rc;
 	}
-	rc = tg_bind(v->s, l->conn.sock, &any);
+	rc = tg_sock_bind(v->s, l->conn.sock, &any);
 	if (rc == 0) {
-		rc = tg_listen(v->s, l->conn.sock, backlog, now_ns);
+		rc = tg_sock_listen(v->s, l->conn.sock, backlog, now_ns);
 	}
 	if (rc < 0) {
-		tg_close(v->s, l->conn.sock, now_ns);
+		tg_sock_close(v->s, l->conn.sock, now_ns);
 		return rc;
 	}
 	l->next = v->listeners;
@@ -91,7 +91,7 @@ uint64_t svc_round(struct services *v, uint64_t now_ns)
 int64_t svc_readable(struct tg *s, tg_sock k)
 {
 	struct tg_span spans[SVC_PEEK_SPANS];
-	int n = tg_peek(s, k, spans, SVC_PEEK_SPANS);
+	int n = tg_sock_peek(s, k, spans, SVC_PEEK_SPANS);
 	int64_t sum = 0;
 
 	for (int i = 0; i < n; i++) {

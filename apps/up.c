@@ -292,7 +292,7 @@ static void goodbye(struct up *u)
 		}
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		tg_abort(s, open[i], now);
+		tg_sock_abort(s, open[i], now);
 	}
 	free(open);
 	for (int i = 0; i < GOODBYE_ROUNDS && n > 0 && now < end; i++) {

@@ -285,27 +285,28 @@ enum tg_type { TG_STREAM = 1, TG_DGRAM = 2, TG_RAW = 3 };
 
 /* A new socket. protocol: 0, or of a raw socket the IP protocol. cookie comes back in events.
  * -TG_EMFILE (max_sockets), -TG_ENOMEM, -TG_EPROTONOSUPPORT. */
-TG_API int tg_open(struct tg *s, enum tg_type type, int protocol, uint64_t cookie, tg_sock *out);
+TG_API int tg_sock_open(
+	struct tg *s, enum tg_type type, int protocol, uint64_t cookie, tg_sock *out);
 /* -TG_EADDRINUSE, -TG_EADDRNOTAVAIL, -TG_EINVAL (bound already). Port 0: an ephemeral one. */
-TG_API int tg_bind(struct tg *s, tg_sock k, const struct tg_addr *a);
+TG_API int tg_sock_bind(struct tg *s, tg_sock k, const struct tg_addr *a);
 /* Passive OPEN. Binds to an ephemeral port if need be. Called again it sets the backlog.
  * -TG_EADDRINUSE, -TG_EINVAL (connected), -TG_EOPNOTSUPP. */
-TG_API int tg_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns);
+TG_API int tg_sock_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns);
 /* Active OPEN: -TG_EINPROGRESS, then TG_OUT (or TG_ERR). Of a datagram socket: sets (a->ip any:
  * clears) the peer, 0. -TG_EALREADY, -TG_EISCONN, -TG_ENETUNREACH, -TG_EADDRNOTAVAIL (ports used
  * up), -TG_EACCES (broadcast), -TG_EINVAL, -TG_ENOMEM. */
-TG_API int tg_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_t now_ns);
+TG_API int tg_sock_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_t now_ns);
 /* Takes an established connection off the accept queue. -TG_EAGAIN, -TG_EINVAL (no listener). */
-TG_API int tg_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint64_t now_ns);
+TG_API int tg_sock_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint64_t now_ns);
 
 /* Streams: queues up to n bytes; returns how many, -TG_EAGAIN (buffer full), -TG_EPIPE (shut),
  * -TG_ENOTCONN, -TG_ENOMEM, or the pending error (ECONNRESET, ETIMEDOUT ...). Connected
  * datagram sockets: one datagram, whole or -TG_EMSGSIZE. flags: TG_MSG_*. */
-TG_API int64_t tg_send(
+TG_API int64_t tg_sock_send(
 	struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags, uint64_t now_ns);
-/* Streams: takes up to n bytes; 0 is the end of the stream. Datagrams: as tg_recvfrom. -TG_EAGAIN,
- * -TG_ENOTCONN, or the pending error. */
-TG_API int64_t tg_recv(
+/* Streams: takes up to n bytes; 0 is the end of the stream. Datagrams: as tg_sock_recvfrom.
+ * -TG_EAGAIN, -TG_ENOTCONN, or the pending error. */
+TG_API int64_t tg_sock_recv(
 	struct tg *s, tg_sock k, void *data, size_t n, unsigned flags, uint64_t now_ns);
 #define TG_MSG_OOB   0x01u
 #define TG_MSG_PEEK  0x02u
@@ -313,19 +314,19 @@ TG_API int64_t tg_recv(
 #define TG_MSG_MORE  0x8000u /* more will follow at once: hold back a partial segment */
 
 /* Writing in place: up to two spans behind what is queued; returns their number, the room is at
- * most the free send buffer. -TG_EAGAIN and the errors of tg_send. Nothing is sent before
- * tg_commit(n). */
+ * most the free send buffer. -TG_EAGAIN and the errors of tg_sock_send. Nothing is sent before
+ * tg_sock_commit(n). */
 struct tg_mspan {
 	void *base;
 	uint32_t len;
 };
-TG_API int tg_reserve(struct tg *s, tg_sock k, size_t want, struct tg_mspan out[2]);
-TG_API int tg_commit(struct tg *s, tg_sock k, size_t n, unsigned flags, uint64_t now_ns);
+TG_API int tg_sock_reserve(struct tg *s, tg_sock k, size_t want, struct tg_mspan out[2]);
+TG_API int tg_sock_commit(struct tg *s, tg_sock k, size_t n, unsigned flags, uint64_t now_ns);
 /* Reading in place: spans of received bytes in order, at most max of them; returns their number, 0
- * at the end of the stream, -TG_EAGAIN and the errors of tg_recv. Valid until the next call on the
- * instance. tg_consume(n) takes n bytes off. */
-TG_API int tg_peek(struct tg *s, tg_sock k, struct tg_span *out, unsigned max);
-TG_API int tg_consume(struct tg *s, tg_sock k, size_t n, uint64_t now_ns);
+ * at the end of the stream, -TG_EAGAIN and the errors of tg_sock_recv. Valid until the next call on
+ * the instance. tg_sock_consume(n) takes n bytes off. */
+TG_API int tg_sock_peek(struct tg *s, tg_sock k, struct tg_span *out, unsigned max);
+TG_API int tg_sock_consume(struct tg *s, tg_sock k, size_t n, uint64_t now_ns);
 
 /* What a datagram carries besides its bytes. */
 struct tg_dgram {
@@ -339,20 +340,20 @@ struct tg_dgram {
 /* -TG_EMSGSIZE, -TG_EAGAIN (send queue full), -TG_EDESTADDRREQ, -TG_EISCONN never (as Linux),
  * -TG_EACCES (broadcast without TG_SO_BROADCAST), -TG_ENETUNREACH, -TG_EINVAL, -TG_ENOMEM, or the
  * pending error. */
-TG_API int64_t tg_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags,
+TG_API int64_t tg_sock_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to, uint64_t now_ns);
 /* Returns the bytes copied (at most n; the rest of the datagram is gone, from->bytes tells),
  * -TG_EAGAIN or the pending error. from may be NULL. */
-TG_API int64_t tg_recvfrom(struct tg *s, tg_sock k, void *data, size_t n, unsigned flags,
+TG_API int64_t tg_sock_recvfrom(struct tg *s, tg_sock k, void *data, size_t n, unsigned flags,
 	struct tg_dgram *from, uint64_t now_ns);
 
 /* SHUT_WR sends FIN behind what is queued. -TG_ENOTCONN, -TG_EINVAL. */
-TG_API int tg_shutdown(struct tg *s, tg_sock k, int how, uint64_t now_ns);
+TG_API int tg_sock_shutdown(struct tg *s, tg_sock k, int how, uint64_t now_ns);
 /* CLOSE (RFC 9293 3.10.4): the handle is gone at once; queued data and FIN are still delivered,
  * unless unread data makes it a reset [9293 SHLD-3] or TG_SO_LINGER is 0. -TG_EBADF. */
-TG_API int tg_close(struct tg *s, tg_sock k, uint64_t now_ns);
+TG_API int tg_sock_close(struct tg *s, tg_sock k, uint64_t now_ns);
 /* ABORT (RFC 9293 3.10.5): RST, everything dropped, handle gone. */
-TG_API int tg_abort(struct tg *s, tg_sock k, uint64_t now_ns);
+TG_API int tg_sock_abort(struct tg *s, tg_sock k, uint64_t now_ns);
 
 /* Options: integers; times in ns. */
 enum tg_option {
@@ -381,11 +382,12 @@ enum tg_option {
 	TG_TCP_USER_COOKIE /* the cookie of events */
 };
 /* -TG_ENOPROTOOPT, -TG_EINVAL. */
-TG_API int tg_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns);
-TG_API int tg_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value);
+TG_API int tg_sock_setopt(
+	struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns);
+TG_API int tg_sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value);
 /* -TG_ENOTCONN. */
-TG_API int tg_peer_addr(const struct tg *s, tg_sock k, struct tg_addr *out);
-TG_API int tg_local_addr(const struct tg *s, tg_sock k, struct tg_addr *out);
+TG_API int tg_sock_peer_addr(const struct tg *s, tg_sock k, struct tg_addr *out);
+TG_API int tg_sock_local_addr(const struct tg *s, tg_sock k, struct tg_addr *out);
 
 /* STATUS (RFC 9293 3.10.6). */
 struct tg_tcp_info {
@@ -415,10 +417,10 @@ struct tg_event {
 	unsigned events; /* TG_IN ... that rose from 0 to 1 since the last event of this socket */
 };
 /* Takes the next event; false: none. Edges: read, write or accept until -TG_EAGAIN, or ask
- * tg_ready. */
+ * tg_sock_ready. */
 TG_API bool tg_event(struct tg *s, struct tg_event *out);
 /* Level: TG_IN ... as of now; TG_ERR | TG_HUP for a stale handle. */
-TG_API unsigned tg_ready(const struct tg *s, tg_sock k);
+TG_API unsigned tg_sock_ready(const struct tg *s, tg_sock k);
 
 #ifdef __cplusplus
 }

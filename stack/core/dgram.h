@@ -62,10 +62,10 @@ enum dsock_push dsock_receive(struct tg *s, struct dsock *d, const uint8_t *data
 int dsock_send(struct tg *s, struct dsock *d, const void *data, const struct tg_dgram *info);
 /* Flags and state that forbid sending: 0 or negative errno; takes a pending error. */
 int dsock_may_send(struct tg *s, struct dsock *d, unsigned flags);
-/* As tg_recvfrom. */
+/* As tg_sock_recvfrom. */
 int64_t dsock_recvfrom(
 	struct tg *s, struct dsock *d, void *data, size_t n, unsigned flags, struct tg_dgram *from);
-/* As tg_shutdown. */
+/* As tg_sock_shutdown. */
 int dsock_shutdown(struct tg *s, struct dsock *d, int how);
 int dsock_setopt(struct tg *s, struct dsock *d, enum tg_option opt, int64_t v);
 int dsock_getopt(const struct dsock *d, enum tg_option opt, int64_t *v);

@@ -29,7 +29,7 @@ tg_sock bsd_sock(const struct bsd *b, int fd)
 bool bsd_any_ready(const struct tg *s, const struct bsd_want *w, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (tg_ready(s, w[i].sock) & w[i].events)
+		if (tg_sock_ready(s, w[i].sock) & w[i].events)
 			return true;
 	return false;
 }
@@ -80,7 +80,7 @@ int bsd_socket(struct bsd *b, int domain, int type, int protocol)
 	i = lowest_free(b);
 	if (i < 0)
 		return i;
-	r = tg_open(b->s, (enum tg_type)kind, protocol, 0, &k);
+	r = tg_sock_open(b->s, (enum tg_type)kind, protocol, 0, &k);
 	if (r < 0)
 		return r;
 	b->files[i] = (struct bsd_file){
@@ -92,7 +92,7 @@ int bsd_bind(struct bsd *b, int fd, const struct tg_addr *a)
 {
 	struct bsd_file *f = file_of(b, fd);
 
-	return f ? tg_bind(b->s, f->sock, a) : -TG_EBADF;
+	return f ? tg_sock_bind(b->s, f->sock, a) : -TG_EBADF;
 }
 
 int bsd_listen(struct bsd *b, int fd, int backlog)
@@ -102,7 +102,7 @@ int bsd_listen(struct bsd *b, int fd, int backlog)
 	if (!f)
 		return -TG_EBADF;
 	/* As Linux: a negative backlog means the largest, and 0 still lets one through. */
-	return tg_listen(b->s, f->sock,
+	return tg_sock_listen(b->s, f->sock,
 		backlog < 0 ? 4096
 		: backlog   ? (uint32_t)backlog
 			    : 1,
@@ -126,19 +126,19 @@ int bsd_accept(struct bsd *b, int fd, struct tg_addr *peer, int flags)
 	if (i < 0)
 		return i;
 	deadline = deadline_of(b, f->rcv_timeout_ns);
-	while ((r = tg_accept(b->s, f->sock, 0, &k, now_of(b))) == -TG_EAGAIN)
+	while ((r = tg_sock_accept(b->s, f->sock, 0, &k, now_of(b))) == -TG_EAGAIN)
 		if (!wait_for(b, f, TG_IN, false, deadline))
 			return r;
 	if (r < 0)
 		return r;
 	i = lowest_free(b); /* others may have been at work meanwhile */
 	if (i < 0) {
-		tg_abort(b->s, k, now_of(b));
+		tg_sock_abort(b->s, k, now_of(b));
 		return i;
 	}
 	b->files[i] = (struct bsd_file){
 		.sock = k, .type = TG_STREAM, .nonblock = (flags & BSD_SOCK_NONBLOCK) != 0};
-	if (peer && tg_peer_addr(b->s, k, peer) < 0)
+	if (peer && tg_sock_peer_addr(b->s, k, peer) < 0)
 		*peer = (struct tg_addr){0};
 	return b->first_fd + i;
 }
@@ -149,7 +149,7 @@ static int connect_outcome(struct bsd *b, struct bsd_file *f)
 	int64_t error = 0;
 
 	f->connecting = false;
-	tg_getopt(b->s, f->sock, TG_SO_ERROR, &error);
+	tg_sock_getopt(b->s, f->sock, TG_SO_ERROR, &error);
 	return -(int)error;
 }
 
@@ -162,15 +162,15 @@ int bsd_connect(struct bsd *b, int fd, const struct tg_addr *a)
 	if (!f)
 		return -TG_EBADF;
 	/* As Linux: the first call after the outcome is known tells it. */
-	if (f->connecting && tg_ready(b->s, f->sock) & (TG_OUT | TG_ERR | TG_HUP))
+	if (f->connecting && tg_sock_ready(b->s, f->sock) & (TG_OUT | TG_ERR | TG_HUP))
 		return connect_outcome(b, f);
-	r = tg_connect(b->s, f->sock, a, now_of(b));
+	r = tg_sock_connect(b->s, f->sock, a, now_of(b));
 	if (r == -TG_EINPROGRESS)
 		f->connecting = true;
 	else if (r != -TG_EALREADY || f->nonblock)
 		return r;
 	deadline = deadline_of(b, f->snd_timeout_ns);
-	while (!(tg_ready(b->s, f->sock) & (TG_OUT | TG_ERR | TG_HUP)))
+	while (!(tg_sock_ready(b->s, f->sock) & (TG_OUT | TG_ERR | TG_HUP)))
 		if (!wait_for(b, f, TG_OUT, false, deadline))
 			return r;
 	return connect_outcome(b, f);
@@ -180,7 +180,7 @@ int bsd_shutdown(struct bsd *b, int fd, int how)
 {
 	struct bsd_file *f = file_of(b, fd);
 
-	return f ? tg_shutdown(b->s, f->sock, how, now_of(b)) : -TG_EBADF;
+	return f ? tg_sock_shutdown(b->s, f->sock, how, now_of(b)) : -TG_EBADF;
 }
 
 int bsd_close(struct bsd *b, int fd)
@@ -192,21 +192,21 @@ int bsd_close(struct bsd *b, int fd)
 		return -TG_EBADF;
 	k = f->sock;
 	*f = (struct bsd_file){0};
-	return tg_close(b->s, k, now_of(b));
+	return tg_sock_close(b->s, k, now_of(b));
 }
 
 int bsd_getsockname(struct bsd *b, int fd, struct tg_addr *a)
 {
 	struct bsd_file *f = file_of(b, fd);
 
-	return f ? tg_local_addr(b->s, f->sock, a) : -TG_EBADF;
+	return f ? tg_sock_local_addr(b->s, f->sock, a) : -TG_EBADF;
 }
 
 int bsd_getpeername(struct bsd *b, int fd, struct tg_addr *a)
 {
 	struct bsd_file *f = file_of(b, fd);
 
-	return f ? tg_peer_addr(b->s, f->sock, a) : -TG_EBADF;
+	return f ? tg_sock_peer_addr(b->s, f->sock, a) : -TG_EBADF;
 }
 
 /* ---- Moving bytes ---------------------------------------------------------------------------- */
@@ -235,7 +235,8 @@ static int64_t send_stream(
 	int64_t r;
 
 	do {
-		r = tg_send(b->s, f->sock, data + done, n - done, core_flags(flags), now_of(b));
+		r = tg_sock_send(
+			b->s, f->sock, data + done, n - done, core_flags(flags), now_of(b));
 		if (r > 0)
 			done += (size_t)r;
 		if (done == n && r >= 0)
@@ -256,8 +257,8 @@ static int64_t send_dgram(struct bsd *b, struct bsd_file *f, const void *data, s
 	if (to)
 		d.peer = *to;
 	for (;;) {
-		r = to ? tg_sendto(b->s, f->sock, data, n, core_flags(flags), &d, now_of(b))
-		       : tg_send(b->s, f->sock, data, n, core_flags(flags), now_of(b));
+		r = to ? tg_sock_sendto(b->s, f->sock, data, n, core_flags(flags), &d, now_of(b))
+		       : tg_sock_send(b->s, f->sock, data, n, core_flags(flags), now_of(b));
 		if (r != -TG_EAGAIN)
 			return r;
 		if (!wait_for(b, f, TG_OUT, (flags & BSD_MSG_DONTWAIT) != 0, deadline))
@@ -287,7 +288,8 @@ static int64_t recv_stream(struct bsd *b, struct bsd_file *f, uint8_t *data, siz
 	int64_t r;
 
 	do {
-		r = tg_recv(b->s, f->sock, data + done, n - done, core_flags(flags), now_of(b));
+		r = tg_sock_recv(
+			b->s, f->sock, data + done, n - done, core_flags(flags), now_of(b));
 		if (r > 0)
 			done += (size_t)r;
 		if (r == 0 || (r < 0 && r != -TG_EAGAIN))
@@ -305,7 +307,7 @@ static int64_t recv_dgram(
 	struct tg_dgram d = {0};
 	int64_t r;
 
-	while ((r = tg_recvfrom(b->s, f->sock, data, n, core_flags(flags), &d, now_of(b))) ==
+	while ((r = tg_sock_recvfrom(b->s, f->sock, data, n, core_flags(flags), &d, now_of(b))) ==
 		-TG_EAGAIN)
 		if (!wait_for(b, f, TG_IN, (flags & BSD_MSG_DONTWAIT) != 0, deadline))
 			return r;
@@ -399,7 +401,7 @@ static int poll_look(struct bsd *b, struct bsd_pollfd *p, unsigned n)
 		else if (!f)
 			p[i].revents = BSD_POLLNVAL;
 		else
-			p[i].revents = poll_bits(tg_ready(b->s, f->sock), p[i].events);
+			p[i].revents = poll_bits(tg_sock_ready(b->s, f->sock), p[i].events);
 		count += p[i].revents != 0;
 	}
 	return count;

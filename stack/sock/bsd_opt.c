@@ -137,7 +137,7 @@ int bsd_getsockopt(struct bsd *b, int fd, int level, int name, void *val, uint32
 	o = opt_find(level, name);
 	if (!o || (level == BSD_SOL_TCP && f->type != TG_STREAM))
 		return -TG_ENOPROTOOPT;
-	r = tg_getopt(b->s, f->sock, (enum tg_option)o->core, &v);
+	r = tg_sock_getopt(b->s, f->sock, (enum tg_option)o->core, &v);
 	return r < 0 ? r : give_value(o, v, val, len);
 }
 
@@ -181,7 +181,7 @@ int bsd_setsockopt(struct bsd *b, int fd, int level, int name, const void *val, 
 	if (!o || o->read_only || (level == BSD_SOL_TCP && f->type != TG_STREAM))
 		return -TG_ENOPROTOOPT;
 	r = take_value(o, val, len, &v);
-	return r < 0 ? r : tg_setopt(b->s, f->sock, (enum tg_option)o->core, v, now_of(b));
+	return r < 0 ? r : tg_sock_setopt(b->s, f->sock, (enum tg_option)o->core, v, now_of(b));
 }
 
 int bsd_fcntl(struct bsd *b, int fd, int cmd, int arg)
@@ -211,9 +211,10 @@ int bsd_ioctl(struct bsd *b, int fd, unsigned long request, int *arg)
 	case BSD_FIONREAD:
 	case BSD_SIOCOUTQ:
 		/* As Linux: neither makes sense of a listener. */
-		if (tg_getopt(b->s, f->sock, TG_SO_ACCEPTCONN, &v) == 0 && v)
+		if (tg_sock_getopt(b->s, f->sock, TG_SO_ACCEPTCONN, &v) == 0 && v)
 			return -TG_EINVAL;
-		r = tg_getopt(b->s, f->sock, request == BSD_FIONREAD ? TG_SO_INQ : TG_SO_OUTQ, &v);
+		r = tg_sock_getopt(
+			b->s, f->sock, request == BSD_FIONREAD ? TG_SO_INQ : TG_SO_OUTQ, &v);
 		*arg = (int)v;
 		return r;
 	default: return -TG_EINVAL;

@@ -1,7 +1,7 @@
 /* Options, addresses and STATUS (RFC 9293 3.10.6) of sockets, and readiness levels. */
 #include "sock/sock_impl.h"
 
-int tg_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns)
+int tg_sock_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k);
 
@@ -40,7 +40,7 @@ static int64_t take_error(struct tg *s, struct endpoint *e)
 	return error;
 }
 
-int tg_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
+int tg_sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
 {
 	struct endpoint *e = handle_find(s, k);
 
@@ -80,7 +80,7 @@ static void endpoint_addrs(
 	}
 }
 
-int tg_peer_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
+int tg_sock_peer_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
 {
 	const struct endpoint *e = handle_find(s, k);
 	struct tg_addr local;
@@ -91,7 +91,7 @@ int tg_peer_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
 	return ip_is_any(&out->ip) ? -TG_ENOTCONN : 0;
 }
 
-int tg_local_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
+int tg_sock_local_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
 {
 	const struct endpoint *e = handle_find(s, k);
 	struct tg_addr peer;
@@ -111,7 +111,7 @@ int tg_tcp_status(const struct tg *s, tg_sock k, struct tg_tcp_info *out)
 	return e->type == TG_STREAM ? tcp_user_status(s, e, out) : -TG_EOPNOTSUPP;
 }
 
-unsigned tg_ready(const struct tg *s, tg_sock k)
+unsigned tg_sock_ready(const struct tg *s, tg_sock k)
 {
 	const struct endpoint *e = handle_find(s, k);
 

@@ -157,7 +157,7 @@ static void step(void)
 
 	tg_step(s, now);
 	while (tg_event(s, &e))
-		tg_ready(s, e.sock);
+		tg_sock_ready(s, e.sock);
 	if (tg_trace_next(s, &cursor, &r, NULL) && r.reason >= TG_DROP_COUNT + TG_CAUSE_COUNT)
 		abort();
 }
@@ -222,37 +222,37 @@ static void op_call(struct script *d)
 	int got;
 
 	switch (k % 12) {
-	case 0: tg_send(s, conn, buf, n * 250u, k & 0x80 ? TG_MSG_MORE : 0, now); break;
-	case 1: tg_recv(s, conn, buf, n * 250u, k & 0x80 ? TG_MSG_PEEK : 0, now); break;
+	case 0: tg_sock_send(s, conn, buf, n * 250u, k & 0x80 ? TG_MSG_MORE : 0, now); break;
+	case 1: tg_sock_recv(s, conn, buf, n * 250u, k & 0x80 ? TG_MSG_PEEK : 0, now); break;
 	case 2:
-		if ((got = tg_peek(s, conn, v, 4)) > 0)
-			tg_consume(s, conn, v[0].len < n ? v[0].len : n, now);
+		if ((got = tg_sock_peek(s, conn, v, 4)) > 0)
+			tg_sock_consume(s, conn, v[0].len < n ? v[0].len : n, now);
 		break;
 	case 3:
-		if ((got = tg_reserve(s, conn, n * 250u, m)) > 0) {
+		if ((got = tg_sock_reserve(s, conn, n * 250u, m)) > 0) {
 			memset(m[0].base, 'y', m[0].len);
-			tg_commit(s, conn, m[0].len, 0, now);
+			tg_sock_commit(s, conn, m[0].len, 0, now);
 		}
 		break;
-	case 4: tg_shutdown(s, conn, n % 3, now); break;
-	case 5: tg_close(s, conn, now); break;
-	case 6: tg_abort(s, conn, now); break;
+	case 4: tg_sock_shutdown(s, conn, n % 3, now); break;
+	case 5: tg_sock_close(s, conn, now); break;
+	case 6: tg_sock_abort(s, conn, now); break;
 	case 7:
-		tg_setopt(
+		tg_sock_setopt(
 			s, conn, (enum tg_option)(n % 22), (int64_t)((uint64_t)n << (k >> 2)), now);
 		break;
-	case 8: tg_recvfrom(s, udp, buf, n * 250u, 0, NULL, now); break;
+	case 8: tg_sock_recvfrom(s, udp, buf, n * 250u, 0, NULL, now); break;
 	case 9: {
 		struct tg_dgram to = {.peer = {tg_ip4(192, 0, 2, k & 0x80 ? 1 : n), n}};
 
-		tg_sendto(s, udp, buf, n * 250u, 0, &to, now);
+		tg_sock_sendto(s, udp, buf, n * 250u, 0, &to, now);
 		break;
 	}
 	case 10:
-		if (tg_open(s, TG_STREAM, 0, 0, &other) == 0) {
+		if (tg_sock_open(s, TG_STREAM, 0, 0, &other) == 0) {
 			struct tg_addr a = {tg_ip4(192, 0, 2, 1), n};
 
-			tg_connect(s, other, &a, now);
+			tg_sock_connect(s, other, &a, now);
 			conn = k & 0x80 ? other : conn;
 		}
 		break;
@@ -315,7 +315,8 @@ static void listen_on(uint16_t port)
 	struct tg_addr a = {.port = port};
 	tg_sock k;
 
-	if (tg_open(s, TG_STREAM, 0, 0, &k) || tg_bind(s, k, &a) || tg_listen(s, k, 8, now))
+	if (tg_sock_open(s, TG_STREAM, 0, 0, &k) || tg_sock_bind(s, k, &a) ||
+		tg_sock_listen(s, k, 8, now))
 		abort();
 	if (port != 7)
 		return;
@@ -325,7 +326,7 @@ static void listen_on(uint16_t port)
 	snd_nxt = OUR_ISN + 1;
 	input_tcp(7, 0x10, snd_nxt, peer_nxt, 65535, NULL, 0, 0);
 	step();
-	if (tg_accept(s, k, 0, &conn, now))
+	if (tg_sock_accept(s, k, 0, &conn, now))
 		abort();
 }
 
@@ -364,7 +365,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	memcpy(arp + 38, "\xc0\0\2\2", 4);
 	input(arp, sizeof(arp));
 	step();
-	if (tg_open(s, TG_DGRAM, 0, 0, &udp) || tg_bind(s, udp, &any))
+	if (tg_sock_open(s, TG_DGRAM, 0, 0, &udp) || tg_sock_bind(s, udp, &any))
 		abort();
 	listen_on(7);
 	listen_on(80);

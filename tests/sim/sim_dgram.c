@@ -31,9 +31,9 @@ void dgram_open(unsigned h)
 	struct host *host = &sim->host[h];
 	struct tg_addr a = {{{0}}, SIM_UDP};
 
-	SIM_CHECK(tg_open(host->s, TG_DGRAM, 0, 3ull << 32, &host->udp) == 0);
-	SIM_CHECK(tg_bind(host->s, host->udp, &a) == 0);
-	SIM_CHECK(tg_open(host->s, TG_RAW, 1, 3ull << 32 | 1, &host->raw) == 0);
+	SIM_CHECK(tg_sock_open(host->s, TG_DGRAM, 0, 3ull << 32, &host->udp) == 0);
+	SIM_CHECK(tg_sock_bind(host->s, host->udp, &a) == 0);
+	SIM_CHECK(tg_sock_open(host->s, TG_RAW, 1, 3ull << 32 | 1, &host->raw) == 0);
 	host->udp_next_ns = sim->plan.host[h].udp_count ? sim->now_ns : NEVER_NS;
 	host->ping_next_ns = sim->plan.host[h].ping_count ? sim->now_ns : NEVER_NS;
 }
@@ -42,8 +42,8 @@ void dgram_close(unsigned h)
 {
 	struct host *host = &sim->host[h];
 
-	SIM_CHECK(tg_close(host->s, host->udp, sim->now_ns) == 0);
-	SIM_CHECK(tg_close(host->s, host->raw, sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_close(host->s, host->udp, sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_close(host->s, host->raw, sim->now_ns) == 0);
 	host->udp_next_ns = NEVER_NS;
 	host->ping_next_ns = NEVER_NS;
 }
@@ -77,7 +77,7 @@ static void udp_send(unsigned h)
 	put32(scratch + 4, number);
 	put32(scratch + 8, n);
 	stream_fill(dgram_key(h, number), 0, scratch + HEAD_BYTES, n - HEAD_BYTES);
-	check_result(h, tg_sendto(host->s, host->udp, scratch, n, 0, &d, sim->now_ns));
+	check_result(h, tg_sock_sendto(host->s, host->udp, scratch, n, 0, &d, sim->now_ns));
 }
 
 static void udp_check(struct host *host, uint32_t n, const struct tg_dgram *from)
@@ -125,7 +125,7 @@ static void ping_send(unsigned h)
 	sum = plain_csum(scratch, n + 8);
 	scratch[2] = (uint8_t)(sum >> 8);
 	scratch[3] = (uint8_t)sum;
-	check_result(h, tg_sendto(host->s, host->raw, scratch, n + 8, 0, &d, sim->now_ns));
+	check_result(h, tg_sock_sendto(host->s, host->raw, scratch, n + 8, 0, &d, sim->now_ns));
 }
 
 /* What a raw socket hears, from the IP header on: our echo replies, other hosts' requests, errors. */
@@ -159,7 +159,7 @@ void dgram_event(unsigned h, bool raw)
 	struct tg_dgram from;
 
 	for (unsigned n = 0; n < 1000000; n++) {
-		int64_t r = tg_recvfrom(host->s, raw ? host->raw : host->udp, scratch, sizeof(scratch), 0, &from,
+		int64_t r = tg_sock_recvfrom(host->s, raw ? host->raw : host->udp, scratch, sizeof(scratch), 0, &from,
 			sim->now_ns);
 
 		if (r == -TG_EAGAIN)

@@ -65,7 +65,7 @@ static void end_close(uint32_t i, unsigned e)
 
 	if (x->received < plan_of(i, !e)->bytes)
 		disturb(i);
-	SIM_CHECK(tg_close(host_of(x), x->k, sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_close(host_of(x), x->k, sim->now_ns) == 0);
 	end_done(i, e);
 }
 
@@ -75,7 +75,7 @@ static void end_abort(uint32_t i, unsigned e)
 
 	disturb(i);
 	if (x->k)
-		SIM_CHECK(tg_abort(host_of(x), x->k, sim->now_ns) == 0);
+		SIM_CHECK(tg_sock_abort(host_of(x), x->k, sim->now_ns) == 0);
 	end_done(i, e);
 }
 
@@ -102,7 +102,7 @@ static void end_error(uint32_t i, unsigned e, int error)
 			x->state, x->received, x->sent);
 	x->error = error;
 	disturb(i);
-	SIM_CHECK(tg_close(host_of(x), x->k, sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_close(host_of(x), x->k, sim->now_ns) == 0);
 	end_done(i, e);
 }
 
@@ -114,14 +114,14 @@ static bool end_open(uint32_t i, unsigned e)
 	const struct end_plan *p = plan_of(i, e);
 	uint64_t cookie = 1ull << 32 | (2 * i + e);
 	struct tg_addr any = {{{0}}, (uint16_t)(SIM_BOUND + i)};
-	int r = tg_open(host_of(x), TG_STREAM, 0, cookie, &x->k);
+	int r = tg_sock_open(host_of(x), TG_STREAM, 0, cookie, &x->k);
 
 	if (r == 0 && p->nodelay)
-		r = tg_setopt(host_of(x), x->k, TG_TCP_NODELAY, 1, sim->now_ns);
+		r = tg_sock_setopt(host_of(x), x->k, TG_TCP_NODELAY, 1, sim->now_ns);
 	if (r == 0 && p->keepalive)
-		r = tg_setopt(host_of(x), x->k, TG_SO_KEEPALIVE, 1, sim->now_ns);
+		r = tg_sock_setopt(host_of(x), x->k, TG_SO_KEEPALIVE, 1, sim->now_ns);
 	if (r == 0 && sim->plan.flow[i].kind == OPEN_CROSSING)
-		r = tg_bind(host_of(x), x->k, &any);
+		r = tg_sock_bind(host_of(x), x->k, &any);
 	SIM_CHECK(r == 0 || (r == -TG_ENOMEM && sim->host[x->host].failing));
 	return r == 0;
 }
@@ -130,13 +130,13 @@ static bool end_connect(uint32_t i, unsigned e, uint16_t port)
 {
 	struct flow_end *x = end_of(i, e), *peer = end_of(i, !e);
 	struct tg_addr to = {host_ip(peer->host, wire_of(x->host, peer->host)), port}, local;
-	int r = tg_connect(host_of(x), x->k, &to, sim->now_ns);
+	int r = tg_sock_connect(host_of(x), x->k, &to, sim->now_ns);
 
 	if (r != -TG_EINPROGRESS) {
 		SIM_CHECK(r == -TG_ENOMEM && sim->host[x->host].failing);
 		return false;
 	}
-	SIM_CHECK(tg_local_addr(host_of(x), x->k, &local) == 0);
+	SIM_CHECK(tg_sock_local_addr(host_of(x), x->k, &local) == 0);
 	x->port = local.port;
 	x->state = END_CONNECTING;
 	return true;
@@ -188,7 +188,7 @@ static int64_t write_in_place(struct flow_end *x, uint64_t key, uint32_t n, unsi
 {
 	struct tg_mspan span[2] = {{0}, {0}};
 	uint32_t done = 0;
-	int r = tg_reserve(host_of(x), x->k, n, span);
+	int r = tg_sock_reserve(host_of(x), x->k, n, span);
 
 	if (r < 0)
 		return r;
@@ -200,7 +200,7 @@ static int64_t write_in_place(struct flow_end *x, uint64_t key, uint32_t n, unsi
 	}
 	if (done > 1 && sim_chance(&x->rng, 20))
 		done = 1 + sim_below(&x->rng, done); /* less than was reserved */
-	r = tg_commit(host_of(x), x->k, done, flags, sim->now_ns);
+	r = tg_sock_commit(host_of(x), x->k, done, flags, sim->now_ns);
 	return r < 0 ? r : (int64_t)done;
 }
 
@@ -216,7 +216,7 @@ static void write_some(uint32_t i, unsigned e)
 		r = write_in_place(x, p->key, n, flags);
 	} else {
 		stream_fill(p->key, x->sent, scratch, n);
-		r = tg_send(host_of(x), x->k, scratch, n, flags, sim->now_ns);
+		r = tg_sock_send(host_of(x), x->k, scratch, n, flags, sim->now_ns);
 	}
 	if (r > 0) {
 		SIM_CHECK(r <= n);
@@ -241,7 +241,7 @@ static int64_t read_in_place(struct flow_end *x, uint64_t key, uint32_t n)
 	struct tg_span span[5];
 	unsigned max = 1 + sim_below(&x->rng, 5);
 	uint32_t done = 0;
-	int r = tg_peek(host_of(x), x->k, span, max);
+	int r = tg_sock_peek(host_of(x), x->k, span, max);
 
 	if (r <= 0)
 		return r;
@@ -252,7 +252,7 @@ static int64_t read_in_place(struct flow_end *x, uint64_t key, uint32_t n)
 		SIM_CHECK(stream_equal(key, x->received + done, span[s].base, part));
 		done += part;
 	}
-	SIM_CHECK(done > 0 && tg_consume(host_of(x), x->k, done, sim->now_ns) == 0);
+	SIM_CHECK(done > 0 && tg_sock_consume(host_of(x), x->k, done, sim->now_ns) == 0);
 	return done;
 }
 
@@ -261,13 +261,13 @@ static int64_t read_copy(struct flow_end *x, const struct end_plan *p, uint64_t 
 	int64_t r, peeked = 0;
 
 	if (p->in_place & 4) {
-		peeked = tg_recv(host_of(x), x->k, scratch, n, TG_MSG_PEEK, sim->now_ns);
+		peeked = tg_sock_recv(host_of(x), x->k, scratch, n, TG_MSG_PEEK, sim->now_ns);
 		if (peeked > 0)
 			SIM_CHECK(stream_equal(key, x->received, scratch, (uint32_t)peeked));
 		if (peeked < 0)
 			return peeked;
 	}
-	r = tg_recv(host_of(x), x->k, scratch, n, 0, sim->now_ns);
+	r = tg_sock_recv(host_of(x), x->k, scratch, n, 0, sim->now_ns);
 	if (p->in_place & 4)
 		SIM_CHECK(r == peeked);
 	if (r > 0)
@@ -327,7 +327,7 @@ static bool all_done(uint32_t i, unsigned e)
 
 static void shut(struct flow_end *x)
 {
-	int r = x->shut ? 0 : tg_shutdown(host_of(x), x->k, TG_SHUT_WR, sim->now_ns);
+	int r = x->shut ? 0 : tg_sock_shutdown(host_of(x), x->k, TG_SHUT_WR, sim->now_ns);
 
 	SIM_CHECK(r == 0 || r == -TG_ENOTCONN);
 	x->shut = r == 0;
@@ -358,7 +358,7 @@ static void finish(uint32_t i, unsigned e)
 	case FINISH_EARLY: end_close(i, e); return;
 	case FINISH_RESET:
 		disturb(i);
-		SIM_CHECK(tg_setopt(host_of(x), x->k, TG_SO_LINGER, 0, sim->now_ns) == 0);
+		SIM_CHECK(tg_sock_setopt(host_of(x), x->k, TG_SO_LINGER, 0, sim->now_ns) == 0);
 		end_close(i, e);
 		return;
 	case FINISH_LAST: break;
@@ -370,13 +370,13 @@ static void finish(uint32_t i, unsigned e)
 static bool connected(uint32_t i, unsigned e)
 {
 	struct flow_end *x = end_of(i, e);
-	unsigned ready = tg_ready(host_of(x), x->k);
+	unsigned ready = tg_sock_ready(host_of(x), x->k);
 	int64_t error = 0;
 
 	if (x->state == END_OPEN)
 		return true;
 	if (ready & (TG_ERR | TG_HUP)) {
-		SIM_CHECK(tg_getopt(host_of(x), x->k, TG_SO_ERROR, &error) == 0);
+		SIM_CHECK(tg_sock_getopt(host_of(x), x->k, TG_SO_ERROR, &error) == 0);
 		SIM_CHECK(error > 0);
 		end_error(i, e, (int)error);
 		return false;
@@ -440,19 +440,19 @@ void listener_open(unsigned h, unsigned which)
 
 	if (l->k || l->wake_ns > sim->now_ns)
 		return;
-	r = tg_open(host->s, TG_STREAM, 0, 2ull << 32 | which, &l->k);
+	r = tg_sock_open(host->s, TG_STREAM, 0, 2ull << 32 | which, &l->k);
 	if (r == 0)
-		r = tg_setopt(host->s, l->k, TG_SO_REUSEADDR, 1, sim->now_ns);
+		r = tg_sock_setopt(host->s, l->k, TG_SO_REUSEADDR, 1, sim->now_ns);
 	if (r == 0)
-		r = tg_bind(host->s, l->k, &a);
+		r = tg_sock_bind(host->s, l->k, &a);
 	if (r == 0)
-		r = tg_listen(host->s, l->k, sim->plan.host[h].backlog, sim->now_ns);
+		r = tg_sock_listen(host->s, l->k, sim->plan.host[h].backlog, sim->now_ns);
 	l->wake_ns = r == 0 ? NEVER_NS : sim->now_ns + RETRY_NS;
 	if (r == 0)
 		return;
 	SIM_CHECK(r == -TG_ENOMEM && host->failing);
 	if (l->k)
-		tg_close(host->s, l->k, sim->now_ns);
+		tg_sock_close(host->s, l->k, sim->now_ns);
 	l->k = 0;
 }
 
@@ -462,7 +462,7 @@ void listener_close(unsigned h, unsigned which)
 
 	if (!l->k)
 		return;
-	SIM_CHECK(tg_close(sim->host[h].s, l->k, sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_close(sim->host[h].s, l->k, sim->now_ns) == 0);
 	memset(l, 0, sizeof(*l));
 	for (uint32_t i = 0; i < sim->plan.n_flows; i++) {
 		const struct flow_plan *p = &sim->plan.flow[i];
@@ -495,7 +495,7 @@ static void accepted(unsigned h, unsigned which, tg_sock k)
 	struct flow_end *x;
 	uint32_t i;
 
-	SIM_CHECK(tg_peer_addr(s, k, &peer) == 0);
+	SIM_CHECK(tg_sock_peer_addr(s, k, &peer) == 0);
 	i = flow_of_peer(h, which, &peer);
 	if (i == SIM_FLOWS) {
 		sim_fail("accepted a connection of no flow");
@@ -504,14 +504,14 @@ static void accepted(unsigned h, unsigned which, tg_sock k)
 	x = end_of(i, 1);
 	if (sim->flow[i].done || x->state != END_WAITING) {
 		SIM_CHECK(sim->flow[i].disturbed);
-		tg_abort(s, k, sim->now_ns);
+		tg_sock_abort(s, k, sim->now_ns);
 		return;
 	}
 	x->k = k;
 	x->state = END_OPEN;
-	SIM_CHECK(tg_setopt(s, k, TG_TCP_USER_COOKIE, (int64_t)(1ull << 32 | (2 * i + 1)), sim->now_ns) == 0);
-	SIM_CHECK(tg_setopt(s, k, TG_TCP_NODELAY, plan_of(i, 1)->nodelay, sim->now_ns) == 0);
-	SIM_CHECK(tg_setopt(s, k, TG_SO_KEEPALIVE, plan_of(i, 1)->keepalive, sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_setopt(s, k, TG_TCP_USER_COOKIE, (int64_t)(1ull << 32 | (2 * i + 1)), sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_setopt(s, k, TG_TCP_NODELAY, plan_of(i, 1)->nodelay, sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_setopt(s, k, TG_SO_KEEPALIVE, plan_of(i, 1)->keepalive, sim->now_ns) == 0);
 	sim_progress();
 }
 
@@ -522,7 +522,7 @@ static void accept_turn(unsigned h, unsigned which)
 
 	while (l->k && l->can_accept && l->wake_ns == NEVER_NS) {
 		tg_sock k;
-		int r = tg_accept(sim->host[h].s, l->k, 0, &k, sim->now_ns);
+		int r = tg_sock_accept(sim->host[h].s, l->k, 0, &k, sim->now_ns);
 
 		if (r == 0)
 			accepted(h, which, k);

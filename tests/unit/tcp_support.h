@@ -55,8 +55,8 @@ static inline struct tcp_world *tw_new(const struct tg_config *cfg)
 	w->netif = world_netif(w->s, &w->dev, TG_LINK_IP, TG_CAP_CSUM | TG_CAP_TSO4, 1500);
 	ck_assert_int_eq(tg_addr_add(w->s, w->netif, &us, 24, w->now_ns), 0);
 	/* The table of handles keeps its first page. */
-	ck_assert_int_eq(tg_open(w->s, TG_STREAM, 0, 0, &k), 0);
-	tg_close(w->s, k, w->now_ns);
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	tg_sock_close(w->s, k, w->now_ns);
 	w->idle_bytes = tw_in_use(w);
 	return w;
 }
@@ -151,9 +151,9 @@ static inline tg_sock tw_listen(struct tcp_world *w, uint16_t port, uint32_t bac
 	struct tg_addr a = {{{0}}, port};
 	tg_sock k;
 
-	ck_assert_int_eq(tg_open(w->s, TG_STREAM, 0, 0, &k), 0);
-	ck_assert_int_eq(tg_bind(w->s, k, &a), 0);
-	ck_assert_int_eq(tg_listen(w->s, k, backlog, w->now_ns), 0);
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	ck_assert_int_eq(tg_sock_bind(w->s, k, &a), 0);
+	ck_assert_int_eq(tg_sock_listen(w->s, k, backlog, w->now_ns), 0);
 	return k;
 }
 
@@ -210,7 +210,7 @@ static inline void tw_establish(struct tcp_world *w, uint16_t far_port, struct s
 		g.opts.has = TCP_HAS_TS;
 	}
 	tw_in(w, &g, NULL, 0);
-	ck_assert_int_eq(tg_accept(w->s, w->listener, 0, &w->conn, w->now_ns), 0);
+	ck_assert_int_eq(tg_sock_accept(w->s, w->listener, 0, &w->conn, w->now_ns), 0);
 	w->c = tw_record(w, w->conn);
 	ck_assert_ptr_nonnull(w->c);
 	ck_assert_int_eq(w->c->state, TG_ESTABLISHED);
@@ -230,9 +230,9 @@ static inline struct tcp_opts tw_all_opts(void)
 static inline void tw_end(struct tcp_world *w)
 {
 	if (w->conn)
-		tg_abort(w->s, w->conn, w->now_ns);
+		tg_sock_abort(w->s, w->conn, w->now_ns);
 	if (w->listener)
-		tg_close(w->s, w->listener, w->now_ns);
+		tg_sock_close(w->s, w->listener, w->now_ns);
 	w->conn = 0;
 	w->listener = 0;
 	w->dev.room = UINT32_MAX;

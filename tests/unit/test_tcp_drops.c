@@ -177,10 +177,10 @@ START_TEST (test_accept_full) {
 	iss = tw_syn(w, TW_FAR, seq_of(99));
 	DROPS(TG_DROP_TCP_ACCEPT_FULL, send_seg(TCP_ACK, 100, iss.v + 1));
 	/* The entry stays: with room in the queue the next ACK completes it. */
-	ck_assert_int_eq(tg_accept(w->s, w->listener, 0, &w->conn, w->now_ns), 0);
-	tg_abort(w->s, w->conn, w->now_ns);
+	ck_assert_int_eq(tg_sock_accept(w->s, w->listener, 0, &w->conn, w->now_ns), 0);
+	tg_sock_abort(w->s, w->conn, w->now_ns);
 	send_seg(TCP_ACK, 100, iss.v + 1);
-	ck_assert_int_eq(tg_accept(w->s, w->listener, 0, &w->conn, w->now_ns), 0);
+	ck_assert_int_eq(tg_sock_accept(w->s, w->listener, 0, &w->conn, w->now_ns), 0);
 }
 END_TEST
 
@@ -227,8 +227,8 @@ START_TEST (test_syn_sent) {
 	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9};
 	struct tcp_seg g;
 
-	ck_assert_int_eq(tg_open(w->s, TG_STREAM, 0, 0, &w->conn), 0);
-	ck_assert_int_eq(tg_connect(w->s, w->conn, &peer, w->now_ns), -TG_EINPROGRESS);
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &w->conn), 0);
+	ck_assert_int_eq(tg_sock_connect(w->s, w->conn, &peer, w->now_ns), -TG_EINPROGRESS);
 	tg_step(w->s, w->now_ns);
 	w->c = tw_record(w, w->conn);
 	g = tw_seg(w);
@@ -298,7 +298,7 @@ START_TEST (test_zero_window) {
 	uint8_t b;
 
 	establish(0);
-	tg_setopt(w->s, w->conn, TG_SO_RCVBUF, 2048, w->now_ns);
+	tg_sock_setopt(w->s, w->conn, TG_SO_RCVBUF, 2048, w->now_ns);
 	while (seq_dist(w->c->rcv.adv, w->c->rcv.nxt)) {
 		conn_seg(TCP_ACK, 0, 0, min_u32(1000, seq_dist(w->c->rcv.adv, w->c->rcv.nxt)));
 		tg_step(w->s, w->now_ns);
@@ -308,7 +308,7 @@ START_TEST (test_zero_window) {
 	g.wnd = 1234;
 	DROPS(TG_DROP_TCP_BEYOND_WINDOW, tw_in(w, &g, "x", 1));
 	ck_assert_uint_eq(w->c->snd.wnd, 1234);
-	ck_assert_int_eq(tg_recv(w->s, w->conn, &b, 1, 0, w->now_ns), 1);
+	ck_assert_int_eq(tg_sock_recv(w->s, w->conn, &b, 1, 0, w->now_ns), 1);
 }
 END_TEST
 
@@ -322,7 +322,7 @@ END_TEST
 
 START_TEST (test_text_after_close) {
 	establish(0);
-	tg_close(w->s, w->conn, w->now_ns);
+	tg_sock_close(w->s, w->conn, w->now_ns);
 	w->conn = 0;
 	tg_step(w->s, w->now_ns);
 	DROPS(TG_DROP_TCP_TEXT_AFTER_CLOSE, conn_seg(TCP_ACK, 0, 0, 10));
@@ -383,7 +383,7 @@ START_TEST (test_no_memory) {
 	tg_memory_fail_after(w->s, 0, 0);
 	/* The half-open entry has stayed. */
 	tw_in(w, &g, NULL, 0);
-	ck_assert_int_eq(tg_accept(w->s, w->listener, 0, &w->conn, w->now_ns), 0);
+	ck_assert_int_eq(tg_sock_accept(w->s, w->listener, 0, &w->conn, w->now_ns), 0);
 }
 END_TEST
 
@@ -391,7 +391,7 @@ START_TEST (test_time_wait) {
 	struct tcp_seg g;
 
 	establish(0);
-	tg_shutdown(w->s, w->conn, TG_SHUT_WR, w->now_ns);
+	tg_sock_shutdown(w->s, w->conn, TG_SHUT_WR, w->now_ns);
 	tg_step(w->s, w->now_ns);
 	conn_seg(TCP_ACK, 0, 0, 0);
 	ck_assert_int_eq(w->c->state, TG_FIN_WAIT_2);

@@ -84,11 +84,11 @@ static void start(void)
 		ck_assert_int_gt(netif, 0);
 		wire_attach(x.w, e, x.s[e], (unsigned)netif);
 		ck_assert_int_eq(tg_addr_add(x.s[e], (unsigned)netif, &ip, 24, 0), 0);
-		ck_assert_int_eq(tg_open(x.s[e], TG_DGRAM, 0, 0, &x.k[e]), 0);
-		ck_assert_int_eq(tg_bind(x.s[e], x.k[e], &a), 0);
+		ck_assert_int_eq(tg_sock_open(x.s[e], TG_DGRAM, 0, 0, &x.k[e]), 0);
+		ck_assert_int_eq(tg_sock_bind(x.s[e], x.k[e], &a), 0);
 	}
 	a.ip = tg_ip4(192, 0, 2, 2);
-	ck_assert_int_eq(tg_connect(x.s[0], x.k[0], &a, 0), 0);
+	ck_assert_int_eq(tg_sock_connect(x.s[0], x.k[0], &a, 0), 0);
 }
 
 static void teardown(void)
@@ -132,7 +132,7 @@ static int64_t say(uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++)
 		b[i] = sim_byte(i);
-	return tg_send(x.s[0], x.k[0], b, n, 0, x.now_ns);
+	return tg_sock_send(x.s[0], x.k[0], b, n, 0, x.now_ns);
 }
 /* Datagrams that have come to end 1, all of n bytes and whole. */
 static uint32_t hear(uint32_t n)
@@ -140,7 +140,7 @@ static uint32_t hear(uint32_t n)
 	static uint8_t b[65536];
 	uint32_t count = 0;
 
-	for (int64_t got; (got = tg_recv(x.s[1], x.k[1], b, sizeof(b), 0, x.now_ns)) >= 0;
+	for (int64_t got; (got = tg_sock_recv(x.s[1], x.k[1], b, sizeof(b), 0, x.now_ns)) >= 0;
 		count++) {
 		UNIT_CHECK(got == n);
 		for (uint32_t i = 0; i < n; i++)
@@ -180,29 +180,29 @@ static void stream(uint32_t total)
 	uint32_t sent = 0, got = 0;
 	uint8_t b[4000];
 
-	ck_assert_int_eq(tg_open(x.s[1], TG_STREAM, 0, 0, &l), 0);
-	ck_assert_int_eq(tg_bind(x.s[1], l, &a), 0);
-	ck_assert_int_eq(tg_listen(x.s[1], l, 5, x.now_ns), 0);
+	ck_assert_int_eq(tg_sock_open(x.s[1], TG_STREAM, 0, 0, &l), 0);
+	ck_assert_int_eq(tg_sock_bind(x.s[1], l, &a), 0);
+	ck_assert_int_eq(tg_sock_listen(x.s[1], l, 5, x.now_ns), 0);
 	a.ip = tg_ip4(192, 0, 2, 2);
-	ck_assert_int_eq(tg_open(x.s[0], TG_STREAM, 0, 0, &from), 0);
-	ck_assert_int_eq(tg_connect(x.s[0], from, &a, x.now_ns), -TG_EINPROGRESS);
+	ck_assert_int_eq(tg_sock_open(x.s[0], TG_STREAM, 0, 0, &from), 0);
+	ck_assert_int_eq(tg_sock_connect(x.s[0], from, &a, x.now_ns), -TG_EINPROGRESS);
 	for (int round = 0; round < 100000 && got < total; round++) {
 		int64_t n;
 
 		run(x.now_ns + MS);
-		if (!to && tg_accept(x.s[1], l, 0, &to, x.now_ns) < 0)
+		if (!to && tg_sock_accept(x.s[1], l, 0, &to, x.now_ns) < 0)
 			continue;
 		for (;;) {
 			uint32_t want = min_u32(sizeof(b), total - sent);
 
 			for (uint32_t i = 0; i < want; i++)
 				b[i] = sim_byte(sent + i);
-			n = want ? tg_send(x.s[0], from, b, want, 0, x.now_ns) : 0;
+			n = want ? tg_sock_send(x.s[0], from, b, want, 0, x.now_ns) : 0;
 			if (n <= 0)
 				break;
 			sent += (uint32_t)n;
 		}
-		while ((n = tg_recv(x.s[1], to, b, sizeof(b), 0, x.now_ns)) > 0) {
+		while ((n = tg_sock_recv(x.s[1], to, b, sizeof(b), 0, x.now_ns)) > 0) {
 			for (uint32_t i = 0; i < n; i++)
 				UNIT_CHECK(b[i] == sim_byte(got + i));
 			got += (uint32_t)n;
