@@ -248,7 +248,7 @@ struct tcp_mini {
 	};
 };
 
-#define MINI_QUEUES 10u
+#define MINI_QUEUES 32u
 
 struct mini_table {
 	struct tcp_mini **page; /* of records; record i is page[i / per page][i % per page] */

@@ -111,6 +111,17 @@ void tcp_conn_release(struct tg *s, struct tcp_conn *c)
 	tcp_conn_free(s, c);
 }
 
+/* An attempt came to nothing: the next one, or a listener, begins with what the user has bound. */
+static void forget_addresses(struct tcp_conn *c)
+{
+	if (!c->addr_bound)
+		memset(&c->laddr, 0, sizeof(c->laddr));
+	if (!c->bound)
+		c->lport = 0;
+	memset(&c->raddr, 0, sizeof(c->raddr));
+	c->rport = 0;
+}
+
 void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error)
 {
 	tcp_set_state(s, c, TG_CLOSED, why);
@@ -121,6 +132,8 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
 	tcp_unhash_conn(s, c);
 	if (!c->bound)
 		leave_port(s, c);
+	if (!c->was_connected)
+		forget_addresses(c);
 	tcp_tx_free(s, c);
 	tcp_ooo_free(s, c);
 	c->ack_now = false;

@@ -26,7 +26,7 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit)
 {
 	uint32_t space = c->rcvbuf > c->rcvq.bytes ? c->rcvbuf - c->rcvq.bytes : 0;
 	uint32_t now = seq_dist(c->rcv.adv, c->rcv.nxt), wnd = now;
-	uint32_t unit = 1u << c->rcv_wscale;
+	uint32_t unit = 1u << c->rcv_wscale, up;
 
 	(void)s;
 	/* [9293 MUST-39] the edge moves by a segment or half the buffer, or not at all; [9293
@@ -35,7 +35,11 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit)
 		wnd = space & ~(unit - 1);
 	if (wnd < now)
 		wnd = now;
-	wnd = (wnd + unit - 1) & ~(unit - 1);
+	/* In whole units on the wire. Rounded up only into free space: text in pieces smaller than
+	 * a unit would otherwise push the edge on for ever. Rounded down it looks retracted by less
+	 * than a unit [7323 2.4]; what lies before rcv.adv is taken all the same. */
+	up = (wnd + unit - 1) & ~(unit - 1);
+	wnd = up <= space ? up : wnd & ~(unit - 1);
 	wnd = min_u32(wnd, 65535u << c->rcv_wscale);
 	if (commit)
 		c->rcv.adv = seq_max(c->rcv.adv, seq_add(c->rcv.nxt, wnd));
@@ -57,6 +61,10 @@ static void fill_options(struct tg *s, const struct tcp_conn *c, struct tcp_opts
 		c, o->sack, c->ts_ok ? TCP_SACK_MAX - 1 : TCP_SACK_MAX);
 	if (o->n_sack)
 		o->has |= TCP_HAS_SACK;
+	/* at the smallest MTUs: never so many that the header leaves no room for text */
+	while (o->n_sack && tcp_hdr_bytes(o) >= c->mss + TCP_HDR_BYTES + (c->ts_ok ? 12u : 0))
+		if (--o->n_sack == 0)
+			o->has &= (uint8_t)~TCP_HAS_SACK;
 }
 
 static void fill_syn_options(struct tg *s, struct tcp_conn *c, struct tcp_opts *o)

@@ -362,7 +362,7 @@ static void step8_fin(struct tcp_conn *c, struct tcp_rx *r)
 
 	if (r->fin && !c->fin_seen) {
 		c->fin_parked = true;
-		c->fin_seq = seq_add(r->text_seq, r->text_bytes);
+		c->fin_seq = seq_add(r->g.seq, r->g.len - 1); /* text may have been cut */
 	}
 	if (!c->fin_parked || !seq_eq(c->fin_seq, c->rcv.nxt))
 		return;

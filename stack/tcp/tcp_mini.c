@@ -180,6 +180,17 @@ struct tcp_mini *mini_find(
 	return NULL;
 }
 
+static void free_all(struct tg *s, struct mini_table *t)
+{
+	for (uint32_t i = 0; i < t->n_pages; i++)
+		core_free(s, t->page[i], ARENA_PAGE_BYTES);
+	for (uint32_t i = 0; i * HEADS_PAGE < t->n_buckets; i++)
+		core_free(s, t->bucket[i], ARENA_PAGE_BYTES);
+	core_free(s, t->page, t->page_cap * sizeof(void *));
+	core_free(s, t->bucket, t->bucket_cap * sizeof(void *));
+	memset(t, 0, sizeof(*t));
+}
+
 struct tcp_mini *mini_add(
 	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash)
 {
@@ -188,11 +199,12 @@ struct tcp_mini *mini_add(
 
 	if (t->n_buckets <= t->n_used)
 		split_bucket(s, t);
-	if (t->n_buckets == 0)
+	i = t->n_buckets ? take_record(s, t) : 0;
+	if (i == 0) {
+		if (t->n_used == 0)
+			free_all(s, t);
 		return NULL;
-	i = take_record(s, t);
-	if (i == 0)
-		return NULL;
+	}
 	m = record(t, i);
 	memset(m, 0, sizeof(*m));
 	memcpy(m->raddr, k->raddr.b, sizeof(m->raddr));
@@ -222,17 +234,6 @@ static void leave_queue(struct mini_table *t, struct tcp_mini *m)
 	m->queue = QUEUE_NONE;
 	m->fifo_next = 0;
 	m->fifo_prev = 0;
-}
-
-static void free_all(struct tg *s, struct mini_table *t)
-{
-	for (uint32_t i = 0; i < t->n_pages; i++)
-		core_free(s, t->page[i], ARENA_PAGE_BYTES);
-	for (uint32_t i = 0; i * HEADS_PAGE < t->n_buckets; i++)
-		core_free(s, t->bucket[i], ARENA_PAGE_BYTES);
-	core_free(s, t->page, t->page_cap * sizeof(void *));
-	core_free(s, t->bucket, t->bucket_cap * sizeof(void *));
-	memset(t, 0, sizeof(*t));
 }
 
 void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m)

@@ -28,9 +28,10 @@ void tcp_update_mss(struct tg *s, struct tcp_conn *c)
 	if (c->mss_user)
 		mss = min_u32(mss, c->mss_user + TCP_HDR_BYTES);
 	mss = mss > TCP_HDR_BYTES + options ? mss - TCP_HDR_BYTES - options : 1;
+	mss = min_u32(mss, TCP_FRAME_MAX); /* one whole segment at least fits a frame */
 	if (mss == c->mss)
 		return;
-	c->mss = (uint16_t)min_u32(mss, 65535);
+	c->mss = (uint16_t)mss;
 	c->cc.ops->on_mss(&c->cc, c->mss);
 }
 
@@ -338,8 +339,10 @@ static enum tx_result send_probe(struct tg *s, struct tcp_conn *c)
 		if (!tcp_unsent(c) && !fin_waits(c))
 			return TX_OK;
 		res = send_frame(s, c, tcp_unsent(c) ? 1 : 0, !tcp_unsent(c));
-		c->rexmit_mode = (uint8_t)mode; /* stays the persist timer's */
-		c->deadline[CT_REXMIT] = at;
+		if (mode == RM_PERSIST) { /* stays the persist timer's */
+			c->rexmit_mode = (uint8_t)mode;
+			c->deadline[CT_REXMIT] = at;
+		}
 	} else {
 		r = list_entry(c->tx->ranges.next, struct tcp_range, node);
 		text_first = range_bytes(r) > 1 || !(r->flags & RANGE_FIN);

@@ -76,6 +76,15 @@ static uint32_t rcvbuf_of(const struct tg *s, const struct tcp_mini *m)
 	return l ? l->rcvbuf : s->cfg.tcp.rcvbuf_bytes;
 }
 
+/* RCV.WND of a half-open connection: what its SYN-ACK offers, in whole units of the scale that
+ * later windows have. */
+static uint32_t half_open_wnd(uint32_t rcvbuf, const struct tcp_mini *m)
+{
+	uint32_t unit = 1u << (m->flags & MINI_WS ? m->syn.rcv_wscale : 0);
+
+	return (min_u32(rcvbuf, 65535) + unit - 1) & ~(unit - 1);
+}
+
 /* <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
 static void send_syn_ack(struct tg *s, struct tcp_mini *m)
 {
@@ -105,8 +114,8 @@ static void send_ack(struct tg *s, struct tcp_mini *m)
 	fill_control(s, m, &k);
 	k.g.flags = TCP_ACK;
 	k.g.seq = seq_add(m->snd_nxt, 1);
-	k.g.wnd = (uint16_t)min_u32(
-		rcvbuf_of(s, m) >> ((m->flags & MINI_WS) ? m->syn.rcv_wscale : 0), 65535);
+	k.g.wnd = (uint16_t)(half_open_wnd(rcvbuf_of(s, m), m) >>
+			     ((m->flags & MINI_WS) ? m->syn.rcv_wscale : 0));
 	tcp_send_control(s, &k);
 }
 
@@ -227,7 +236,7 @@ static struct tcp_conn *grow_up(
 	c->rcv.nxt = m->rcv_nxt;
 	c->rcv.last_ack = m->rcv_nxt;
 	c->rcv.up = m->rcv_nxt;
-	c->rcv.adv = seq_add(m->rcv_nxt, min_u32(c->rcvbuf, 65535));
+	c->rcv.adv = seq_add(m->rcv_nxt, half_open_wnd(c->rcvbuf, m));
 	/* [6298 2.2] the handshake's round trip, unless the SYN-ACK was sent twice [6298 3] */
 	if (c->syn_retrans == 0)
 		tcp_rtt_sample(s, c,
@@ -262,7 +271,7 @@ static void complete(struct tcp_mini *m, struct tcp_conn *l, struct tcp_rx *r)
 /* Is SEG acceptable [9293 3.10.7.4-1]? RCV.WND is what the SYN-ACK offered. */
 static bool acceptable(const struct tg *s, const struct tcp_mini *m, const struct tcp_rx *r)
 {
-	uint32_t wnd = min_u32(rcvbuf_of(s, m), 65535);
+	uint32_t wnd = half_open_wnd(rcvbuf_of(s, m), m);
 
 	if (r->g.len == 0)
 		return seq_in(r->g.seq, m->rcv_nxt, wnd);

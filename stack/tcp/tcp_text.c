@@ -116,10 +116,25 @@ uint32_t pktq_read(struct tg *s, struct pktq *q, void *dst, uint32_t n, bool pee
 	return got;
 }
 
-static void pktq_join(struct pktq *q, struct pktq *more)
+/* Puts `more` behind q. Small pieces go into q's last block as long as they fit: text that arrived
+ * in bits and out of order must not hold many times its size. */
+static void pktq_join(struct tg *s, struct pktq *q, struct pktq *more)
 {
-	if (!more->head)
+	while (more->head && q->tail && more->head->len <= pkt_tailroom(q->tail)) {
+		struct tg_pkt *p = more->head;
+
+		memcpy(q->tail->data + q->tail->len, p->data, p->len);
+		q->tail->len += p->len;
+		q->bytes += p->len;
+		more->bytes -= p->len;
+		more->charge -= pkt_charge(p);
+		more->head = p->next;
+		tg_pkt_free(s, p);
+	}
+	if (!more->head) {
+		memset(more, 0, sizeof(*more));
 		return;
+	}
 	if (q->tail)
 		q->tail->next = more->head;
 	else
@@ -260,7 +275,9 @@ static void ooo_merge(struct tg *s, struct tcp_conn *c, struct tcp_ooo_range *o)
 	if (!seq_eq(o->end, b->start))
 		return;
 	o->end = b->end;
-	pktq_join(&o->q, &b->q); /* leaves b's queue empty: its charge has moved */
+	c->ooo->charge -= o->q.charge + b->q.charge;
+	pktq_join(s, &o->q, &b->q); /* leaves b's queue empty */
+	c->ooo->charge += o->q.charge;
 	ooo_range_free(s, c, b);
 }
 
@@ -383,46 +400,56 @@ static void take_ranges(struct tg *s, struct tcp_conn *c)
 			list_entry(c->ooo->ranges.next, struct tcp_ooo_range, node);
 		uint32_t n = seq_dist(o->end, o->start);
 
-		if (!seq_eq(o->start, c->rcv.nxt))
+		if (seq_gt(o->start, c->rcv.nxt))
 			return;
-		c->rcv.nxt = o->end;
-		c->bytes_received += n;
-		s->counters.tcp_in_bytes += n;
-		c->ooo->charge -= o->q.charge;
-		pktq_join(&c->rcvq, &o->q);
-		ooo_range_free(s, c, o);
-		c->ack_now = true; /* [5681-8] a gap was filled */
+		if (seq_eq(o->start, c->rcv.nxt)) {
+			c->rcv.nxt = o->end;
+			c->bytes_received += n;
+			s->counters.tcp_in_bytes += n;
+			c->ooo->charge -= o->q.charge;
+			pktq_join(s, &c->rcvq, &o->q);
+		}
+		ooo_range_free(s, c, o); /* empty now, or the text that was queued covers it */
 		ooo_free_if_empty(s, c);
 	}
 }
 
-/* Overlap of new in-order text [RCV.NXT, end) with ranges held: the ranges keep their bytes, the
- * text is cut. */
-static void cut_at_first_range(struct tcp_conn *c, struct tcp_rx *r)
+/* Overlap of new in-order text [RCV.NXT, end) with ranges held: the text is cut where it runs into
+ * a range that reaches as far as it does or further; ranges that it covers stay until it is queued.
+ */
+static void cut_at_ranges(struct tcp_conn *c, struct tcp_rx *r)
 {
-	struct tcp_ooo_range *o;
 	struct seq end = seq_add(r->text_seq, r->text_bytes);
+	bool first = true;
 
 	if (!c->ooo)
 		return;
-	o = list_entry(c->ooo->ranges.next, struct tcp_ooo_range, node);
-	if (seq_ge(o->start, end))
-		return;
-	tcp_note_duplicate(c, o->start, seq_min(end, o->end));
-	if (seq_gt(end, o->end)) { /* reaches beyond: simplest to let the new bytes win over whole
-				      ranges */
-		while (c->ooo) {
-			o = list_entry(c->ooo->ranges.next, struct tcp_ooo_range, node);
-			if (seq_lt(end, o->end))
-				break;
-			ooo_range_free(r->s, c, o);
-			ooo_free_if_empty(r->s, c);
-		}
-		if (!c->ooo || seq_ge(o->start, end))
+	list_for_each (it, &c->ooo->ranges) {
+		struct tcp_ooo_range *o = list_entry(it, struct tcp_ooo_range, node);
+
+		if (seq_ge(o->start, end))
 			return;
+		if (first)
+			tcp_note_duplicate(c, o->start, seq_min(end, o->end));
+		first = false;
+		if (seq_lt(o->end, end))
+			continue;
+		r->text_bytes = seq_dist(o->start, r->text_seq);
+		r->p->len = r->text_bytes;
+		return;
 	}
-	r->text_bytes = seq_dist(o->start, r->text_seq);
-	r->p->len = r->text_bytes;
+}
+
+/* Room for text that is next in line: the range that is furthest away goes, SACKed or not [2018 8].
+ * Kept, they could hold all there is and keep out for ever what they wait for. False: there is
+ * none. */
+static bool give_up_last_range(struct tg *s, struct tcp_conn *c)
+{
+	if (!c->ooo)
+		return false;
+	ooo_range_free(s, c, list_entry(c->ooo->ranges.prev, struct tcp_ooo_range, node));
+	ooo_free_if_empty(s, c);
+	return true;
 }
 
 bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
@@ -430,9 +457,13 @@ bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 	struct tg *s = r->s;
 	uint32_t n;
 
-	cut_at_first_range(c, r);
+	if (c->ooo)
+		c->ack_now = true; /* [5681-8] it fills a gap, or a part of one */
+	cut_at_ranges(c, r);
 	n = r->text_bytes;
-	if (n && (over_memory(c, r->p) || !pktq_append(s, &c->rcvq, r->p))) {
+	while (n && (over_memory(c, r->p) || !pktq_append(s, &c->rcvq, r->p))) {
+		if (give_up_last_range(s, c))
+			continue;
 		c->ack_now = true;
 		r->fin = false;
 		tcp_discard(r, c, TG_DROP_TCP_RCV_MEMORY);

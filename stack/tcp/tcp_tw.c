@@ -84,6 +84,7 @@ void tcp_enter_time_wait(struct tg *s, struct tcp_conn *c, enum tg_cause why)
 		s, c->lport); /* the entry's own hold on the port: it exists, so this cannot fail */
 	restart_2msl(s, m);
 	tcp_unhash_conn(s, c);
+	tcp_notify(s, c); /* the end of the stream, and the text before it, can be read */
 	tcp_conn_release(s, c);
 }
 

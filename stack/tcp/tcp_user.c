@@ -60,20 +60,14 @@ static int take_port(struct tg *s, struct tcp_conn *c, uint16_t port)
 	return 0;
 }
 
-int tcp_user_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
+static int bind_port(struct tg *s, struct tcp_conn *c, const struct tg_addr *a)
 {
-	struct tcp_conn *c = conn_of(e);
 	uint16_t port = a->port;
 	struct tcp_port *p;
-	int r;
 
-	if (c->state != TG_CLOSED || c->port || c->was_connected)
-		return -TG_EINVAL;
-	if (!ip_is_any(&a->ip) && !ip_is_ours(s, &a->ip))
-		return -TG_EADDRNOTAVAIL;
-	c->laddr = a->ip;
 	if (port == 0) {
-		r = tcp_choose_port(s, c);
+		int r = tcp_choose_port(s, c);
+
 		if (r < 0)
 			return -TG_EADDRINUSE;
 		port = (uint16_t)r;
@@ -81,9 +75,24 @@ int tcp_user_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
 	p = tcp_port_find(s, port);
 	if (p && port_conflicts(p, c, a, false))
 		return -TG_EADDRINUSE;
-	r = take_port(s, c, port);
-	if (r < 0)
+	return take_port(s, c, port);
+}
+
+int tcp_user_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
+{
+	struct tcp_conn *c = conn_of(e);
+	int r;
+
+	if (c->state != TG_CLOSED || c->port || c->was_connected)
+		return -TG_EINVAL;
+	if (!ip_is_any(&a->ip) && !ip_is_ours(s, &a->ip))
+		return -TG_EADDRNOTAVAIL;
+	c->laddr = a->ip;
+	r = bind_port(s, c, a);
+	if (r < 0) {
+		memset(&c->laddr, 0, sizeof(c->laddr));
 		return r;
+	}
 	c->bound = true;
 	c->addr_bound = !ip_is_any(&a->ip); /* [9293 MUST-43] */
 	return 0;

@@ -1,11 +1,12 @@
-/* A world for the simulator's tests: two or three hosts, wires between them, traffic and invariants, all
- * drawn from one seed and all in virtual time.
+/* A world for the simulator's tests: two or three hosts, wires between them, traffic and
+ * invariants, all drawn from one seed and all in virtual time.
  *
- * The whole state of a run is `struct world` (no pointers to the outside but to the fixed memory of its hosts and
- * wires), the hosts' instances and the wires: three copies make a snapshot. sim_plan.c draws what
- * is to happen, sim_world.c makes it happen, sim_flow.c and sim_dgram.c are the applications,
- * sim_frame.c judges every frame on the wire by a parser of its own, sim_tcp.c the segments in it, sim_check.c
- * state, trace, counters and memory; sim_run.c runs a plan and compares hashes. */
+ * The whole state of a run is `struct world` (no pointers to the outside but to the fixed memory of
+ * its hosts and wires), the hosts' instances and the wires: three copies make a snapshot.
+ * sim_plan.c draws what is to happen, sim_world.c makes it happen, sim_flow.c and sim_dgram.c are
+ * the applications, sim_frame.c judges every frame on the wire by a parser of its own, sim_tcp.c
+ * the segments in it, sim_check.c state, trace, counters and memory; sim_run.c runs a plan and
+ * compares hashes. */
 #ifndef TG_SIM_H
 #define TG_SIM_H
 
@@ -73,14 +74,18 @@ struct end_plan {
 	uint32_t bytes;
 	uint32_t write_max, read_max; /* bytes a call */
 	uint32_t pause_bytes; /* 0: never; else after so many bytes read it sleeps pause_ns */
+	uint32_t pauses;      /* at most so many times; 0: no limit */
 	uint64_t pause_ns, think_ns; /* think: between writes */
 	uint32_t abort_bytes;
+	uint64_t impatient_ns;    /* closes or aborts if it is not connected by then; 0: waits */
+	uint64_t user_timeout_ns; /* 0: the configuration's R2 */
 	uint8_t finish, in_place; /* bit 0: writes, bit 1: reads with spans; bit 2: peeks first */
 	bool nodelay, more, keepalive, close_together;
 };
 
 struct flow_plan {
 	uint64_t start_ns;
+	uint16_t port; /* of end 0; 0: an ephemeral one */
 	uint8_t kind, host[2], listener;
 	struct end_plan end[2];
 };
@@ -103,15 +108,15 @@ struct wire_plan {
 	uint64_t latency_ns;
 	uint32_t mtu;
 	uint64_t dark_from_ns, dark_until_ns; /* everything is lost; 0: never */
-	uint32_t storm_ppm; /* loss instead of darkness, 0: all */
+	uint32_t storm_ppm;                   /* loss instead of darkness, 0: all */
 };
 
 struct plan {
 	uint64_t seed;
 	uint32_t n_hosts, n_flows;
-	bool lossy;     /* something may be lost: ARP may fail, a SYN may time out */
+	bool lossy; /* something may be lost: ARP may fail, a SYN may time out */
 	bool very_lossy;
-	bool batch;     /* all that is due is delivered before a step, or one frame at a time */
+	bool batch; /* all that is due is delivered before a step, or one frame at a time */
 	bool memory_fails;
 	uint64_t snapshot_event; /* 0: none */
 	struct host_plan host[SIM_HOSTS];
@@ -124,7 +129,8 @@ void plan_draw(struct plan *p, uint64_t seed);
 /* What plan_draw starts from: two hosts, a clean wire, everything as tg_config_default has it. */
 void plan_default(struct plan *p, uint64_t seed);
 /* One more flow, end 0 on host a opening to listener 0 of host b, with so many bytes each way. */
-struct flow_plan *plan_add_flow(struct plan *p, unsigned a, unsigned b, uint32_t a_bytes, uint32_t b_bytes);
+struct flow_plan *plan_add_flow(
+	struct plan *p, unsigned a, unsigned b, uint32_t a_bytes, uint32_t b_bytes);
 
 /* ---- The world ---- */
 
@@ -142,21 +148,22 @@ struct flow_end {
 	tg_sock k;
 	struct sim_rng rng;
 	uint64_t wake_ns; /* NEVER_NS: only events wake it */
-	uint32_t sent, received, paused_at;
+	uint32_t sent, received, paused_at, pauses;
 	int error;
 	uint16_t port;
 	uint8_t host, state;
-	bool can_read, can_write, shut, eof;
+	bool can_read, can_write, shut, eof, cut; /* cut: it closed before all was sent */
 	bool have_edge;
-	uint32_t edge; /* RCV.NXT + RCV.WND as last seen in its status */
+	uint32_t edge;          /* RCV.NXT + RCV.WND as last seen in its status */
 	struct seg_track track; /* what it sent */
 };
 
 struct flow {
 	struct flow_end end[2];
 	bool started, done;
-	bool disturbed; /* by an application, a listener or an ordered failure: need not be delivered */
-	uint64_t disturbed_ns;
+	bool disturbed; /* by an application, a listener or an ordered failure: need not be
+			   delivered */
+	uint64_t started_ns, disturbed_ns;
 	uint32_t next; /* with the same port of end 0: index + 1 */
 };
 
@@ -175,7 +182,7 @@ struct host {
 	uint32_t udp_sent, udp_received, pings_sent, pings_answered;
 	uint64_t udp_next_ns, ping_next_ns;
 	uint64_t trace_cursor, emitted_frames;
-	int64_t curr_estab; /* by replay of the trace */
+	int64_t curr_estab;  /* by replay of the trace */
 	uint64_t base_bytes; /* of memory in use after set-up, what is kept for reuse deducted */
 	uint8_t conn_state[SIM_CONNS];
 };
@@ -187,7 +194,7 @@ struct world {
 	uint64_t wire_sent[SIM_WIRES][2];
 	struct flow flow[SIM_FLOWS];
 	uint16_t port_flow[SIM_HOSTS][65536]; /* newest flow whose end 0 has that port: index + 1 */
-	uint32_t n_done, n_started, check_at;
+	uint32_t n_done, n_started, check_at, check_edge_at;
 	uint64_t now_ns, events, same_time, progress_ns, hash;
 	bool failed, draining, verbose, dark[SIM_WIRES];
 	char why[400];
@@ -233,12 +240,22 @@ void world_restore(void);
 void flow_start(uint32_t i);
 void flow_event(uint32_t i, unsigned end, unsigned events);
 void flow_wake(uint32_t i, unsigned end);
+/* Something that excuses the flow from being delivered has happened. */
+void flow_disturb(uint32_t i);
+/* And it ends now. */
 void flow_give_up(uint32_t i);
+void flow_check_done(uint32_t i);
+/* Its passive end is socket k. */
+void flow_accepted(uint32_t i, tg_sock k);
+uint64_t flows_next_ns(void);
+void flows_run(void);
+
+/* sim_listen.c */
 void listener_open(unsigned host, unsigned which);
 void listener_close(unsigned host, unsigned which);
 void listener_event(unsigned host, unsigned which);
-uint64_t flows_next_ns(void);
-void flows_run(void);
+uint64_t listeners_next_ns(void);
+void listeners_run(void);
 
 /* sim_dgram.c */
 void dgram_open(unsigned host);
@@ -260,15 +277,20 @@ void segment_seen(const struct seen_ip *ip);
 /* sim_check.c */
 void check_trace(unsigned host);
 void check_counters(unsigned host);
+/* All events have been taken: what is ready has been told. */
+void check_edges(void);
 void check_some_sockets(uint32_t how_many);
 void check_end(void);
+/* What the runs of this process came across, as comments. */
+void check_print_coverage(void);
 uint64_t memory_in_use(unsigned host);
 bool sockets_left(unsigned host);
 
 /* sim_run.c */
 enum run_mode { RUN_ONCE, RUN_TWICE, RUN_SNAPSHOT, RUN_FAST_PATH };
-/* Runs p and compares hashes as the mode says. False: failed; why and how to repeat it were printed to out.
- * *hash gets that of the first run. */
-bool run_plan(const struct plan *p, enum run_mode mode, bool verbose, const char *repeat, uint64_t *hash);
+/* Runs p and compares hashes as the mode says. False: failed; why and how to repeat it were printed
+ * to out. *hash gets that of the first run. */
+bool run_plan(
+	const struct plan *p, enum run_mode mode, bool verbose, const char *repeat, uint64_t *hash);
 
 #endif

@@ -1,10 +1,11 @@
-/* Applications on streams: both ends of every flow write, read, sleep, close or abort as the plan says, driven by
- * readiness edges and their own timers alone, so that an edge that gets lost shows as a stall. Every byte
- * read is compared with what the other end sends. */
+/* Applications on streams: both ends of every flow write, read, sleep, close or abort as the plan
+ * says, driven by readiness edges and their own timers alone, so that an edge that gets lost shows
+ * as a stall. Every byte read is compared with what the other end sends. */
 #include "sim.h"
 
 #define RETRY_NS   (10 * NS_PER_MS)
 #define GIVE_UP_NS (300 * NS_PER_SEC)
+#define ACCEPT_NS  (240 * NS_PER_SEC) /* beyond R2 of a SYN-ACK */
 #define TURN_CALLS 40u
 
 static uint8_t scratch[65536];
@@ -22,7 +23,7 @@ static struct tg *host_of(const struct flow_end *x)
 	return sim->host[x->host].s;
 }
 
-static void disturb(uint32_t i)
+void flow_disturb(uint32_t i)
 {
 	struct flow *f = &sim->flow[i];
 
@@ -32,19 +33,27 @@ static void disturb(uint32_t i)
 	f->disturbed_ns = sim->now_ns;
 }
 
-static void check_done(uint32_t i)
+void flow_give_up(uint32_t i)
+{
+	flow_disturb(i);
+	sim->flow[i].disturbed_ns = sim->now_ns - GIVE_UP_NS;
+	sim_progress();
+}
+
+void flow_check_done(uint32_t i)
 {
 	struct flow *f = &sim->flow[i];
 	bool never_accepted = f->end[1].state == END_WAITING && (f->disturbed || f->end[0].error);
 
-	if (f->done || f->end[0].state != END_DONE || (f->end[1].state != END_DONE && !never_accepted))
+	if (f->done || f->end[0].state != END_DONE ||
+		(f->end[1].state != END_DONE && !never_accepted))
 		return;
 	f->done = true;
 	sim->n_done++;
 	for (unsigned e = 0; e < 2 && !f->disturbed; e++)
 		if (f->end[!e].received != plan_of(i, e)->bytes)
-			sim_fail("flow %u end %u: %u of %u bytes arrived", i, e, f->end[!e].received,
-				plan_of(i, e)->bytes);
+			sim_fail("flow %u end %u: %u of %u bytes arrived", i, e,
+				f->end[!e].received, plan_of(i, e)->bytes);
 }
 
 static void end_done(uint32_t i, unsigned e)
@@ -55,16 +64,17 @@ static void end_done(uint32_t i, unsigned e)
 	x->k = 0;
 	x->wake_ns = NEVER_NS;
 	sim_progress();
-	check_done(i);
+	flow_check_done(i);
 }
 
-/* The user's end of a socket: all that was sent must still arrive, or the flow counts as disturbed. */
+/* The user's end of a socket: all that was sent must still arrive, or the flow counts as disturbed.
+ */
 static void end_close(uint32_t i, unsigned e)
 {
 	struct flow_end *x = end_of(i, e);
 
 	if (x->received < plan_of(i, !e)->bytes)
-		disturb(i);
+		flow_disturb(i);
 	SIM_CHECK(tg_sock_close(host_of(x), x->k, sim->now_ns) == 0);
 	end_done(i, e);
 }
@@ -73,14 +83,15 @@ static void end_abort(uint32_t i, unsigned e)
 {
 	struct flow_end *x = end_of(i, e);
 
-	disturb(i);
+	flow_disturb(i);
 	if (x->k)
 		SIM_CHECK(tg_sock_abort(host_of(x), x->k, sim->now_ns) == 0);
 	end_done(i, e);
 }
 
-static bool explained(uint32_t i, const struct flow_end *x, int error)
+static bool explained(uint32_t i, unsigned e, int error)
 {
+	const struct flow_end *x = end_of(i, e);
 	const struct plan *p = &sim->plan;
 
 	if (p->flow[i].kind == OPEN_REFUSED && error == TG_ECONNREFUSED)
@@ -88,7 +99,24 @@ static bool explained(uint32_t i, const struct flow_end *x, int error)
 	if (sim->flow[i].disturbed)
 		return error == TG_ECONNRESET || error == TG_EPIPE || error == TG_ECONNREFUSED ||
 		       error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH;
+	/* a short table of half-open connections, full */
+	if (x->state == END_CONNECTING && error == TG_ETIMEDOUT &&
+		p->host[p->flow[i].host[!e]].cfg.tcp.max_half_open < 10)
+		return true;
 	if (x->state == END_CONNECTING && p->lossy && error == TG_EHOSTUNREACH)
+		return true;
+	/* the peer closed long ago, and FIN-WAIT-2 of one that nobody holds ends after a while */
+	if (p->flow[i].end[e ^ 1].finish == FINISH_EARLY &&
+		sim->flow[i].end[e ^ 1].state == END_DONE &&
+		x->received == p->flow[i].end[e ^ 1].bytes &&
+		(error == TG_EPIPE || error == TG_ECONNRESET))
+		return true;
+	/* the passive side gave up on its half-open connection: R2 of a SYN-ACK */
+	if (p->very_lossy && error == TG_ECONNRESET && sim->flow[i].end[1].state == END_WAITING)
+		return true;
+	/* the peer's user closed, and what was left of its connection gave up after R2 */
+	if (p->very_lossy && sim->flow[i].end[e ^ 1].state == END_DONE &&
+		(error == TG_ECONNRESET || error == TG_EPIPE))
 		return true;
 	return p->very_lossy && (error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH);
 }
@@ -97,11 +125,11 @@ static void end_error(uint32_t i, unsigned e, int error)
 {
 	struct flow_end *x = end_of(i, e);
 
-	if (!explained(i, x, error))
-		sim_fail("flow %u end %u: unexplained error %d in state %u (received %u, sent %u)", i, e, error,
-			x->state, x->received, x->sent);
+	if (!explained(i, e, error))
+		sim_fail("flow %u end %u: unexplained error %d in state %u (received %u, sent %u)",
+			i, e, error, x->state, x->received, x->sent);
 	x->error = error;
-	disturb(i);
+	flow_disturb(i);
 	SIM_CHECK(tg_sock_close(host_of(x), x->k, sim->now_ns) == 0);
 	end_done(i, e);
 }
@@ -113,15 +141,20 @@ static bool end_open(uint32_t i, unsigned e)
 	struct flow_end *x = end_of(i, e);
 	const struct end_plan *p = plan_of(i, e);
 	uint64_t cookie = 1ull << 32 | (2 * i + e);
-	struct tg_addr any = {{{0}}, (uint16_t)(SIM_BOUND + i)};
+	const struct flow_plan *fp = &sim->plan.flow[i];
+	bool bind = fp->kind == OPEN_CROSSING || fp->port;
+	struct tg_addr any = {{{0}}, fp->port ? fp->port : (uint16_t)(SIM_BOUND + i)};
 	int r = tg_sock_open(host_of(x), TG_STREAM, 0, cookie, &x->k);
 
 	if (r == 0 && p->nodelay)
 		r = tg_sock_setopt(host_of(x), x->k, TG_TCP_NODELAY, 1, sim->now_ns);
 	if (r == 0 && p->keepalive)
 		r = tg_sock_setopt(host_of(x), x->k, TG_SO_KEEPALIVE, 1, sim->now_ns);
-	if (r == 0 && sim->plan.flow[i].kind == OPEN_CROSSING)
+	if (r == 0 && bind)
 		r = tg_sock_bind(host_of(x), x->k, &any);
+	if (r == 0)
+		r = tg_sock_setopt(host_of(x), x->k, TG_TCP_USER_TIMEOUT,
+			(int64_t)p->user_timeout_ns, sim->now_ns);
 	SIM_CHECK(r == 0 || (r == -TG_ENOMEM && sim->host[x->host].failing));
 	return r == 0;
 }
@@ -133,18 +166,21 @@ static bool end_connect(uint32_t i, unsigned e, uint16_t port)
 	int r = tg_sock_connect(host_of(x), x->k, &to, sim->now_ns);
 
 	if (r != -TG_EINPROGRESS) {
-		SIM_CHECK(r == -TG_ENOMEM && sim->host[x->host].failing);
+		if ((r != -TG_ENOMEM && r != -TG_ENOBUFS) || !sim->host[x->host].failing)
+			sim_fail("flow %u end %u: connect gave %d", i, e, r);
 		return false;
 	}
 	SIM_CHECK(tg_sock_local_addr(host_of(x), x->k, &local) == 0);
 	x->port = local.port;
 	x->state = END_CONNECTING;
+	if (plan_of(i, e)->impatient_ns)
+		x->wake_ns = sim->now_ns + plan_of(i, e)->impatient_ns;
 	return true;
 }
 
 static void start_failed(uint32_t i)
 {
-	disturb(i);
+	flow_disturb(i);
 	for (unsigned e = 0; e < 2; e++)
 		if (end_of(i, e)->k)
 			end_abort(i, e);
@@ -161,6 +197,7 @@ void flow_start(uint32_t i)
 				 : (uint16_t)(p->kind == OPEN_REFUSED ? 9 : SIM_PORT + p->listener);
 
 	f->started = true;
+	f->started_ns = sim->now_ns;
 	sim->n_started++;
 	for (unsigned e = 0; e < 2; e++) {
 		f->end[e].host = p->host[e];
@@ -179,7 +216,7 @@ void flow_start(uint32_t i)
 	if (p->kind == OPEN_REFUSED)
 		end_done(i, 1);
 	else if (!crossing && !sim->host[p->host[1]].listener[p->listener].k)
-		disturb(i);
+		flow_disturb(i);
 }
 
 /* ---- Writing ---- */
@@ -208,7 +245,8 @@ static void write_some(uint32_t i, unsigned e)
 {
 	struct flow_end *x = end_of(i, e);
 	const struct end_plan *p = plan_of(i, e);
-	uint32_t n = min_u32(1 + sim_below(&x->rng, p->write_max), min_u32(p->bytes - x->sent, sizeof(scratch)));
+	uint32_t n = min_u32(
+		1 + sim_below(&x->rng, p->write_max), min_u32(p->bytes - x->sent, sizeof(scratch)));
 	unsigned flags = p->more && x->sent + n < p->bytes ? TG_MSG_MORE : 0;
 	int64_t r;
 
@@ -284,7 +322,9 @@ static void note_read(uint32_t i, unsigned e, uint32_t n)
 	sim_progress();
 	/* never more than was sent */
 	SIM_CHECK(x->received <= end_of(i, !e)->sent);
-	if (p->pause_bytes && x->received - x->paused_at >= p->pause_bytes) {
+	if (p->pause_bytes && x->received - x->paused_at >= p->pause_bytes &&
+		(!p->pauses || x->pauses < p->pauses)) {
+		x->pauses++;
 		x->paused_at = x->received;
 		x->wake_ns = sim->now_ns + p->pause_ns;
 	}
@@ -295,6 +335,7 @@ static void read_some(uint32_t i, unsigned e)
 	struct flow_end *x = end_of(i, e);
 	const struct end_plan *p = plan_of(i, e);
 	uint32_t n = min_u32(1 + sim_below(&x->rng, p->read_max), sizeof(scratch));
+	const struct flow_end *peer = end_of(i, !e);
 	uint64_t key = plan_of(i, !e)->key;
 	int64_t r = p->in_place & 2 ? read_in_place(x, key, n) : read_copy(x, p, key, n);
 
@@ -306,9 +347,9 @@ static void read_some(uint32_t i, unsigned e)
 		x->can_read = false;
 		sim_progress();
 		/* a clean end of the stream means that all of it is here */
-		if (x->received != plan_of(i, !e)->bytes)
-			sim_fail("flow %u end %u: end of stream after %u of %u bytes", i, e, x->received,
-				plan_of(i, !e)->bytes);
+		if (x->received != (peer->cut ? peer->sent : plan_of(i, !e)->bytes))
+			sim_fail("flow %u end %u: end of stream after %u of %u bytes", i, e,
+				x->received, plan_of(i, !e)->bytes);
 	} else if (r == -TG_EAGAIN) {
 		x->can_read = false;
 	} else {
@@ -322,7 +363,8 @@ static bool all_done(uint32_t i, unsigned e)
 {
 	const struct flow_end *x = end_of(i, e);
 
-	return x->state == END_OPEN && x->sent == plan_of(i, e)->bytes && x->received == plan_of(i, !e)->bytes;
+	return x->state == END_OPEN && x->sent == plan_of(i, e)->bytes &&
+	       x->received == plan_of(i, !e)->bytes;
 }
 
 static void shut(struct flow_end *x)
@@ -352,12 +394,10 @@ static void finish(uint32_t i, unsigned e)
 	}
 	switch ((enum finish)p->finish) {
 	case FINISH_SHUTDOWN:
-	case FINISH_ABORT:
-		shut(x);
-		break;
+	case FINISH_ABORT: shut(x); break;
 	case FINISH_EARLY: end_close(i, e); return;
 	case FINISH_RESET:
-		disturb(i);
+		flow_disturb(i);
 		SIM_CHECK(tg_sock_setopt(host_of(x), x->k, TG_SO_LINGER, 0, sim->now_ns) == 0);
 		end_close(i, e);
 		return;
@@ -388,14 +428,29 @@ static bool connected(uint32_t i, unsigned e)
 	return true;
 }
 
+/* CLOSE or ABORT in SYN-SENT or SYN-RECEIVED. */
+static void lose_patience(uint32_t i, unsigned e)
+{
+	flow_disturb(i);
+	end_of(i, e)->cut = true;
+	if (sim_chance(&end_of(i, e)->rng, 50))
+		end_close(i, e);
+	else
+		end_abort(i, e);
+}
+
 static void turn(uint32_t i, unsigned e)
 {
 	struct flow_end *x = end_of(i, e);
 	const struct end_plan *p = plan_of(i, e);
 
-	if (!connected(i, e))
+	if (!connected(i, e)) {
+		if (x->state == END_CONNECTING && p->impatient_ns)
+			lose_patience(i, e);
 		return;
-	for (uint32_t n = 0; n < TURN_CALLS && x->state == END_OPEN && x->wake_ns == NEVER_NS; n++) {
+	}
+	for (uint32_t n = 0; n < TURN_CALLS && x->state == END_OPEN && x->wake_ns == NEVER_NS;
+		n++) {
 		bool write = x->can_write && x->sent < p->bytes, read = x->can_read && !x->eof;
 
 		if (p->finish == FINISH_ABORT && x->sent + x->received >= p->abort_bytes) {
@@ -429,78 +484,11 @@ void flow_event(uint32_t i, unsigned e, unsigned events)
 		turn(i, e);
 }
 
-/* ---- Listeners ---- */
-
-void listener_open(unsigned h, unsigned which)
+void flow_accepted(uint32_t i, tg_sock k)
 {
-	struct host *host = &sim->host[h];
-	struct listener *l = &host->listener[which];
-	struct tg_addr a = {{{0}}, (uint16_t)(SIM_PORT + which)};
-	int r;
-
-	if (l->k || l->wake_ns > sim->now_ns)
-		return;
-	r = tg_sock_open(host->s, TG_STREAM, 0, 2ull << 32 | which, &l->k);
-	if (r == 0)
-		r = tg_sock_setopt(host->s, l->k, TG_SO_REUSEADDR, 1, sim->now_ns);
-	if (r == 0)
-		r = tg_sock_bind(host->s, l->k, &a);
-	if (r == 0)
-		r = tg_sock_listen(host->s, l->k, sim->plan.host[h].backlog, sim->now_ns);
-	l->wake_ns = r == 0 ? NEVER_NS : sim->now_ns + RETRY_NS;
-	if (r == 0)
-		return;
-	SIM_CHECK(r == -TG_ENOMEM && host->failing);
-	if (l->k)
-		tg_sock_close(host->s, l->k, sim->now_ns);
-	l->k = 0;
-}
-
-void listener_close(unsigned h, unsigned which)
-{
-	struct listener *l = &sim->host[h].listener[which];
-
-	if (!l->k)
-		return;
-	SIM_CHECK(tg_sock_close(sim->host[h].s, l->k, sim->now_ns) == 0);
-	memset(l, 0, sizeof(*l));
-	for (uint32_t i = 0; i < sim->plan.n_flows; i++) {
-		const struct flow_plan *p = &sim->plan.flow[i];
-		struct flow *f = &sim->flow[i];
-
-		if (f->started && !f->done && p->kind == OPEN_LISTENER && p->host[1] == h &&
-			p->listener == which && f->end[1].state == END_WAITING) {
-			disturb(i);
-			check_done(i);
-		}
-	}
-}
-
-/* The flow that a connection from that peer belongs to, SIM_FLOWS: none. */
-static uint32_t flow_of_peer(unsigned h, unsigned which, const struct tg_addr *peer)
-{
-	unsigned from = (tg_ip4_value(&peer->ip) & 0xff) - 1;
-	uint32_t i = from < SIM_HOSTS ? sim->port_flow[from][peer->port] : 0;
-
-	for (; i; i = sim->flow[i - 1].next)
-		if (sim->plan.flow[i - 1].host[1] == h && sim->plan.flow[i - 1].listener == which)
-			return i - 1;
-	return SIM_FLOWS;
-}
-
-static void accepted(unsigned h, unsigned which, tg_sock k)
-{
-	struct tg *s = sim->host[h].s;
-	struct tg_addr peer;
+	struct tg *s = sim->host[sim->plan.flow[i].host[1]].s;
 	struct flow_end *x;
-	uint32_t i;
 
-	SIM_CHECK(tg_sock_peer_addr(s, k, &peer) == 0);
-	i = flow_of_peer(h, which, &peer);
-	if (i == SIM_FLOWS) {
-		sim_fail("accepted a connection of no flow");
-		return;
-	}
 	x = end_of(i, 1);
 	if (sim->flow[i].done || x->state != END_WAITING) {
 		SIM_CHECK(sim->flow[i].disturbed);
@@ -509,47 +497,32 @@ static void accepted(unsigned h, unsigned which, tg_sock k)
 	}
 	x->k = k;
 	x->state = END_OPEN;
-	SIM_CHECK(tg_sock_setopt(s, k, TG_TCP_USER_COOKIE, (int64_t)(1ull << 32 | (2 * i + 1)), sim->now_ns) == 0);
+	SIM_CHECK(tg_sock_setopt(s, k, TG_TCP_USER_COOKIE, (int64_t)(1ull << 32 | (2 * i + 1)),
+			  sim->now_ns) == 0);
 	SIM_CHECK(tg_sock_setopt(s, k, TG_TCP_NODELAY, plan_of(i, 1)->nodelay, sim->now_ns) == 0);
-	SIM_CHECK(tg_sock_setopt(s, k, TG_SO_KEEPALIVE, plan_of(i, 1)->keepalive, sim->now_ns) == 0);
+	SIM_CHECK(
+		tg_sock_setopt(s, k, TG_SO_KEEPALIVE, plan_of(i, 1)->keepalive, sim->now_ns) == 0);
 	sim_progress();
 }
 
-static void accept_turn(unsigned h, unsigned which)
-{
-	struct listener *l = &sim->host[h].listener[which];
-	uint64_t pause_ns = sim->plan.host[h].accept_pause_ns;
-
-	while (l->k && l->can_accept && l->wake_ns == NEVER_NS) {
-		tg_sock k;
-		int r = tg_sock_accept(sim->host[h].s, l->k, 0, &k, sim->now_ns);
-
-		if (r == 0)
-			accepted(h, which, k);
-		else if (r == -TG_EAGAIN)
-			l->can_accept = false;
-		else
-			SIM_CHECK(r == -TG_ENOMEM && sim->host[h].failing);
-		if (r == -TG_ENOMEM || (r == 0 && pause_ns))
-			l->wake_ns = sim->now_ns + (r ? RETRY_NS : pause_ns);
-		if (sim->failed)
-			return;
-	}
-}
-
-void listener_event(unsigned h, unsigned which)
-{
-	sim->host[h].listener[which].can_accept = true;
-	accept_turn(h, which);
-}
-
 /* ---- Timers ---- */
+
+/* When the passive side of a flow that has not been accepted yet may have given up, for want of
+ * packets that arrive; NEVER_NS: it may not. */
+static uint64_t give_up_accept_ns(const struct flow *f)
+{
+	if (!sim->plan.very_lossy || f->end[1].state != END_WAITING || f->disturbed)
+		return NEVER_NS;
+	return f->started_ns + ACCEPT_NS;
+}
 
 static uint64_t end_next_ns(const struct flow *f, unsigned e)
 {
 	uint64_t give_up_ns = f->disturbed ? f->disturbed_ns + GIVE_UP_NS : NEVER_NS;
 
-	return f->end[e].state == END_DONE ? NEVER_NS : min_u64(f->end[e].wake_ns, give_up_ns);
+	if (f->end[e].state == END_DONE)
+		return NEVER_NS;
+	return min_u64(f->end[e].wake_ns, min_u64(give_up_ns, give_up_accept_ns(f)));
 }
 
 uint64_t flows_next_ns(void)
@@ -562,10 +535,6 @@ uint64_t flows_next_ns(void)
 		if (f->started && !f->done)
 			t = min_u64(t, min_u64(end_next_ns(f, 0), end_next_ns(f, 1)));
 	}
-	for (unsigned h = 0; h < sim->plan.n_hosts; h++)
-		for (unsigned l = 0; l < SIM_LISTEN; l++)
-			if (!sim->draining && (sim->host[h].listener[l].k || sim->host[h].listener[l].wake_ns))
-				t = min_u64(t, sim->host[h].listener[l].wake_ns);
 	return t;
 }
 
@@ -575,6 +544,8 @@ static void wake_end(uint32_t i, unsigned e)
 
 	if (end_next_ns(f, e) > sim->now_ns)
 		return;
+	if (give_up_accept_ns(f) <= sim->now_ns)
+		flow_disturb(i);
 	if (f->disturbed && f->disturbed_ns + GIVE_UP_NS <= sim->now_ns) {
 		end_abort(i, e);
 		return;
@@ -591,15 +562,4 @@ void flows_run(void)
 		wake_end(i, 0);
 		wake_end(i, 1);
 	}
-	for (unsigned h = 0; h < sim->plan.n_hosts && !sim->draining; h++)
-		for (unsigned w = 0; w < SIM_LISTEN; w++) {
-			struct listener *l = &sim->host[h].listener[w];
-
-			if (!l->wake_ns || l->wake_ns > sim->now_ns)
-				continue;
-			if (l->k)
-				l->wake_ns = NEVER_NS;
-			listener_open(h, w);
-			accept_turn(h, w);
-		}
 }

@@ -1,6 +1,7 @@
-/* Judges every frame that a host hands to its wire by a parser of its own, written from the RFCs and not shared
- * with the stack: Ethernet, ARP (RFC 826), IPv4 (RFC 791), ICMP (RFC 792), UDP (RFC 768); TCP is in sim_tcp.c.
- * Nothing above the MTU, no offload that was not granted, no bad checksum. */
+/* Judges every frame that a host hands to its wire by a parser of its own, written from the RFCs
+ * and not shared with the stack: Ethernet, ARP (RFC 826), IPv4 (RFC 791), ICMP (RFC 792), UDP (RFC
+ * 768); TCP is in sim_tcp.c. Nothing above the MTU, no offload that was not granted, no bad
+ * checksum. */
 #include "sim.h"
 
 static uint8_t bytes[70000];
@@ -40,13 +41,15 @@ static uint32_t pseudo(const uint8_t *ip, uint32_t l4_bytes)
 }
 
 /* The transport's checksum: complete, or left to a device that said it would do that. */
-static void csum_seen(const struct tg_frame *f, const uint8_t *ip, const struct seen_ip *i, uint32_t offset, uint32_t caps)
+static void csum_seen(const struct tg_frame *f, const uint8_t *ip, const struct seen_ip *i,
+	uint32_t offset, uint32_t caps)
 {
 	uint32_t at = (uint32_t)(i->l4 - bytes);
 
 	if (!f->csum_partial) {
 		if (sum16(i->l4, i->l4_bytes, pseudo(ip, i->l4_bytes)) != 0xffff)
-			sim_fail("host %u sent a bad transport checksum, protocol %u", i->host, ip[9]);
+			sim_fail("host %u sent a bad transport checksum, protocol %u", i->host,
+				ip[9]);
 		return;
 	}
 	SIM_CHECK(caps & TG_CAP_CSUM);
@@ -54,14 +57,16 @@ static void csum_seen(const struct tg_frame *f, const uint8_t *ip, const struct 
 	SIM_CHECK(load16(i->l4 + offset) == pseudo(ip, i->l4_bytes));
 }
 
-static void udp_seen(const struct tg_frame *f, const uint8_t *ip, const struct seen_ip *i, uint32_t caps)
+static void udp_seen(
+	const struct tg_frame *f, const uint8_t *ip, const struct seen_ip *i, uint32_t caps)
 {
 	SIM_CHECK(i->l4_bytes >= 8 && load16(i->l4 + 4) == i->l4_bytes);
 	SIM_CHECK(load16(i->l4 + 6) != 0);
 	csum_seen(f, ip, i, 6, caps);
 }
 
-static void gso_seen(const struct tg_frame *f, const uint8_t *ip, const struct seen_ip *i, uint32_t caps)
+static void gso_seen(
+	const struct tg_frame *f, const uint8_t *ip, const struct seen_ip *i, uint32_t caps)
 {
 	uint32_t l4_off = (uint32_t)(i->l4 - ip), l4_hdr = ip[9] == 6 ? (i->l4[12] >> 4) * 4u : 8;
 
@@ -74,13 +79,17 @@ static void gso_seen(const struct tg_frame *f, const uint8_t *ip, const struct s
 			l4_off + l4_hdr + f->gso_size, i->mtu);
 }
 
-static void ip_seen(const struct tg_frame *f, const uint8_t *ip, uint32_t n, unsigned host, unsigned wire)
+static void ip_seen(
+	const struct tg_frame *f, const uint8_t *ip, uint32_t n, unsigned host, unsigned wire)
 {
 	uint32_t ihl = n >= 20 ? (ip[0] & 15u) * 4 : 0, caps = sim->plan.host[host].caps, frag;
-	struct seen_ip i = {.host = host, .mtu = sim->plan.host[host].mtu, .gso_size = f->gso ? f->gso_size : 0};
+	struct seen_ip i = {.host = host,
+		.mtu = sim->plan.host[host].mtu,
+		.gso_size = f->gso ? f->gso_size : 0};
 	uint32_t dst = n >= 20 ? load32(ip + 16) : 0;
 
-	if (ihl < 20 || ip[0] >> 4 != 4 || n < ihl || load16(ip + 2) != n || sum16(ip, ihl, 0) != 0xffff) {
+	if (ihl < 20 || ip[0] >> 4 != 4 || n < ihl || load16(ip + 2) != n ||
+		sum16(ip, ihl, 0) != 0xffff) {
 		sim_fail("host %u sent a broken IP header", host);
 		return;
 	}

@@ -1,8 +1,11 @@
-/* Draws a plan from a seed: hosts and their configuration, wires and what they do to packets, traffic, mishaps. */
+/* Draws a plan from a seed: hosts and their configuration, wires and what they do to packets,
+ * traffic, mishaps. */
 #include "sim.h"
 
 static const struct end_plan plain_end = {
-	.write_max = 65536, .read_max = 65536, .finish = FINISH_SHUTDOWN,
+	.write_max = 65536,
+	.read_max = 65536,
+	.finish = FINISH_SHUTDOWN,
 };
 
 static void plan_host(struct host_plan *h, uint64_t seed, unsigned i)
@@ -31,7 +34,8 @@ void plan_default(struct plan *p, uint64_t seed)
 	}
 }
 
-struct flow_plan *plan_add_flow(struct plan *p, unsigned a, unsigned b, uint32_t a_bytes, uint32_t b_bytes)
+struct flow_plan *plan_add_flow(
+	struct plan *p, unsigned a, unsigned b, uint32_t a_bytes, uint32_t b_bytes)
 {
 	uint32_t i = p->n_flows++;
 	struct flow_plan *f = &p->flow[i];
@@ -59,8 +63,8 @@ static uint32_t draw_mtu(struct sim_rng *r)
 
 static uint32_t draw_caps(struct sim_rng *r)
 {
-	static const uint32_t caps[] = {0, TG_CAP_CSUM, TG_CAP_CSUM | TG_CAP_TSO4, TG_CAP_CSUM | TG_CAP_USO4,
-		TG_CAP_CSUM | TG_CAP_TSO4 | TG_CAP_USO4};
+	static const uint32_t caps[] = {0, TG_CAP_CSUM, TG_CAP_CSUM | TG_CAP_TSO4,
+		TG_CAP_CSUM | TG_CAP_USO4, TG_CAP_CSUM | TG_CAP_TSO4 | TG_CAP_USO4};
 
 	return caps[sim_below(r, ARRAY_LEN(caps))];
 }
@@ -123,11 +127,13 @@ static uint32_t draw_wires(struct plan *p, struct sim_rng *r)
 
 static uint32_t draw_buffer(struct sim_rng *r)
 {
-	static const uint32_t sizes[] = {4u << 20, 262144, 65536, 65535, 16384, 8192, 4096, 2048, 1000, 100};
+	static const uint32_t sizes[] = {
+		4u << 20, 262144, 65536, 65535, 16384, 8192, 4096, 2048, 1000, 100};
 
 	if (sim_chance(r, 3))
 		return 1 + sim_below(r, 60);
-	return sim_chance(r, 80) ? sizes[sim_below(r, ARRAY_LEN(sizes))] : sim_between(r, 1000, 200000);
+	return sim_chance(r, 80) ? sizes[sim_below(r, ARRAY_LEN(sizes))]
+				 : sim_between(r, 1000, 200000);
 }
 
 static void draw_tcp(struct tg_config *c, struct sim_rng *r)
@@ -140,10 +146,13 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 	c->tcp.sndbuf_bytes = draw_buffer(r);
 	c->tcp.initial_window_segs = (uint8_t)sim_between(r, 1, 10);
 	c->tcp.isn_fixed = sim_chance(r, 80);
-	c->tcp.isn = (sim_chance(r, 60) ? 0u : 0x80000000u) - sim_below(r, sim_chance(r, 30) ? 4 : 20000);
+	c->tcp.isn = (sim_chance(r, 60) ? 0u : 0x80000000u) -
+		     sim_below(r, sim_chance(r, 30) ? 4 : 20000);
 	c->tcp.delack_ns = sim_between(r, 1, 500) * NS_PER_MS;
-	c->tcp.rto_min_ns = sim_chance(r, 70) ? 200 * NS_PER_MS : sim_between(r, 10, 1000) * NS_PER_MS;
-	c->tcp.rto_max_ns = sim_between(r, 2, 120) * NS_PER_SEC;
+	c->tcp.rto_min_ns =
+		sim_chance(r, 70) ? 200 * NS_PER_MS : sim_between(r, 10, 1000) * NS_PER_MS;
+	/* not less than lets the retransmissions of a SYN-ACK last for its R2 */
+	c->tcp.rto_max_ns = sim_between(r, 30, 120) * NS_PER_SEC;
 	c->tcp.msl_ns = sim_between(r, 1, 30) * NS_PER_SEC;
 	c->tcp.challenge_acks = sim_chance(r, 80) ? 10 : sim_below(r, 5);
 	if (sim_chance(r, 10))
@@ -160,7 +169,7 @@ static void draw_host(struct plan *p, struct host_plan *h, struct sim_rng *r, ui
 {
 	draw_tcp(&h->cfg, r);
 	if (level >= 3)
-		h->cfg.tcp.rto_max_ns = sim_between(r, 2, 8) * NS_PER_SEC;
+		h->cfg.tcp.rto_max_ns = 30 * NS_PER_SEC;
 	if (sim_chance(r, 20)) {
 		h->cfg.ip.arp_reachable_ns = sim_between(r, 1, 20) * NS_PER_SEC;
 		h->cfg.ip.arp_stale_ns = sim_between(r, 30, 60) * NS_PER_SEC;
@@ -208,8 +217,8 @@ static uint32_t draw_bytes(struct sim_rng *r, uint32_t most)
 
 static uint8_t draw_finish(struct sim_rng *r)
 {
-	static const uint8_t rare[] = {FINISH_LAST, FINISH_LAST, FINISH_EARLY, FINISH_EARLY, FINISH_ABORT,
-		FINISH_RESET};
+	static const uint8_t rare[] = {
+		FINISH_LAST, FINISH_LAST, FINISH_EARLY, FINISH_EARLY, FINISH_ABORT, FINISH_RESET};
 
 	return sim_chance(r, 60) ? (uint8_t)FINISH_SHUTDOWN : rare[sim_below(r, ARRAY_LEN(rare))];
 }
@@ -240,8 +249,8 @@ static void draw_flow(struct plan *p, struct sim_rng *r, uint32_t most)
 {
 	unsigned spoke = p->n_hosts > 2 ? 1 + sim_below(r, p->n_hosts - 1) : 1;
 	bool swap = sim_chance(r, 50);
-	struct flow_plan *f =
-		plan_add_flow(p, swap ? spoke : 0, swap ? 0 : spoke, draw_bytes(r, most), draw_bytes(r, most));
+	struct flow_plan *f = plan_add_flow(
+		p, swap ? spoke : 0, swap ? 0 : spoke, draw_bytes(r, most), draw_bytes(r, most));
 
 	f->start_ns = sim_chance(r, 50) ? 0 : sim_u64(r) % (3 * NS_PER_SEC);
 	f->listener = sim_chance(r, 60) ? 0 : (uint8_t)sim_below(r, SIM_LISTEN);
@@ -253,17 +262,34 @@ static void draw_flow(struct plan *p, struct sim_rng *r, uint32_t most)
 	draw_end(&f->end[1], r);
 	for (unsigned e = 0; e < 2; e++) /* a sleeper must come to an end */
 		if (f->end[e].pause_bytes)
-			f->end[e].pause_bytes = max_u32(f->end[e].pause_bytes, f->end[!e].bytes / 20);
+			f->end[e].pause_bytes =
+				max_u32(f->end[e].pause_bytes, f->end[!e].bytes / 20);
 	if (f->end[0].finish == FINISH_LAST && f->end[1].finish == FINISH_LAST)
 		f->end[1].finish = FINISH_SHUTDOWN;
 	if (sim_chance(r, 10)) /* both close at the same moment */
 		f->end[0].close_together = f->end[1].close_together = true;
 }
 
+/* What came later draws from a generator of its own, so that the seeds of seeds.txt go on meaning
+ * what they meant. */
+static void draw_extras(struct plan *p)
+{
+	struct sim_rng r = {sim_mix(p->seed + 0x65787472)};
+
+	for (uint32_t i = 0; i < 2 * p->n_flows; i++) {
+		struct end_plan *e = &p->flow[i / 2].end[i % 2];
+
+		if (sim_chance(&r, 4))
+			e->impatient_ns = 1 + sim_u64(&r) % (100 * NS_PER_MS);
+		if (p->very_lossy && sim_chance(&r, 10))
+			e->user_timeout_ns = sim_between(&r, 2, 60) * NS_PER_SEC;
+	}
+}
+
 void plan_draw(struct plan *p, uint64_t seed)
 {
 	struct sim_rng r = {sim_mix(seed + 0x7461706c)};
-	uint32_t level, most = 100000, smallest = UINT32_MAX, n;
+	uint32_t level, most = sim_chance(&r, 20) ? 2000000 : 200000, smallest = UINT32_MAX, n;
 
 	plan_default(p, seed);
 	p->n_hosts = sim_chance(&r, 20) ? 3 : 2;
@@ -277,19 +303,22 @@ void plan_draw(struct plan *p, uint64_t seed)
 	for (unsigned w = 0; w + 1 < p->n_hosts; w++)
 		p->wire[w].mtu = max_u32(p->host[0].mtu, p->host[w + 1].mtu);
 	for (unsigned h = 0; h < p->n_hosts; h++) {
-		uint32_t b = min_u32(p->host[h].cfg.tcp.rcvbuf_bytes, p->host[h].cfg.tcp.sndbuf_bytes);
+		uint32_t b =
+			min_u32(p->host[h].cfg.tcp.rcvbuf_bytes, p->host[h].cfg.tcp.sndbuf_bytes);
 
 		smallest = min_u32(smallest, min_u32(p->host[h].mtu * 4, b));
-		for (unsigned w = 0; w + 1 < p->n_hosts; w++) /* a slow link has no time for fragments */
+		for (unsigned w = 0; w + 1 < p->n_hosts;
+			w++) /* a slow link has no time for fragments */
 			if (p->very_lossy)
 				p->host[h].udp_max = min_u32(p->host[h].udp_max, 5000);
 	}
-	most = min_u32(most, smallest * 60);
+	most = min_u32(most, smallest * 150);
 	if (p->very_lossy)
-		most = min_u32(most, 30000);
+		most = min_u32(most, 60000);
 	n = sim_chance(&r, 70) ? sim_between(&r, 1, 4) : sim_between(&r, 5, 20);
 	for (uint32_t i = 0; i < n; i++)
 		draw_flow(p, &r, n > 4 ? most / 3 : most);
+	draw_extras(p);
 	if (sim_chance(&r, 20))
 		p->snapshot_event = sim_between(&r, 1, 2000);
 }

@@ -1,7 +1,7 @@
-/* Judges every TCP segment on the wire by what RFC 9293 promises of the sender, knowing both directions: the same
- * SYN again and again, text that is exactly the stream's bytes, inside what the peer offered and said
- * to take, a FIN that never moves, acknowledgments that go forward and cover only what was sent, a right
- * edge that never goes back, options that were agreed on. */
+/* Judges every TCP segment on the wire by what RFC 9293 promises of the sender, knowing both
+ * directions: the same SYN again and again, text that is exactly the stream's bytes, inside what
+ * the peer offered and said to take, a FIN that never moves, acknowledgments that go forward and
+ * cover only what was sent, a right edge that never goes back, options that were agreed on. */
 #include "sim.h"
 
 #define FIN 1u
@@ -91,7 +91,8 @@ static bool parse(const uint8_t *b, uint32_t n, struct seg *g)
 static struct flow *flow_of(unsigned h, unsigned peer, const struct seg *g, unsigned *dir)
 {
 	for (uint32_t i = sim->port_flow[h][g->sport]; i; i = sim->flow[i - 1].next)
-		if (sim->flow[i - 1].end[1].port == g->dport && sim->flow[i - 1].end[1].host == peer) {
+		if (sim->flow[i - 1].end[1].port == g->dport &&
+			sim->flow[i - 1].end[1].host == peer) {
 			*dir = 0;
 			return &sim->flow[i - 1];
 		}
@@ -107,19 +108,28 @@ static struct flow *flow_of(unsigned h, unsigned peer, const struct seg *g, unsi
 	do {                                                                                       \
 		if (!(e))                                                                          \
 			sim_fail("flow %u end %u, segment seq +%u ack +%u len %u flags %02x: %s",  \
-				(unsigned)(f - sim->flow), dir, g->seq - me->iss, g->ack - peer->iss, \
-				g->text, g->flags, #e);                                            \
+				(unsigned)(f - sim->flow), dir, g->seq - me->iss,                  \
+				g->ack - peer->iss, g->text, g->flags, #e);                        \
 	} while (0)
 
-static void see_syn(const struct flow *f, unsigned dir, struct seg_track *me, const struct seg_track *peer, const struct seg *g)
+static void see_syn(const struct flow *f, unsigned dir, struct seg_track *me,
+	const struct seg_track *peer, const struct seg *g)
 {
+	bool over = f->disturbed || f->end[dir].state == END_DONE,
+	     same = me->syn && g->seq == me->iss;
+
+	/* an old SYN may begin another half-open connection once this one has ended, or never began
+	 */
+	if (me->syn && (over || (!same && me->end_max == me->iss + 1)))
+		*me = (struct seg_track){.end_max = me->end_max};
 	EXPECT(g->has_mss && g->text == 0 && !(g->flags & FIN));
 	if (me->syn) {
 		EXPECT(g->seq == me->iss && g->mss == me->mss);
 		EXPECT(g->has_wscale == me->syn_wscale || (g->flags & ACK));
 	} else {
+		if (!same)
+			me->end_max = g->seq + 1;
 		me->iss = g->seq;
-		me->end_max = g->seq + 1;
 	}
 	me->syn = true;
 	me->mss = g->mss;
@@ -134,21 +144,25 @@ static void see_syn(const struct flow *f, unsigned dir, struct seg_track *me, co
 	}
 }
 
-static void see_ack(const struct flow *f, unsigned dir, struct seg_track *me, const struct seg_track *peer, const struct seg *g)
+static void see_ack(const struct flow *f, unsigned dir, struct seg_track *me,
+	const struct seg_track *peer, const struct seg *g)
 {
 	bool scaled = me->syn_wscale && peer->syn_wscale && !(g->flags & SYN);
-	uint32_t edge = g->ack + (g->wnd << (scaled ? me->wscale : 0));
+	uint32_t scale = scaled ? me->wscale : 0, edge = g->ack + (g->wnd << scale);
 
 	EXPECT(peer->syn);
 	EXPECT(ahead(g->ack, peer->end_max) <= 0); /* nothing that was never sent */
 	EXPECT(ahead(g->ack, peer->iss) > 0);
 	if (me->acked) {
 		EXPECT(ahead(g->ack, me->ack_max) >= 0);
-		EXPECT(ahead(edge, me->edge_max) >= 0); /* [9293 SHLD-14] */
+		/* [9293 SHLD-14] but a SYN again repeats what it offered, and scaling may round
+		 * [7323 2.4] */
+		EXPECT(ahead(edge + (1u << scale) - 1, me->edge_max) >= 0 || (g->flags & SYN));
 	}
+	if (!me->acked || ahead(edge, me->edge_max) > 0)
+		me->edge_max = edge;
 	me->acked = true;
 	me->ack_max = g->ack;
-	me->edge_max = edge;
 	EXPECT(g->n_sack == 0 || (me->syn_sack && peer->syn_sack));
 	for (uint32_t i = 0; i + 1 < g->n_sack; i += 2) { /* [2018 3], the first may be a D-SACK */
 		EXPECT(ahead(g->sack[i + 1], g->sack[i]) > 0);
@@ -157,18 +171,19 @@ static void see_ack(const struct flow *f, unsigned dir, struct seg_track *me, co
 	}
 }
 
-static void see_text(const struct flow *f, unsigned dir, struct seg_track *me, const struct seg_track *peer,
-	const struct seg *g, const struct seen_ip *ip)
+static void see_text(const struct flow *f, unsigned dir, struct seg_track *me,
+	const struct seg_track *peer, const struct seg *g, const struct seen_ip *ip)
 {
 	uint32_t end = g->seq + g->text + (g->flags & FIN ? 1 : 0), i = (uint32_t)(f - sim->flow);
 	uint32_t part = ip->gso_size ? min_u32(ip->gso_size, g->text) : g->text;
 
-	EXPECT(me->syn && peer->syn && peer->acked);
+	EXPECT(me->syn && peer->syn && (peer->acked || !g->text)); /* CLOSE in SYN-RECEIVED: FIN */
 	EXPECT(ahead(g->seq, me->iss) > 0);
 	EXPECT(part + g->opt_bytes <= max_u32(peer->mss, 48)); /* [9293 MUST-16] */
 	/* [9293 SHLD-15] inside what the peer offered; a probe reaches one beyond */
-	EXPECT(ahead(end, peer->edge_max) <= 1);
-	EXPECT(ahead(g->seq, me->end_max) <= 0); /* no hole */
+	EXPECT(!peer->acked || ahead(end, peer->edge_max) <= 1);
+	/* no hole, but for what was lost for want of a link address */
+	EXPECT(ahead(g->seq, me->end_max) <= 0 || sim->plan.lossy);
 	EXPECT(!me->fin || ahead(g->seq + g->text, me->fin_seq) <= 0);
 	if (g->flags & FIN) {
 		EXPECT(!me->fin || g->seq + g->text == me->fin_seq);
@@ -177,7 +192,8 @@ static void see_text(const struct flow *f, unsigned dir, struct seg_track *me, c
 	}
 	if (g->text) {
 		EXPECT(g->seq - me->iss - 1 + g->text <= f->end[dir].sent);
-		EXPECT(stream_equal(sim->plan.flow[i].end[dir].key, g->seq - me->iss - 1, g->data, g->text));
+		EXPECT(stream_equal(
+			sim->plan.flow[i].end[dir].key, g->seq - me->iss - 1, g->data, g->text));
 	}
 	if (ahead(end, me->end_max) > 0)
 		me->end_max = end;
@@ -207,6 +223,12 @@ void segment_seen(const struct seen_ip *ip)
 		return;
 	}
 	EXPECT(g->flags & (SYN | ACK));
+	if (!(g->flags & SYN) && !me->syn) {
+		/* ours still waits for the link address when an old SYN of the peer's is answered
+		 */
+		EXPECT(g->text == 0 && !(g->flags & FIN));
+		return;
+	}
 	if (g->flags & SYN)
 		see_syn(f, dir, me, peer, g);
 	else
