@@ -177,7 +177,7 @@ struct tcp_conn {
 	uint16_t mss_peer;   /* MSS option received, or the default */
 	uint16_t mss_user;   /* TG_TCP_MAXSEG, 0 none */
 	uint16_t mss;        /* payload of a full segment: Eff.snd.MSS, options deducted */
-	uint16_t rmss;	     /* MSS that we offered: RMSS */
+	uint16_t rmss;       /* MSS that we offered: RMSS */
 	uint16_t mss_rcv;    /* largest segment received, 536 at least: for delayed ACKs */
 
 	uint32_t ts_recent, ts_offset;

@@ -22,7 +22,8 @@ static void arm_timer(struct tg *s)
 
 static uint64_t timeout_ns(const struct tg *s, uint8_t retransmissions)
 {
-	return min_u64(s->cfg.tcp.rto_initial_ns << retransmissions, s->cfg.tcp.rto_max_ns);
+	return min_u64(
+		s->cfg.tcp.rto_initial_ns << min_u32(retransmissions, 16), s->cfg.tcp.rto_max_ns);
 }
 
 /* When the SYN-ACK has been out for so long, R2 for SYNs is reached [9293 MUST-23]. */
