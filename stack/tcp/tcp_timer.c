@@ -223,6 +223,10 @@ static void persist_timeout(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t in_flight = seq_dist(c->snd.nxt, c->snd.una);
 
+	if (in_flight && c->snd.wnd > in_flight) { /* open again, and the probe had got lost */
+		retransmit_timeout(s, c);
+		return;
+	}
 	if (c->snd.wnd > in_flight) {
 		c->push_all = true; /* [9293 MUST-38] the override */
 		c->rexmit_mode = RM_NONE;

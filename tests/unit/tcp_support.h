@@ -43,6 +43,7 @@ static inline struct tcp_conn *tw_record(const struct tcp_world *w, tg_sock k)
 static inline struct tcp_world *tw_new(const struct tg_config *cfg)
 {
 	struct tcp_world *w = calloc(1, sizeof(*w));
+	struct tg_addr peer = {tg_ip4_of(TW_PEER), 1};
 	struct tg_ip us = tg_ip4_of(TW_US);
 	struct tg_config c;
 	tg_sock k;
@@ -54,8 +55,9 @@ static inline struct tcp_world *tw_new(const struct tg_config *cfg)
 	dev_init(&w->dev);
 	w->netif = world_netif(w->s, &w->dev, TG_LINK_IP, TG_CAP_CSUM | TG_CAP_TSO4, 1500);
 	ck_assert_int_eq(tg_addr_add(w->s, w->netif, &us, 24, w->now_ns), 0);
-	/* The table of handles keeps its first page. */
+	/* The tables of handles, ports and connections keep their first pages. */
 	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	ck_assert_int_eq(tg_sock_connect(w->s, k, &peer, w->now_ns), -TG_EINPROGRESS);
 	tg_sock_close(w->s, k, w->now_ns);
 	w->idle_bytes = tw_in_use(w);
 	return w;

@@ -210,7 +210,7 @@ START_TEST (test_syn_received) {
 	DROPS(TG_DROP_TCP_OLD, tw_in(w, &g, NULL, 0)); /* the SYN again */
 	ck_assert_uint_eq(tw_last(w).flags, TCP_SYN | TCP_ACK);
 	g.flags = TCP_ACK;
-	g.seq = seq_of(100 + 65535);
+	g.seq = seq_of(100 + 65536); /* the window is one of whole units of its scale */
 	DROPS(TG_DROP_TCP_BEYOND_WINDOW, tw_in(w, &g, NULL, 0));
 	g.flags = TCP_RST;
 	DROPS(TG_DROP_TCP_RST_OUTSIDE, tw_in(w, &g, NULL, 0));
