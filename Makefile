@@ -56,6 +56,8 @@ LDFLAGS_ALL = $(SAN) $(LDFLAGS)
 # Asked only when needed: the library alone needs neither pkg-config nor json-c.
 JSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags json-c)
 JSON_LIBS = $(shell $(PKG_CONFIG) --libs json-c)
+# Comes without a .pc file.
+WSLAY_LIBS := -lwslay
 CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 
@@ -196,7 +198,7 @@ $(LIB_SO): $(STACK_OBJ)
 
 $(PROGRAM): $(APPS_OBJ) $(LIB_A)
 	$(call say,LD,$(@F))
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(APPS_OBJ) $(LIB_A) $(JSON_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(APPS_OBJ) $(LIB_A) $(JSON_LIBS) $(WSLAY_LIBS)
 
 # Tests see inside: plain archives of all objects, from which the linker takes only what a test calls for.
 # A test that defines tg_assert_fail itself thereby replaces the one of stack/port.
@@ -215,7 +217,7 @@ $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(filter $(patsubst %/,%,$(dir $<))/%,$(HELP_OBJ)) \
-		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) -lm
+		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) -lm
 
 $(TOOLS): $(B)/%: $(B)/obj/%.o
 	$(call say,LD,$(@F))

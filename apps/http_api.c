@@ -1,17 +1,12 @@
-/* What the HTTP server makes up on the spot: the page that explains itself, /bytes/N, and the
- * socket table as JSON at /api/sockets. */
+/* What the HTTP server makes up on the spot: the page that explains itself, and /bytes/N. */
 #define _GNU_SOURCE 1
 #include "http_conn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <json-c/json.h>
-
-#include "tapglass_inspect.h"
 
 #define BYTES_MAX (UINT64_C(1) << 40) /* 1 TiB */
-#define ROWS_MAX  4096u               /* in one answer; the rest is counted */
 
 static const char page_format[] =
 	"<!doctype html>\n"
@@ -30,7 +25,8 @@ static const char page_format[] =
 	"<pre>ping %s\n"
 	"curl http://%s/bytes/1000000000 -o /dev/null     one GB, as fast as it goes\n"
 	"curl http://%s/api/sockets                       the socket table, as JSON\n"
-	"nc %s 7                                          echo: says what you say\n"
+	"curl --data-binary @FILE http://%s/echo          says what you say\n"
+	"nc %s 7                                          echo: the same without HTTP\n"
 	"nc %s 19                                         chargen: never stops talking\n"
 	"nc %s 9                                          discard: never says anything</pre>\n"
 	"<h2>What is here</h2>\n"
@@ -38,14 +34,19 @@ static const char page_format[] =
 	"251</li>\n"
 	"<li><a href=\"/api/sockets\"><code>/api/sockets</code></a>: every socket, half-open "
 	"connection\n"
-	"and TIME-WAIT entry as of now</li></ul>\n"
+	"and TIME-WAIT entry as of now; <a href=\"/api/arp\"><code>/api/arp</code></a>,\n"
+	"<a href=\"/api/route\"><code>/api/route</code></a>,\n"
+	"<a href=\"/api/stat\"><code>/api/stat</code></a>: neighbours, routes, counters</li>\n"
+	"<li><code>/echo</code>: what you POST to it comes back</li>\n"
+	"<li><code>/ws/echo</code>, <code>/api/ws</code>: WebSockets; one echoes, the other\n"
+	"tells what happens in the stack</li></ul>\n"
 	"<p>Watch the terminal in which it runs: each change of state is a line there.</p>\n"
 	"</body></html>\n";
 
 bool http_page_make(struct http_server *h)
 {
 	const char *a = h->cfg.self;
-	int n = asprintf(&h->page, page_format, a, a, a, a, a, a, a);
+	int n = asprintf(&h->page, page_format, a, a, a, a, a, a, a, a);
 
 	if (n < 0) {
 		h->page = NULL;
@@ -70,86 +71,15 @@ static void bytes_reply(const char *number, struct http_reply *r)
 	*r = (struct http_reply){.status = 200, .type = "application/octet-stream", .fd = -1};
 	r->body = HTTP_BODY_PATTERN;
 	r->length_bytes = n;
+	r->ranges = true;
+	r->modified = HTTP_NO_DATE;
+	snprintf(r->etag, sizeof r->etag, "\"bytes-%llu\"", (unsigned long long)n);
 }
 
-/* ---- /api/sockets ---------------------------------------------------------------------------- */
-
-static const char *row_state(const struct tg_sock_row *row)
+bool http_api_owns(const char *path)
 {
-	if (row->type == TG_STREAM) {
-		return tg_state_name((enum tg_state)row->state);
-	}
-	return row->state == TG_ESTABLISHED ? "CONNECTED" : "UNCONNECTED";
-}
-
-static const char *row_type(const struct tg_sock_row *row)
-{
-	switch ((enum tg_type)row->type) {
-	case TG_STREAM: return "tcp";
-	case TG_DGRAM: return "udp";
-	case TG_RAW: return "raw";
-	}
-	return "?";
-}
-
-static struct json_object *address_json(const struct tg_addr *a)
-{
-	struct json_object *o = json_object_new_object();
-	char ip[16];
-
-	json_object_object_add(o, "address", json_object_new_string(tg_ip_format(&a->ip, ip)));
-	json_object_object_add(o, "port", json_object_new_int(a->port));
-	return o;
-}
-
-static struct json_object *row_json(const struct tg_sock_row *row)
-{
-	struct json_object *o = json_object_new_object();
-
-	json_object_object_add(o, "type", json_object_new_string(row_type(row)));
-	json_object_object_add(o, "state", json_object_new_string(row_state(row)));
-	json_object_object_add(o, "local", address_json(&row->local));
-	json_object_object_add(o, "peer", address_json(&row->peer));
-	json_object_object_add(o, "recv_q_bytes", json_object_new_int64(row->recv_q_bytes));
-	json_object_object_add(o, "send_q_bytes", json_object_new_int64(row->send_q_bytes));
-	json_object_object_add(o, "conn", json_object_new_int64(row->conn));
-	return o;
-}
-
-static struct json_object *sockets_json(const struct tg *s)
-{
-	struct json_object *top = json_object_new_object(), *rows = json_object_new_array();
-	struct tg_sock_row row;
-	uint64_t cursor = 0, total = 0;
-
-	while (tg_table_socks(s, &cursor, &row)) {
-		if (total++ < ROWS_MAX) {
-			json_object_array_add(rows, row_json(&row));
-		}
-	}
-	json_object_object_add(top, "total", json_object_new_int64((int64_t)total));
-	json_object_object_add(top, "truncated", json_object_new_boolean(total > ROWS_MAX));
-	json_object_object_add(top, "sockets", rows);
-	return top;
-}
-
-static void sockets_reply(const struct tg *s, struct http_reply *r)
-{
-	struct json_object *top = sockets_json(s);
-	size_t n = 0;
-	const char *text = json_object_to_json_string_length(
-		top, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
-	char *copy = text != NULL ? malloc(n + 1) : NULL;
-
-	if (copy == NULL) {
-		http_reply_status(r, 503);
-	} else {
-		memcpy(copy, text, n);
-		copy[n] = '\n';
-		http_reply_memory(r, "application/json", copy, n + 1);
-		r->owned = copy;
-	}
-	json_object_put(top);
+	return strcmp(path, "/echo") == 0 || strncmp(path, "/api/", 5) == 0 ||
+	       strncmp(path, "/bytes/", 7) == 0 || ws_path(path);
 }
 
 bool http_api(struct http_server *h, const char *path, struct http_reply *r)
@@ -158,8 +88,10 @@ bool http_api(struct http_server *h, const char *path, struct http_reply *r)
 		bytes_reply(path + 7, r);
 		return true;
 	}
-	if (strcmp(path, "/api/sockets") == 0) {
-		sockets_reply(h->s, r);
+	if (strncmp(path, "/api/", 5) == 0) {
+		if (!http_json(h, path + 5, r)) {
+			http_reply_status(r, 404);
+		}
 		return true;
 	}
 	return false;

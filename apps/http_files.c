@@ -1,19 +1,17 @@
-/* Static files: regular ones below one directory, whatever a request or a symbolic link says. The
- * kernel resolves the path beneath the directory (openat2, Linux 5.6); where that call is missing
- * every component is opened by itself and symbolic links are refused. Left out: listings,
- * conditions, ranges. */
+/* Static files: regular ones below one directory, whatever a request or a symbolic link says, with
+ * validators (RFC 9110 8.8.2, 8.8.3); index.html of a directory, or a listing of it. */
 #define _GNU_SOURCE 1
 #include "http_conn.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "http_beneath.h"
 
 #define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
@@ -68,54 +66,24 @@ int http_files_open(const char *dir)
 	return fd < 0 ? -errno : fd;
 }
 
-/* One component after the other, none of them a symbolic link. rel is taken apart. */
-static int open_by_parts(int dir, char *rel)
+bool http_path_hidden(const char *path)
 {
-	int at = dup(dir);
-	char *save = NULL;
-
-	for (char *part = strtok_r(rel, "/", &save); part != NULL && at >= 0;) {
-		char *next = strtok_r(NULL, "/", &save);
-		int flags = next != NULL ? O_PATH | O_DIRECTORY | O_CLOEXEC : OPEN_FLAGS;
-		int fd = openat(at, part, flags | O_NOFOLLOW);
-
-		close(at);
-		at = fd;
-		part = next;
-	}
-	return at;
+	return strstr(path, "/" HTTP_TEMP_PREFIX) != NULL;
 }
 
-/* Opens rel below dir; -1 with errno. */
-static int open_beneath(int dir, const char *rel)
+/* [9110 8.8.3] strong: another file, another length or another time of change is another tag. What
+ * is stored by PUT is always another file. */
+void http_etag(const struct stat *st, char etag[HTTP_ETAG_BYTES])
 {
-	struct open_how how = {
-		.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-	long fd;
-	char *copy;
-	int saved;
+	const struct timespec *m = &st->st_mtim, *c = &st->st_ctim;
 
-	for (int tries = 0; tries < 3; tries++) {
-		fd = syscall(SYS_openat2, dir, rel, &how, sizeof how);
-		if (fd >= 0 || errno != EAGAIN) {
-			break;
-		}
-	}
-	if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) {
-		return (int)fd;
-	}
-	copy = strdup(rel);
-	if (copy == NULL) {
-		return -1;
-	}
-	fd = open_by_parts(dir, copy);
-	saved = errno;
-	free(copy);
-	errno = saved;
-	return (int)fd;
+	snprintf(etag, HTTP_ETAG_BYTES, "\"%llx-%llx-%llx-%llx\"", (unsigned long long)st->st_ino,
+		(unsigned long long)st->st_size,
+		(unsigned long long)m->tv_sec * NS_PER_S + (unsigned long long)m->tv_nsec,
+		(unsigned long long)c->tv_sec * NS_PER_S + (unsigned long long)c->tv_nsec);
 }
 
-static int status_of(int errnum)
+int http_file_status(int errnum)
 {
 	switch (errnum) {
 	case EACCES:
@@ -123,6 +91,7 @@ static int status_of(int errnum)
 	case EMFILE:
 	case ENFILE:
 	case ENOMEM: return 503;
+	case ENAMETOOLONG: return 414;
 	default:
 		return 404; /* what is not there, and what leads outside: no difference to a client
 			     */
@@ -163,11 +132,29 @@ static void redirect(const char *path, struct http_reply *r)
 /* The index of a directory: fd is changed to it; false: there is none. */
 static bool index_of(int *fd, struct stat *st)
 {
-	int file = open_beneath(*fd, "index.html");
+	int file = http_beneath_open(*fd, "index.html", OPEN_FLAGS, false);
 
+	if (file < 0 || fstat(file, st) != 0 || !S_ISREG(st->st_mode)) {
+		if (file >= 0) {
+			close(file);
+		}
+		return false;
+	}
 	close(*fd);
 	*fd = file;
-	return file >= 0 && fstat(file, st) == 0;
+	return true;
+}
+
+static void regular(struct http_server *h, int fd, const struct stat *st, const char *type,
+	struct http_reply *r)
+{
+	int64_t now = http_now_s(h);
+
+	*r = (struct http_reply){.status = 200, .body = HTTP_BODY_FILE, .fd = fd, .type = type};
+	r->length_bytes = (uint64_t)st->st_size;
+	r->ranges = true;
+	r->modified = st->st_mtime < now ? st->st_mtime : now; /* [9110 8.8.2.1] */
+	http_etag(st, r->etag);
 }
 
 void http_file(struct http_server *h, const char *path, struct http_reply *r)
@@ -175,22 +162,23 @@ void http_file(struct http_server *h, const char *path, struct http_reply *r)
 	const char *rel = path + strspn(path, "/");
 	size_t n = strlen(path);
 	bool slash = n > 0 && path[n - 1] == '/';
-	int fd = open_beneath(h->www_fd, *rel == '\0' ? "." : rel);
 	struct stat st;
+	int fd = -1;
 
+	errno = ENOENT;
+	if (!http_path_hidden(path)) {
+		fd = http_beneath_open(h->www_fd, *rel == '\0' ? "." : rel, OPEN_FLAGS, false);
+	}
 	if (fd < 0 || fstat(fd, &st) != 0) {
-		http_reply_status(r, status_of(errno));
+		http_reply_status(r, http_file_status(errno));
 	} else if (S_ISDIR(st.st_mode) && !slash) {
 		redirect(path, r);
 	} else if (S_ISDIR(st.st_mode) && !index_of(&fd, &st)) {
-		http_reply_status(r, status_of(errno));
+		http_list_reply(h, fd, path, r);
 	} else if (!S_ISREG(st.st_mode)) {
 		http_reply_status(r, 404);
 	} else {
-		*r = (struct http_reply){.status = 200, .body = HTTP_BODY_FILE, .fd = fd};
-		r->type = slash ? "text/html; charset=utf-8" : type_of(path);
-		r->length_bytes = (uint64_t)st.st_size;
-		r->modified = st.st_mtime;
+		regular(h, fd, &st, slash ? "text/html; charset=utf-8" : type_of(path), r);
 		return;
 	}
 	if (fd >= 0) {

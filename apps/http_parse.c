@@ -8,7 +8,7 @@
 #include <strings.h>
 
 /* [9110 5.6.2] tchar */
-static bool is_token(unsigned char ch)
+bool http_is_token(unsigned char ch)
 {
 	if ((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9')) {
 		return true;
@@ -26,22 +26,19 @@ static bool span_is(const char *p, size_t n, const char *word)
 	return strlen(word) == n && strncasecmp(p, word, n) == 0;
 }
 
+/* [9110 9.1] names of methods are case-sensitive */
 static uint8_t method_of(const char *p, size_t n)
 {
-	static const char known[][8] = {
-		"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH"};
+	static const struct {
+		char name[8];
+		uint8_t method;
+	} known[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"PUT", HTTP_PUT},
+		{"DELETE", HTTP_DELETE}, {"OPTIONS", HTTP_OPTIONS}, {"TRACE", HTTP_NOT_ALLOWED},
+		{"CONNECT", HTTP_NOT_ALLOWED}, {"PATCH", HTTP_NOT_ALLOWED}};
 
-	if (n == 3 && memcmp(p, "GET", 3) == 0) {
-		return HTTP_GET;
-	}
-	if (n == 4 && memcmp(p, "HEAD", 4) == 0) {
-		return HTTP_HEAD;
-	}
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-		size_t len = strlen(known[i]);
-
-		if (n == len && memcmp(p, known[i], n) == 0) {
-			return HTTP_NOT_ALLOWED;
+		if (n == strlen(known[i].name) && memcmp(p, known[i].name, n) == 0) {
+			return known[i].method;
 		}
 	}
 	return HTTP_UNKNOWN;
@@ -52,7 +49,7 @@ static size_t token_bytes(const char *p, size_t n)
 {
 	size_t i = 0;
 
-	while (i < n && is_token((unsigned char)p[i])) {
+	while (i < n && http_is_token((unsigned char)p[i])) {
 		i++;
 	}
 	return i;
@@ -114,7 +111,7 @@ static int content_length(struct http_request *r, const char *v, size_t n)
 	return 0;
 }
 
-/* [9110 7.6.1] a list of options, of which two matter. */
+/* [9110 7.6.1] a list of options, of which three matter. */
 static void connection(struct http_request *r, const char *v, size_t n)
 {
 	size_t i = 0;
@@ -128,6 +125,7 @@ static void connection(struct http_request *r, const char *v, size_t n)
 		len = token_bytes(v + i, n - i);
 		r->says_close = r->says_close || span_is(v + i, len, "close");
 		r->says_keep_alive = r->says_keep_alive || span_is(v + i, len, "keep-alive");
+		r->says_upgrade = r->says_upgrade || span_is(v + i, len, "upgrade");
 		i += len;
 		while (i < n && v[i] != ',') {
 			i++;
@@ -160,28 +158,53 @@ static int transfer_encoding(struct http_request *r, const char *v, size_t n)
 	return 0;
 }
 
+/* Fields that only some requests care about are noted here and looked up again there. */
+static const struct {
+	const char *name;
+	uint8_t bytes;
+} noted[HTTP_F_COUNT] = {
+#define X(NAME, text) {text, sizeof text - 1},
+	HTTP_FIELD_LIST(X)
+#undef X
+};
+
+static void note(struct http_request *r, const char *name, size_t n)
+{
+	for (unsigned i = 0; i < HTTP_F_COUNT; i++) {
+		if (n == noted[i].bytes && strncasecmp(name, noted[i].name, n) == 0) {
+			r->repeated |= r->present & 1u << i;
+			r->present |= 1u << i;
+		}
+	}
+}
+
+static void expect(struct http_request *r, const char *v, size_t n)
+{
+	bool known = span_is(v, n, "100-continue");
+
+	r->expects_continue = r->expects_continue || known;
+	r->expects_other = r->expects_other || !known;
+}
+
 static int field_meaning(
 	struct http_request *r, const char *name, size_t name_n, const char *v, size_t n)
 {
-	switch (name_n) {
-	case 4: return span_is(name, name_n, "host") ? host(r, v, n) : 0;
-	case 6:
-		if (span_is(name, name_n, "expect")) {
-			bool known = span_is(v, n, "100-continue");
-
-			r->expects_continue = r->expects_continue || known;
-			r->expects_other = r->expects_other || !known;
-		}
-		return 0;
-	case 10:
-		if (span_is(name, name_n, "connection")) {
-			connection(r, v, n);
-		}
-		return 0;
-	case 14: return span_is(name, name_n, "content-length") ? content_length(r, v, n) : 0;
-	case 17: return span_is(name, name_n, "transfer-encoding") ? transfer_encoding(r, v, n) : 0;
-	default: return 0;
+	if (name_n == 4 && span_is(name, name_n, "host")) {
+		note(r, name, name_n);
+		return host(r, v, n);
 	}
+	if (name_n == 6 && span_is(name, name_n, "expect")) {
+		expect(r, v, n);
+	} else if (name_n == 10 && span_is(name, name_n, "connection")) {
+		connection(r, v, n);
+	} else if (name_n == 14 && span_is(name, name_n, "content-length")) {
+		return content_length(r, v, n);
+	} else if (name_n == 17 && span_is(name, name_n, "transfer-encoding")) {
+		return transfer_encoding(r, v, n);
+	} else {
+		note(r, name, name_n);
+	}
+	return 0;
 }
 
 /* [9112 5] name ":" OWS value OWS */
@@ -292,19 +315,57 @@ int http_parse(struct http_request *r, const char *head, size_t n)
 
 bool http_request_persists(const struct http_request *r)
 {
-	if (r->says_close || r->has_encoding) {
+	if (r->says_close) {
 		return false;
 	}
 	return r->minor > 0 || r->says_keep_alive;
 }
 
-static int hex_value(char ch)
+int http_hex_value(char ch)
 {
 	if (is_digit(ch)) {
 		return ch - '0';
 	}
 	ch = (char)(ch | 0x20);
 	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
+}
+
+bool http_field_next(const struct http_request *r, const char *head, enum http_field field,
+	size_t *at, const char **value, size_t *n)
+{
+	size_t i = *at == 0 ? r->fields_start_bytes : *at;
+
+	while (i < r->line_bytes) {
+		const char *line = head + i, *lf = memchr(line, '\n', r->line_bytes - i);
+		size_t len = lf != NULL ? (size_t)(lf - line) : r->line_bytes - i;
+		size_t name = token_bytes(line, len), v = name + 1;
+
+		i += len + 1;
+		if (name != noted[field].bytes || strncasecmp(line, noted[field].name, name) != 0) {
+			continue;
+		}
+		while (v < len && (line[v] == ' ' || line[v] == '\t')) {
+			v++;
+		}
+		while (len > v &&
+			(line[len - 1] == ' ' || line[len - 1] == '\t' || line[len - 1] == '\r')) {
+			len--;
+		}
+		*value = line + v;
+		*n = len - v;
+		*at = i;
+		return true;
+	}
+	return false;
+}
+
+bool http_field_only(const struct http_request *r, const char *head, enum http_field field,
+	const char **value, size_t *n)
+{
+	size_t at = 0;
+
+	return http_has(r, field) && (r->repeated & 1u << field) == 0 &&
+	       http_field_next(r, head, field, &at, value, n);
 }
 
 /* Skips the scheme and authority of the absolute form [9112 3.2.2]; SIZE_MAX: neither form. */
@@ -352,8 +413,8 @@ int http_path_decode(const char *target, size_t n, char *out, size_t cap)
 			return -400;
 		}
 		if (ch == '%') {
-			int hi = i + 2 < n ? hex_value(target[i + 1]) : -1;
-			int lo = i + 2 < n ? hex_value(target[i + 2]) : -1;
+			int hi = i + 2 < n ? http_hex_value(target[i + 1]) : -1;
+			int lo = i + 2 < n ? http_hex_value(target[i + 2]) : -1;
 
 			ch = hi < 0 || lo < 0 ? 0 : hi << 4 | lo;
 			if (ch < 0x20 || ch == 0x7f || ch == '/') {

@@ -1,13 +1,14 @@
 /* Replies of the HTTP server (RFC 9110 6.4, 8, 10.2): status lines and fields, bodies from memory,
- * from a pattern, from a file. A small reply is one reserve and one commit. Left out: chunked
- * coding (every length is known beforehand), ranges, conditions, compression. */
+ * from a pattern, from a file, of one or several parts. A small reply is one reserve and one
+ * commit; a file is read in bounded pieces straight into the send buffer. Left out: compression,
+ * and trailers. */
 #define _GNU_SOURCE 1
 #include "http_conn.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATTERN_PERIOD      251u /* byte i of /bytes/N is i mod 251 */
@@ -19,22 +20,33 @@ static const struct {
 	int status;
 	const char *reason, *text;
 } statuses[] = {
+	{101, "Switching Protocols", ""},
 	{200, "OK", ""},
+	{201, "Created", "201 Created\n"},
+	{204, "No Content", ""},
+	{206, "Partial Content", ""},
 	{301, "Moved Permanently", "301 Moved Permanently\n"},
+	{304, "Not Modified", ""},
 	{400, "Bad Request", "400 Bad Request: this is not HTTP as RFC 9112 has it\n"},
 	{403, "Forbidden", "403 Forbidden\n"},
 	{404, "Not Found", "404 Not Found: try / for what there is\n"},
-	{405, "Method Not Allowed", "405 Method Not Allowed: only GET and HEAD here\n"},
+	{405, "Method Not Allowed", "405 Method Not Allowed: see the Allow field for what is\n"},
 	{408, "Request Timeout", "408 Request Timeout: the request took too long to arrive\n"},
-	{413, "Content Too Large", "413 Content Too Large: this server takes no uploads\n"},
+	{409, "Conflict", "409 Conflict: no such directory to put it in, or it is no plain file\n"},
+	{411, "Length Required", "411 Length Required: or use the chunked coding\n"},
+	{412, "Precondition Failed", "412 Precondition Failed\n"},
+	{413, "Content Too Large", "413 Content Too Large\n"},
 	{414, "URI Too Long", "414 URI Too Long: the request line is limited to 8192 bytes\n"},
+	{416, "Range Not Satisfiable", "416 Range Not Satisfiable\n"},
 	{417, "Expectation Failed", "417 Expectation Failed\n"},
+	{426, "Upgrade Required", "426 Upgrade Required: this is a WebSocket, version 13\n"},
 	{431, "Request Header Fields Too Large",
 		"431 Request Header Fields Too Large: the limit is 100 fields, 32768 bytes\n"},
 	{500, "Internal Server Error", "500 Internal Server Error\n"},
 	{501, "Not Implemented", "501 Not Implemented\n"},
 	{503, "Service Unavailable", "503 Service Unavailable: out of memory or descriptors\n"},
 	{505, "HTTP Version Not Supported", "505 HTTP Version Not Supported: HTTP/1.x here\n"},
+	{507, "Insufficient Storage", "507 Insufficient Storage\n"},
 };
 
 static size_t status_index(int status)
@@ -52,6 +64,7 @@ static size_t status_index(int status)
 void http_reply_memory(struct http_reply *r, const char *type, const char *text, size_t n)
 {
 	*r = (struct http_reply){.status = 200, .type = type, .body = HTTP_BODY_MEMORY, .fd = -1};
+	r->modified = HTTP_NO_DATE;
 	r->memory = text;
 	r->length_bytes = n;
 }
@@ -64,10 +77,16 @@ void http_reply_status(struct http_reply *r, int status)
 	r->status = status;
 }
 
+void http_reply_bare(struct http_reply *r, int status)
+{
+	*r = (struct http_reply){.status = status, .fd = -1, .modified = HTTP_NO_DATE};
+}
+
 void http_reply_free(struct http_reply *r)
 {
 	free(r->owned);
 	free(r->location);
+	free(r->parts);
 	if (r->fd >= 0) {
 		close(r->fd);
 	}
@@ -118,67 +137,109 @@ static void put_number(struct text *t, uint64_t v)
 	put(t, digits + i, sizeof digits - i);
 }
 
-/* [9110 5.6.7] IMF-fixdate */
-static void format_date(time_t when, char *buf, size_t n)
-{
-	static const char day[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	static const char month[][4] = {
-		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-	struct tm tm;
-
-	if (gmtime_r(&when, &tm) == NULL) {
-		buf[0] = '\0';
-		return;
-	}
-	snprintf(buf, n, "%s, %02d %s %04d %02d:%02d:%02d GMT", day[tm.tm_wday], tm.tm_mday,
-		month[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
-static const char *date_now(struct http_server *h)
+int64_t http_now_s(struct http_server *h)
 {
 	time_t now = time(NULL);
 
-	if (now != h->date_s) {
-		h->date_s = now;
-		format_date(now, h->date, sizeof h->date);
+	if (now != h->now_s) {
+		h->now_s = now;
+		http_date_format(now, h->date);
 	}
-	return h->date;
+	return now;
+}
+
+static void put_field(struct text *t, const char *name, const char *value)
+{
+	put_text(t, "\r\n");
+	put_text(t, name);
+	put_text(t, ": ");
+	put_text(t, value);
+}
+
+/* [9110 14.4] */
+static void put_content_range(struct text *t, const struct http_reply *r)
+{
+	put_text(t, "\r\nContent-Range: bytes ");
+	if (r->status == 416) {
+		put_text(t, "*");
+	} else {
+		put_number(t, r->off_bytes);
+		put_text(t, "-");
+		put_number(t, r->off_bytes + r->length_bytes - 1);
+	}
+	put_text(t, "/");
+	put_number(t, r->total_bytes);
+}
+
+/* What is said about the content. */
+static void put_content(struct text *t, const struct http_reply *r)
+{
+	if (r->type != NULL) {
+		put_field(t, "Content-Type", r->type);
+		if (r->chunked) {
+			put_text(t, "\r\nTransfer-Encoding: chunked");
+		} else {
+			put_text(t, "\r\nContent-Length: ");
+			put_number(t, r->length_bytes);
+		}
+	}
+	if (r->status == 416 || (r->status == 206 && r->parts == NULL)) {
+		put_content_range(t, r);
+	}
+	if (r->ranges) {
+		put_text(t, "\r\nAccept-Ranges: bytes");
+	}
+}
+
+/* What is said about the representation. */
+static void put_validators(struct text *t, const struct http_reply *r)
+{
+	char date[HTTP_DATE_BYTES];
+
+	if (r->modified != HTTP_NO_DATE) {
+		http_date_format(r->modified, date);
+		put_field(t, "Last-Modified", date);
+	}
+	if (r->etag[0] != '\0') {
+		put_field(t, "ETag", r->etag);
+	}
 }
 
 static uint32_t head_make(struct http_conn *c, const struct http_reply *r, uint8_t minor)
 {
 	struct http_server *h = c->owner;
 	struct text t = {h->head, h->head + sizeof h->head};
-	char modified[64];
 
+	http_now_s(h);
 	put_text(&t, "HTTP/1.1 ");
 	put_number(&t, (uint64_t)r->status);
 	put_text(&t, " ");
 	put_text(&t, statuses[status_index(r->status)].reason);
 	put_text(&t, "\r\nServer: tapglass\r\nDate: ");
-	put_text(&t, date_now(h));
-	put_text(&t, "\r\nContent-Type: ");
-	put_text(&t, r->type);
-	put_text(&t, "\r\nContent-Length: ");
-	put_number(&t, r->length_bytes);
-	if (r->modified != 0) {
-		format_date(r->modified, modified, sizeof modified);
-		put_text(&t, "\r\nLast-Modified: ");
-		put_text(&t, modified);
-	}
+	put_text(&t, h->date);
+	put_content(&t, r);
+	put_validators(&t, r);
 	if (r->location != NULL) {
-		put_text(&t, "\r\nLocation: ");
-		put_text(&t, r->location);
+		put_field(&t, "Location", r->location);
 	}
-	if (r->status == 405) {
-		put_text(&t, "\r\nAllow: GET, HEAD"); /* [9110 15.5.6] */
+	if (r->allow != NULL) {
+		put_field(&t, "Allow", r->allow); /* [9110 10.2.1] */
 	}
-	if (c->close_after) {
-		put_text(&t, "\r\nConnection: close");
+	if (r->status == 101) {
+		put_text(&t, "\r\nConnection: Upgrade");
+	} else if (c->close_after) {
+		put_text(&t, r->status == 426 ? "\r\nConnection: close, Upgrade"
+					      : "\r\nConnection: close");
 	} else if (minor == 0) {
 		put_text(&t, "\r\nConnection: keep-alive");
+	} else if (r->status == 426) {
+		put_text(&t, "\r\nConnection: Upgrade");
 	}
-	put_text(&t, "\r\n\r\n");
+	put_text(&t, "\r\n");
+	if (r->fields != NULL) {
+		put_text(&t, r->fields);
+	}
+	put_text(&t, "\r\n");
 	return (uint32_t)(t.at - h->head);
 }
 
@@ -188,8 +249,16 @@ void http_reply_start(
 	c->head_bytes = head_make(c, r, minor);
 	c->head = c->owner->head;
 	c->reply = *r;
-	c->off_bytes = 0;
-	c->left_bytes = with_body ? r->length_bytes : 0;
+	c->off_bytes = r->off_bytes;
+	c->left_bytes = with_body && r->parts == NULL ? r->length_bytes : 0;
+	c->sending = true;
+}
+
+void http_text_start(struct http_conn *c, const char *text, size_t n)
+{
+	c->head = text;
+	c->head_bytes = (uint32_t)n;
+	c->left_bytes = 0;
 	c->sending = true;
 }
 
@@ -252,10 +321,18 @@ static size_t fill(struct http_conn *c, uint8_t *to, size_t room)
 	return done;
 }
 
-/* The head in the server's scratch is about to be overwritten by another connection's. */
+static bool within(const char *p, const char *buf, size_t n)
+{
+	return (uintptr_t)p - (uintptr_t)buf < n;
+}
+
+/* What is in the server's buffers is about to be overwritten for another connection. */
 static int keep_head(struct http_conn *c)
 {
-	if (c->head_bytes > 0 && c->head_owned == NULL) {
+	const struct http_server *h = c->owner;
+
+	if (c->head_bytes > 0 && (within(c->head, h->head, sizeof h->head) ||
+					 within(c->head, h->scratch, sizeof h->scratch))) {
 		c->head_owned = malloc(c->head_bytes);
 		if (c->head_owned == NULL) {
 			return -TG_ENOMEM;
@@ -291,17 +368,32 @@ static int64_t send_batch(struct http_conn *c, size_t want, uint64_t now_ns)
 	return failed ? -TG_EPROTO : (int64_t)done;
 }
 
-int http_reply_send(struct http_conn *c, uint64_t now_ns, bool *progress)
+/* Goes on to the next part of a reply of several; false: there is none. */
+static bool part_next(struct http_conn *c)
 {
-	size_t turn = 0;
+	struct http_parts *all = c->reply.parts;
+	struct http_part *p;
 
-	*progress = false;
-	while (c->head_bytes + c->left_bytes > 0) {
+	if (all == NULL || all->next == all->n) {
+		return false;
+	}
+	p = &all->part[all->next++];
+	c->head = p->text;
+	c->head_bytes = p->text_bytes;
+	c->off_bytes = p->off_bytes;
+	c->left_bytes = p->length_bytes;
+	return true;
+}
+
+int http_reply_send(struct http_conn *c, uint64_t now_ns, size_t *sent)
+{
+	*sent = 0;
+	while (c->head_bytes + c->left_bytes > 0 || part_next(c)) {
 		uint64_t want = c->head_bytes + c->left_bytes;
 		int64_t n;
 
 		if (c->reply.body == HTTP_BODY_FILE) {
-			if (turn >= TURN_BYTES) {
+			if (*sent >= TURN_BYTES) {
 				return keep_head(c) == -TG_ENOMEM ? -TG_ENOMEM : 0;
 			}
 			want = want < TURN_BYTES ? want : TURN_BYTES;
@@ -313,8 +405,7 @@ int http_reply_send(struct http_conn *c, uint64_t now_ns, bool *progress)
 		if (n < 0) {
 			return (int)n;
 		}
-		*progress = true;
-		turn += (size_t)n;
+		*sent += (size_t)n;
 	}
 	return 1;
 }

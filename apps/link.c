@@ -17,11 +17,19 @@
 
 #define AUTO_TAPS_MAX 16
 
+#define OWN_TAP      "tg0"
+#define PRIVATE_TAP  "tap0"
+#define PRIVATE_VETH "veth0"
+#define RELAY_TRIES  20
+
 struct attempt {
 	struct link *link;
 	const struct options *opt;
-	const struct tg_host_app *app;
+	const struct tg_host_app *app, *peer_app;
 	struct tg_link_options dev;
+	bool no_relay;   /* no port is free for it */
+	bool no_private; /* no namespace is to be had */
+	bool expected;   /* the failure is an ordinary one, not worth a word */
 };
 
 /* 0, or -errno with err filled in. Nothing is left behind by a rung that failed. */
@@ -52,6 +60,27 @@ static void addresses_set(struct link *l, const struct options *o, uint32_t net)
 	memcpy(l->mac, (uint8_t[6]){0x02, 0, 0, 0, 0, (uint8_t)stack}, 6);
 }
 
+/* An interface that has an address already says what the network is, unless somebody else does. */
+static bool addresses_adopt(struct attempt *t, const char *tap)
+{
+	struct link *l = t->link;
+	struct tg_tap_info info;
+	uint32_t host, net, stack;
+
+	if (t->opt->has_net || t->opt->has_addr || !tg_host_tap_info(tap, &info) ||
+		!info.has_addr || info.prefix_len < 8 || info.prefix_len > 30) {
+		return false;
+	}
+	host = tg_ip4_value(&info.addr);
+	net = host & ~UINT32_C(0) << (32 - info.prefix_len);
+	stack = host == net + 2 ? net + 1 : net + 2;
+	l->host_ip = info.addr;
+	l->stack_ip = tg_ip4_of(stack);
+	l->prefix_len = info.prefix_len;
+	memcpy(l->mac, (uint8_t[6]){0x02, 0, 0, 0, 0, (uint8_t)stack}, 6);
+	return true;
+}
+
 /* On a link to the kernel: a network that the kernel does not reach otherwise. */
 static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_error *err)
 {
@@ -60,6 +89,9 @@ static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_e
 	struct tg_ip ip = tg_ip4_of(o->net);
 	uint32_t net = o->net;
 
+	if (addresses_adopt(t, tap)) {
+		return 0;
+	}
 	if (!o->has_net && !o->has_addr) {
 		if (!net_choose(NET_ROUTES_PATH, &net, o->prefix_len, tap, why)) {
 			error_set(err, EADDRINUSE, "no free network for the link", why,
@@ -130,20 +162,27 @@ static int stack_configure(struct link *l)
 
 /* ---- Rungs ----------------------------------------------------------------------------------- */
 
+/* The stack's instance, made by the first rung that needs it. */
+static int stack_make(struct attempt *t, struct tg_host_error *err)
+{
+	int rc = t->link->stack == NULL ? instance_add(t, t->app, 0, &t->link->stack) : 0;
+
+	if (rc < 0) {
+		error_set(err, -rc, "cannot make an instance", "out of memory or address space",
+			"look at ulimit -v");
+	}
+	return rc;
+}
+
 static int on_tap(struct attempt *t, const char *name, struct tg_host_error *err)
 {
 	struct link *l = t->link;
 	int rc = addresses_choose(t, name, err);
 
-	if (rc < 0) {
-		return rc;
-	}
-	if (l->stack == NULL) {
-		rc = instance_add(t, t->app, 0, &l->stack);
+	if (rc == 0) {
+		rc = stack_make(t, err);
 	}
 	if (rc < 0) {
-		error_set(err, -rc, "cannot make an instance", "out of memory or address space",
-			"look at ulimit -v");
 		return rc;
 	}
 	device_options(t);
@@ -165,6 +204,29 @@ static bool may_administer(void)
 	return syscall(SYS_capget, &h, d) == 0 && (d[0].effective & 1u << CAP_NET_ADMIN) != 0;
 }
 
+/* The TAP that `tapglass setup` leaves behind, if it is ours. */
+static int climb_own(struct attempt *t, struct tg_host_error *err)
+{
+	struct tg_tap_info info;
+	char why[80];
+
+	if (!tg_host_tap_info(OWN_TAP, &info) || !info.is_tap) {
+		error_set(err, ENODEV, "there is no TAP " OWN_TAP, "nobody has run setup yet",
+			"sudo tapglass setup");
+		t->expected = true;
+		return -ENODEV;
+	}
+	if (info.owner != (int64_t)geteuid()) {
+		snprintf(why, sizeof why, "tap \"" OWN_TAP "\" belongs to uid %lld",
+			(long long)info.owner);
+		error_set(err, EPERM, "TAP " OWN_TAP " is not ours", why,
+			"sudo tapglass setup --undo, then sudo tapglass setup");
+		t->expected = true;
+		return -EPERM;
+	}
+	return on_tap(t, OWN_TAP, err);
+}
+
 /* With the privilege: a TAP in the network namespace that we are in. */
 static int climb_tap(struct attempt *t, struct tg_host_error *err)
 {
@@ -173,6 +235,7 @@ static int climb_tap(struct attempt *t, struct tg_host_error *err)
 	if (!may_administer()) {
 		error_set(err, EPERM, "cannot make a TAP here", "this needs CAP_NET_ADMIN",
 			"run it with sudo, or name a TAP of your own with --link tap:NAME");
+		t->expected = true;
 		return -EPERM;
 	}
 	for (int i = 0; i < AUTO_TAPS_MAX; i++) {
@@ -191,6 +254,87 @@ static int climb_named_tap(struct attempt *t, struct tg_host_error *err)
 	return on_tap(t, t->opt->tap, err);
 }
 
+/* Where the stack is out of a browser's reach, there is a way in from 127.0.0.1. It is opened
+ * before the namespace is left in which that is this machine's. */
+static int relay_listen(struct attempt *t, struct tg_host_error *err)
+{
+	const struct options *o = t->opt;
+	struct link *l = t->link;
+	struct tg_host_error told;
+
+	if (o->relay_port <= 0 || l->relay_fd >= 0 || t->no_relay) {
+		return 0;
+	}
+	l->relay_fd = tg_host_listen_local(
+		(uint16_t)o->relay_port, o->relay_asked ? 1 : RELAY_TRIES, &l->relay_port, &told);
+	if (l->relay_fd < 0) {
+		l->relay_fd = -1;
+		t->no_relay = true;
+		if (o->relay_asked) {
+			*err = told;
+			return -told.errnum;
+		}
+		snprintf(
+			told.meanwhile, sizeof told.meanwhile, "there is no way in from 127.0.0.1");
+	}
+	if (told.errnum != 0 && !o->quiet) {
+		tg_host_print_error(&told);
+	}
+	return 0;
+}
+
+/* Without any: interfaces in a namespace of our own. */
+static int private_enter(struct attempt *t, struct tg_host_error *err)
+{
+	int rc;
+
+	if (t->link->where == LINK_IN_PRIVATE) {
+		return 0;
+	}
+	rc = relay_listen(t, err);
+	if (rc == 0) {
+		rc = tg_host_private(err);
+		t->no_private = rc < 0;
+	}
+	if (rc == 0) {
+		t->link->where = LINK_IN_PRIVATE;
+	}
+	return rc;
+}
+
+static int climb_private(struct attempt *t, struct tg_host_error *err)
+{
+	int rc = private_enter(t, err);
+
+	return rc < 0 ? rc : on_tap(t, PRIVATE_TAP, err);
+}
+
+static int climb_veth(struct attempt *t, struct tg_host_error *err)
+{
+	struct link *l = t->link;
+	int rc = private_enter(t, err);
+
+	if (rc == 0) {
+		rc = addresses_choose(t, PRIVATE_VETH, err);
+	}
+	if (rc == 0) {
+		rc = stack_make(t, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	device_options(t);
+	rc = tg_host_veth(
+		l->host, l->stack, PRIVATE_VETH, &l->host_ip, l->prefix_len, &t->dev, err);
+	if (rc < 0) {
+		return rc;
+	}
+	l->netif = rc;
+	l->veth = l->made = true;
+	snprintf(l->name, sizeof l->name, "%s", PRIVATE_VETH);
+	return stack_configure(l);
+}
+
 /* Two instances on a virtual wire: always possible. */
 static int climb_sim(struct attempt *t, struct tg_host_error *err)
 {
@@ -198,12 +342,14 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 	struct tg_link_options far;
 	int netif[2], rc = 0;
 
-	addresses_set(l, t->opt, t->opt->net);
-	if (l->stack == NULL) {
-		rc = instance_add(t, t->app, 0, &l->stack);
+	rc = relay_listen(t, err);
+	if (rc < 0) {
+		return rc;
 	}
+	addresses_set(l, t->opt, t->opt->net);
+	rc = stack_make(t, err);
 	if (rc == 0) {
-		rc = instance_add(t, NULL, 1, &l->peer);
+		rc = instance_add(t, t->peer_app, 1, &l->peer);
 	}
 	if (rc < 0) {
 		error_set(err, -rc, "cannot make two instances", "out of memory or address space",
@@ -220,6 +366,7 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 		error_set(err, -rc, "cannot join two instances", "", "");
 		return rc;
 	}
+	l->where = LINK_IN_PROCESS;
 	l->netif = netif[0];
 	l->peer_netif = netif[1];
 	snprintf(l->name, sizeof l->name, "sim");
@@ -227,57 +374,111 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 	return rc < 0 ? rc : stack_configure(l);
 }
 
-static const struct rung ladder[] = {
-	{"a TAP in this network namespace", climb_tap},
-	{"sim: two stacks in this process", climb_sim},
+static const struct rung ladder[RUNG_COUNT] = {
+	[RUNG_OWN] = {"your own TAP " OWN_TAP, climb_own},
+	[RUNG_TAP] = {"a TAP in this network namespace", climb_tap},
+	[RUNG_PRIVATE] = {"a private namespace with a TAP", climb_private},
+	[RUNG_VETH] = {"a veth pair", climb_veth},
+	[RUNG_SIM] = {"the sim link: two stacks in this process", climb_sim},
 };
 static const struct rung named_tap = {"the TAP", climb_named_tap};
 
-static int climb(struct attempt *t)
+const char *link_rung_text(enum link_rung r)
 {
-	const struct rung *r = ladder;
-	size_t n = sizeof ladder / sizeof ladder[0];
+	return ladder[r].name;
+}
+
+/* 0; -errno with err filled in, whatever the rung left out. */
+static int climb_rung(struct attempt *t, const struct rung *r, struct tg_host_error *err)
+{
+	int rc;
+
+	error_set(err, 0, "", "", "");
+	t->expected = false;
+	rc = r->climb(t, err);
+	if (rc < 0 && err->what[0] == '\0') {
+		error_set(err, -rc, "cannot configure the link", "", "");
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* The rungs from..to of the ladder, one after the other. */
+static int climb(struct attempt *t, int from, int to)
+{
 	struct tg_host_error err;
 
-	if (t->opt->link == LINK_TAP) {
-		r = &named_tap;
-		n = 1;
-	} else if (t->opt->link == LINK_SIM) {
-		r = &ladder[n - 1];
-		n = 1;
-	}
-	for (size_t i = 0; i < n; i++) {
-		bool explicit_net;
-		int rc;
+	for (int i = from; i <= to; i++) {
+		int rc = climb_rung(t, &ladder[i], &err), next = i + 1;
 
-		error_set(&err, 0, "", "", "");
-		rc = r[i].climb(t, &err);
-		if (rc >= 0) {
+		if (rc == 0) {
 			return EXIT_OK;
 		}
-		if (err.what[0] == '\0') {
-			error_set(&err, -rc, "cannot configure the link", "", "");
+		if (next == RUNG_VETH && t->no_private) {
+			next++;
 		}
-		/* the person chose a network that cannot be: no other rung is what was asked for */
-		explicit_net = rc == -EADDRINUSE && t->opt->has_net;
-		if (i + 1 < n && !explicit_net && err.meanwhile[0] == '\0') {
-			snprintf(err.meanwhile, sizeof err.meanwhile, "using %s", r[i + 1].name);
+		/* The person chose a network or a port that cannot be: no other rung is what was
+		 * asked for. */
+		if ((rc == -EADDRINUSE && t->opt->has_net) ||
+			(t->no_relay && t->opt->relay_asked)) {
+			next = to + 1;
 		}
-		tg_host_print_error(&err);
-		if (explicit_net) {
-			break;
+		if (next <= to && err.meanwhile[0] == '\0') {
+			snprintf(
+				err.meanwhile, sizeof err.meanwhile, "using %s", ladder[next].name);
 		}
+		if (next > to || (!t->expected && !t->opt->quiet)) {
+			tg_host_print_error(&err);
+		}
+		i = next - 1;
 	}
 	return EXIT_ENVIRONMENT;
 }
 
+static int climb_as_told(struct attempt *t)
+{
+	struct tg_host_error err;
+
+	switch (t->opt->link) {
+	case LINK_AUTO: return climb(t, RUNG_OWN, RUNG_SIM);
+	case LINK_PRIVATE: return climb(t, RUNG_PRIVATE, RUNG_VETH);
+	case LINK_VETH: return climb(t, RUNG_VETH, RUNG_VETH);
+	case LINK_SIM: return climb(t, RUNG_SIM, RUNG_SIM);
+	case LINK_TAP: break;
+	}
+	if (climb_rung(t, &named_tap, &err) == 0) {
+		return EXIT_OK;
+	}
+	tg_host_print_error(&err);
+	return EXIT_ENVIRONMENT;
+}
+
+int link_try(enum link_rung r, const struct options *o, struct tg_host_error *err)
+{
+	struct link l = {.relay_fd = -1};
+	struct attempt t = {.link = &l, .opt = o};
+
+	l.host = tg_host_new();
+	if (l.host == NULL) {
+		error_set(err, ENOMEM, "out of memory or descriptors", "", "");
+		return -ENOMEM;
+	}
+	return climb_rung(&t, &ladder[r], err);
+}
+
 int link_open(struct link *l, const struct options *o, const struct tg_host_app *app)
 {
-	struct attempt t = {.link = l, .opt = o, .app = app};
+	return link_open_with(l, o, app, NULL);
+}
+
+int link_open_with(struct link *l, const struct options *o, const struct tg_host_app *app,
+	const struct tg_host_app *peer_app)
+{
+	struct attempt t = {.link = l, .opt = o, .app = app, .peer_app = peer_app};
 	struct tg_host_error err;
 	int rc;
 
 	memset(l, 0, sizeof *l);
+	l->relay_fd = -1;
 	l->host = tg_host_new();
 	if (l->host == NULL) {
 		return failure("out of memory or descriptors");
@@ -289,12 +490,15 @@ int link_open(struct link *l, const struct options *o, const struct tg_host_app 
 			return EXIT_FAILED;
 		}
 	}
-	rc = climb(&t);
+	rc = climb_as_told(&t);
 	if (rc == EXIT_OK && o->has_seed && l->peer == NULL) {
 		say("warning: with --seed, whoever knows the seed can predict sequence numbers and "
 		    "ports on this live link");
 	}
 	l->mtu = o->mtu != 0 ? o->mtu : 1500;
+	if (rc == EXIT_OK && tg_host_drop_privileges() < 0) {
+		rc = failure("cannot give up privileges: %s", errno_text(errno));
+	}
 	return rc;
 }
 
@@ -304,6 +508,9 @@ int link_close(struct link *l, const struct options *o)
 
 	if (l->host != NULL) {
 		tg_host_free(l->host);
+		if (l->relay_fd >= 0) {
+			close(l->relay_fd);
+		}
 	}
 	if (l->capture != NULL) {
 		failed = tg_capture_close(l->capture);
@@ -313,5 +520,6 @@ int link_close(struct link *l, const struct options *o)
 		}
 	}
 	memset(l, 0, sizeof *l);
+	l->relay_fd = -1;
 	return rc;
 }

@@ -17,7 +17,15 @@ static const struct {
 } verbs[] = {
 	{"up", up_main,
 		"bring up the stack with its services; Ctrl-C ends it (also without a verb)"},
-	{"ping", ping_main, "ping an address from a stack of its own"},
+	{"ping", ping_main, "ping an address from the running stack, or one of its own"},
+	{"ss", ss_main, "print the running stack's sockets"},
+	{"arp", arp_main, "print its neighbours"},
+	{"route", route_main, "print its routes"},
+	{"stat", stat_main, "print its counters and why it dropped what it dropped"},
+	{"sh", sh_main, "run a shell or a command where the kernel is the stack's peer"},
+	{"wait", wait_main, "wait until the stack is up"},
+	{"doctor", doctor_main, "try which links work here, and say why others do not"},
+	{"setup", setup_main, "make a TAP that needs no root afterwards (--undo removes it)"},
 	{"drill", drill_main, "run packet scripts against the stack in virtual time"},
 	{"help", help_main, "this text, or that of a verb"},
 	{"version", version_main, "print the version"},
@@ -62,7 +70,8 @@ static int help_main(int argc, char **argv)
 	}
 	puts("\nEach verb has --help. Exit status: 0 success, 1 failure, 2 usage, 3 environment, 4 "
 	     "check failed.\n\n"
-	     "example:\n  sudo tapglass up        then: ping 192.0.2.2, curl http://192.0.2.2/");
+	     "example:\n  tapglass up             then: open http://127.0.0.1:8080/ in a browser\n"
+	     "  sudo tapglass up        then: ping 192.0.2.2, curl http://192.0.2.2/");
 	return EXIT_OK;
 }
 

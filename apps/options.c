@@ -25,13 +25,15 @@ enum {
 	OPT_COLOR,
 	OPT_READY_FD,
 	OPT_BUSY,
+	OPT_NAME,
 	OPT_HELP,
 	OPT_IMPAIR, /* and what follows: impairments[] */
 };
 
 static const struct option_spec common[] = {
-	{"link", 0, OPT_LINK, "tap:NAME|sim|auto",
-		"where frames go; auto: a TAP if that is possible, else sim"},
+	{"link", 0, OPT_LINK, "LINK",
+		"auto: the first that works of your TAP tg0, a TAP here, private, veth, sim; or "
+		"tap:NAME"},
 	{"net", 0, OPT_NET, "NET/LEN", "IPv4 network: host .1, stack .2 (default 192.0.2.0/24)"},
 	{"addr", 0, OPT_ADDR, "ADDR", "the stack's address in that network"},
 	{"mtu", 0, OPT_MTU, "N", "largest IP packet, 68 to 65535 (default: the link's)"},
@@ -44,6 +46,7 @@ static const struct option_spec common[] = {
 	{"color", 0, OPT_COLOR, "WHEN", "auto, always or never"},
 	{"ready-fd", 0, OPT_READY_FD, "N",
 		"write a newline to descriptor N when ready, and close it"},
+	{"name", 0, OPT_NAME, "NAME", "of the running stack, for several at a time (default)"},
 	{"help", 'h', OPT_HELP, NULL, "this text"},
 	{NULL, 0, 0, NULL, NULL},
 };
@@ -61,6 +64,12 @@ static const struct {
 };
 #define IMPAIRMENTS (sizeof impairments / sizeof impairments[0])
 
+/* What a verb without a link has. */
+static const struct option_spec named[] = {
+	{"name", 0, OPT_NAME, "NAME", "which running stack, if there are several (default)"},
+	{"help", 'h', OPT_HELP, NULL, "this text"},
+	{NULL, 0, 0, NULL, NULL},
+};
 static const struct option_spec help_only[] = {
 	{"help", 'h', OPT_HELP, NULL, "this text"},
 	{NULL, 0, 0, NULL, NULL},
@@ -69,6 +78,7 @@ static const struct option_spec help_only[] = {
 void options_default(struct options *o)
 {
 	*o = (struct options){
+		.name = "default",
 		.net = UINT32_C(0xc0000200), /* 192.0.2.0 [5737 3] */
 		.prefix_len = 24,
 		.ready_fd = -1,
@@ -83,6 +93,10 @@ static int set_link(struct options *o, const char *arg)
 {
 	if (strcmp(arg, "auto") == 0) {
 		o->link = LINK_AUTO;
+	} else if (strcmp(arg, "private") == 0) {
+		o->link = LINK_PRIVATE;
+	} else if (strcmp(arg, "veth") == 0) {
+		o->link = LINK_VETH;
 	} else if (strcmp(arg, "sim") == 0) {
 		o->link = LINK_SIM;
 	} else if (strncmp(arg, "tap:", 4) == 0) {
@@ -97,7 +111,7 @@ static int set_link(struct options *o, const char *arg)
 		o->link = LINK_TAP;
 		memcpy(o->tap, arg + 4, n + 1);
 	} else {
-		return usage_error("--link %s: not tap:NAME, sim or auto", arg);
+		return usage_error("--link %s: not auto, private, veth, sim or tap:NAME", arg);
 	}
 	return 0;
 }
@@ -212,9 +226,32 @@ static int set_impairment(struct options *o, unsigned which, const char *arg)
 	return ok ? 0 : usage_error("--%s%s %s: %s", name, suffix[which % 3], arg, err);
 }
 
+static int set_name(struct options *o, const char *arg)
+{
+	size_t n = strlen(arg);
+
+	if (n == 0 || n > 32 || arg[0] == '-' ||
+		strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
+			n) {
+		return usage_error("--name %s: a name has 1 to 32 letters, digits, - and _", arg);
+	}
+	o->name = arg;
+	return 0;
+}
+
+/* Does the option say something about the link itself? */
+static bool about_link(int value)
+{
+	return value == OPT_LINK || value == OPT_NET || value == OPT_ADDR || value == OPT_PCAP ||
+	       value == OPT_SEED || value == OPT_MTU || value == OPT_PLAIN || value == OPT_BUSY ||
+	       value == OPT_READY_FD || value >= OPT_IMPAIR;
+}
+
 static int set_common(struct options *o, int value, const char *arg)
 {
+	o->own_link = o->own_link || about_link(value);
 	switch (value) {
+	case OPT_NAME: return set_name(o, arg);
 	case OPT_LINK: return set_link(o, arg);
 	case OPT_NET: return set_net(o, arg);
 	case OPT_ADDR: return set_addr(o, arg);
@@ -277,6 +314,12 @@ static void help_option(const struct option_spec *s)
 	printf("  %-*s  %s\n", width, left, s->help);
 }
 
+/* The options that are not the verb's own. */
+static const struct option_spec *shared_options(const struct verb_spec *v)
+{
+	return v->link_options ? common : v->name_option ? named : help_only;
+}
+
 static void help_print(const struct verb_spec *v)
 {
 	const struct option_spec *s;
@@ -285,7 +328,7 @@ static void help_print(const struct verb_spec *v)
 	for (s = v->options; s != NULL && s->help != NULL; s++) {
 		help_option(s);
 	}
-	for (s = v->link_options ? common : help_only; s->help != NULL; s++) {
+	for (s = shared_options(v); s->help != NULL; s++) {
 		help_option(s);
 	}
 	if (v->link_options) {
@@ -336,7 +379,7 @@ static void table_make(struct table *t, const struct verb_spec *v)
 
 	memset(t, 0, sizeof *t);
 	t->shorts[t->n_shorts++] = ':';
-	for (s = v->link_options ? common : help_only; s->help != NULL; s++) {
+	for (s = shared_options(v); s->help != NULL; s++) {
 		table_add(t, s);
 	}
 	for (s = v->options; s != NULL && s->help != NULL; s++) {
@@ -394,7 +437,7 @@ int options_parse(
 
 	table_make(&t, v);
 	opterr = 0;
-	optind = 1;
+	optind = 0; /* start anew: several command lines are parsed in one process */
 	while ((code = getopt_long(argc, argv, t.shorts, t.longs, NULL)) != -1) {
 		if (code == '?' || code == ':') {
 			return bad_option(code, argv);

@@ -8,9 +8,13 @@
 
 enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-enum link_kind { LINK_AUTO, LINK_TAP, LINK_SIM };
+enum link_kind { LINK_AUTO, LINK_TAP, LINK_PRIVATE, LINK_VETH, LINK_SIM };
 
 struct options {
+	const char *name; /* of the instance, for its control socket */
+	bool own_link;    /* something was said about the link: so it is not a running instance's */
+	int relay_port;   /* first one tried on 127.0.0.1; 0: no relay */
+	bool relay_asked; /* that one and no other */
 	enum link_kind link;
 	char tap[16];
 	bool has_net, has_addr;
@@ -45,6 +49,7 @@ struct verb_spec {
 	const char *example;               /* lines */
 	const struct option_spec *options; /* its own, ended by help == NULL; NULL: none */
 	bool link_options;                 /* takes the common ones */
+	bool name_option;                  /* takes --name, as those with link options do */
 	int min_args, max_args;
 	const char *args_name; /* "ADDR", for messages */
 	/* An option of its own: 0, or after a message EXIT_USAGE. */

@@ -1,19 +1,15 @@
-/* `tapglass ping`: ICMP echo (RFC 792) from a stack of its own, over a raw socket; output and
- * statistics as ping(8) has them. Left out: names (addresses only), record route, timestamps,
- * flood. */
+/* `tapglass ping`: ICMP echo (RFC 792) over a raw socket, from the running stack or one of its own;
+ * output and statistics as ping(8) has them. Left out: names (addresses only), record route,
+ * timestamps, flood. */
 #define _GNU_SOURCE 1
 #include "verbs.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
 
-#include "link.h"
-#include "out.h"
+#include "alone.h"
 #include "tapglass_inspect.h"
 
 #define IPPROTO_ICMP_NUMBER 1
@@ -35,8 +31,8 @@ struct ping {
 	uint32_t payload_bytes;
 	unsigned ttl; /* 0: the stack's own */
 
-	struct link link;
-	struct out out;
+	struct job *job;
+	struct tg *s;
 	tg_sock sock;
 	uint16_t id;
 	uint64_t start_ns, next_ns; /* next_ns UINT64_MAX: all are sent */
@@ -94,9 +90,11 @@ static int ping_set(void *ctx, int value, const char *arg)
 
 static const struct verb_spec ping_spec = {
 	.usage = "ping [OPTION]... ADDR",
-	.about = "Sends ICMP echo requests from a stack of its own and prints the replies. On "
-		 "--link sim ADDR is\n"
-		 "the other stack, 192.0.2.1; on a TAP that is this machine's kernel.",
+	.about = "Sends ICMP echo requests and prints the replies: from the running stack, or, if "
+		 "there is none or\n"
+		 "options of a link are given, from one of its own. On --link sim 192.0.2.1 is the "
+		 "other stack, on\n"
+		 "any other link this machine's kernel.",
 	.example = "  tapglass ping --link sim -c 3 192.0.2.1\n"
 		   "  sudo tapglass ping -c 5 -s 1400 --drop 20% 192.0.2.1\n",
 	.options = ping_options,
@@ -108,21 +106,6 @@ static const struct verb_spec ping_spec = {
 };
 
 /* ---- Packets --------------------------------------------------------------------------------- */
-
-static void print(struct ping *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void print(struct ping *p, const char *format, ...)
-{
-	char line[512];
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = vsnprintf(line, sizeof line, format, ap);
-	va_end(ap);
-	if (n > 0) {
-		out_line(&p->out, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
-	}
-}
 
 /* [1071] over n bytes; in network order a byte at a time. */
 static uint16_t checksum(const uint8_t *b, size_t n)
@@ -153,7 +136,7 @@ static void error_print(struct ping *p, uint16_t seq, const char *from, const ch
 {
 	p->errors++;
 	if (!p->opt.quiet) {
-		print(p, "From %s icmp_seq=%u %s\n", from, (unsigned)seq, what);
+		job_print(p->job, "From %s icmp_seq=%u %s\n", from, (unsigned)seq, what);
 	}
 }
 
@@ -178,9 +161,9 @@ static void request_send(struct ping *p, uint64_t now_ns)
 	p->sent_ns[seq] = now_ns;
 	p->answered[seq] = 0;
 	p->last_ns = now_ns;
-	rc = tg_sock_sendto(p->link.stack, p->sock, b, n, 0, &to, now_ns);
+	rc = tg_sock_sendto(p->s, p->sock, b, n, 0, &to, now_ns);
 	if (rc < 0) {
-		error_print(p, seq, tg_ip_format(&p->link.stack_ip, self), errno_text(rc));
+		error_print(p, seq, tg_ip_format(&p->job->link->stack_ip, self), errno_text(rc));
 	}
 }
 
@@ -215,7 +198,7 @@ static void echo_reply(
 		reply_count(p, ms);
 	}
 	if (!p->opt.quiet) {
-		print(p, "%zu bytes from %s: icmp_seq=%u ttl=%u time=%.*f ms%s%s\n", n,
+		job_print(p->job, "%zu bytes from %s: icmp_seq=%u ttl=%u time=%.*f ms%s%s\n", n,
 			tg_ip_format(&d->peer.ip, from), (unsigned)seq, (unsigned)d->ttl,
 			ms < 1     ? 3
 			: ms < 10  ? 2
@@ -279,23 +262,20 @@ static void packet_read(struct ping *p, const struct tg_dgram *d, size_t n, uint
 
 /* ---- In the loop ----------------------------------------------------------------------------- */
 
-static void ping_event(void *arg, struct tg *s, const struct tg_event *e, uint64_t now_ns)
+static void replies_read(struct ping *p, uint64_t now_ns)
 {
-	struct ping *p = arg;
 	struct tg_dgram d;
 	char self[16];
 	int64_t n;
 
-	if (e->sock != p->sock) {
-		return;
-	}
-	while ((n = tg_sock_recvfrom(s, p->sock, p->packet, sizeof p->packet, 0, &d, now_ns)) !=
+	while ((n = tg_sock_recvfrom(p->s, p->sock, p->packet, sizeof p->packet, 0, &d, now_ns)) !=
 		-TG_EAGAIN) {
 		if (n == -TG_EBADF) {
 			return;
 		}
 		if (n < 0) {
-			error_print(p, (uint16_t)p->sent, tg_ip_format(&p->link.stack_ip, self),
+			error_print(p, (uint16_t)p->sent,
+				tg_ip_format(&p->job->link->stack_ip, self),
 				n == -TG_EHOSTUNREACH ? "Destination Host Unreachable"
 						      : errno_text(n));
 		} else {
@@ -304,36 +284,29 @@ static void ping_event(void *arg, struct tg *s, const struct tg_event *e, uint64
 	}
 }
 
-static uint64_t ping_round(void *arg, struct tg *s, uint64_t now_ns)
+static void ping_stop(struct job *j);
+
+static uint64_t ping_round(struct job *j, uint64_t now_ns)
 {
-	struct ping *p = arg;
+	struct ping *p = j->state;
 	uint64_t due;
 
-	(void)s;
-	if (now_ns >= p->next_ns && p->sock != 0) {
+	replies_read(p, now_ns);
+	if (now_ns >= p->next_ns) {
 		request_send(p, now_ns);
 		p->next_ns = now_ns + p->interval_ns;
 		if (p->count != 0 && p->sent >= p->count) {
 			p->next_ns = UINT64_MAX;
 		}
 	}
-	out_flush(&p->out);
 	if (p->next_ns != UINT64_MAX) {
 		return p->next_ns;
 	}
 	due = p->last_ns + p->wait_ns;
 	if (p->received + p->errors >= p->sent || now_ns >= due) {
-		tg_host_stop(p->link.host);
+		ping_stop(j);
 	}
 	return due;
-}
-
-static struct tg_host *running;
-
-static void on_signal(int number)
-{
-	(void)number;
-	tg_host_stop(running);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -361,88 +334,106 @@ static void statistics(struct ping *p)
 	if (p->errors > 0) {
 		snprintf(errors, sizeof errors, ", +%" PRIu64 " errors", p->errors);
 	}
-	print(p, "\n--- %s ping statistics ---\n", p->target_text);
-	print(p,
+	job_print(p->job, "\n--- %s ping statistics ---\n", p->target_text);
+	job_print(p->job,
 		"%" PRIu64 " packets transmitted, %" PRIu64
 		" received%s%s, %.6g%% packet loss, time %" PRIu64 "ms\n",
 		p->sent, p->received, duplicates, errors, loss, ms);
 	if (p->received > 0) {
 		double n = (double)p->received, avg = p->sum_ms / n;
 
-		print(p, "rtt min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", p->min_ms, avg,
+		job_print(p->job, "rtt min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", p->min_ms, avg,
 			p->max_ms, square_root(p->sum2_ms / n - avg * avg));
 	}
 }
 
 static int socket_open(struct ping *p)
 {
-	struct tg *s = p->link.stack;
 	uint64_t now = tg_host_now();
-	int rc = tg_sock_open(s, TG_RAW, IPPROTO_ICMP_NUMBER, 0, &p->sock);
+	int rc = tg_sock_open(p->s, TG_RAW, IPPROTO_ICMP_NUMBER, 0, &p->sock);
 
 	if (rc < 0) {
 		return rc;
 	}
-	tg_sock_setopt(s, p->sock, TG_SO_BROADCAST, 1, now);
-	tg_sock_setopt(s, p->sock, TG_SO_SNDBUF, 4 * (int64_t)PACKET_MAX, now);
-	tg_sock_setopt(s, p->sock, TG_SO_RCVBUF, 16 * (int64_t)PACKET_MAX, now);
-	return p->ttl != 0 ? tg_sock_setopt(s, p->sock, TG_IP_TTL, p->ttl, now) : 0;
+	tg_sock_setopt(p->s, p->sock, TG_SO_BROADCAST, 1, now);
+	tg_sock_setopt(p->s, p->sock, TG_SO_SNDBUF, 4 * (int64_t)PACKET_MAX, now);
+	tg_sock_setopt(p->s, p->sock, TG_SO_RCVBUF, 16 * (int64_t)PACKET_MAX, now);
+	return p->ttl != 0 ? tg_sock_setopt(p->s, p->sock, TG_IP_TTL, p->ttl, now) : 0;
 }
 
-static int ping_run(struct ping *p)
+static int ping_parse(struct ping *p, int argc, char **argv)
 {
-	struct tg_host_app app = {p, ping_event, NULL, ping_round};
-	struct sigaction a = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-	int rc = link_open(&p->link, &p->opt, &app);
+	int first, rc;
 
-	if (rc != EXIT_OK) {
+	options_default(&p->opt);
+	p->interval_ns = p->wait_ns = NS_PER_S;
+	p->payload_bytes = 56;
+	rc = options_parse(argc, argv, &ping_spec, &p->opt, p, &first);
+	if (rc == OPTIONS_GO && !tg_ip_parse(argv[first], &p->target)) {
+		rc = usage_error("ping: \"%s\" is not an address like 192.0.2.1", argv[first]);
+	}
+	tg_ip_format(&p->target, p->target_text);
+	return rc;
+}
+
+static int ping_start(struct job *j, int argc, char **argv)
+{
+	struct ping *p = calloc(1, sizeof *p);
+	int rc;
+
+	if (p == NULL) {
+		return failure("out of memory");
+	}
+	j->state = p;
+	p->job = j;
+	p->s = j->link->stack;
+	rc = ping_parse(p, argc, argv);
+	if (rc != OPTIONS_GO) {
 		return rc;
 	}
 	rc = socket_open(p);
 	if (rc < 0) {
 		return failure("cannot open a raw socket: %s", errno_text(rc));
 	}
-	running = p->link.host;
-	sigaction(SIGINT, &a, NULL);
-	sigaction(SIGTERM, &a, NULL);
-	p->id = (uint16_t)getpid();
+	tg_host_random(&p->id, sizeof p->id);
 	p->start_ns = p->next_ns = tg_host_now();
-	print(p, "PING %s (%s) %u(%u) bytes of data.\n", p->target_text, p->target_text,
+	job_print(j, "PING %s (%s) %u(%u) bytes of data.\n", p->target_text, p->target_text,
 		p->payload_bytes, p->payload_bytes + 28);
-	rc = tg_host_run(p->link.host, p->opt.busy_ns);
-	statistics(p);
-	if (rc < 0) {
-		return failure("the event loop failed: %s", errno_text(rc));
-	}
-	return p->received > 0 ? EXIT_OK : EXIT_FAILED;
+	return JOB_GOES_ON;
 }
+
+static void ping_stop(struct job *j)
+{
+	struct ping *p = j->state;
+
+	statistics(p);
+	job_finish(j, p->received > 0 ? EXIT_OK : EXIT_FAILED);
+}
+
+static void ping_end(struct job *j)
+{
+	struct ping *p = j->state;
+
+	if (p != NULL && p->sock != 0) {
+		tg_sock_close(p->s, p->sock, tg_host_now());
+	}
+	free(p);
+}
+
+const struct job_verb ping_job = {"ping", ping_start, ping_round, ping_stop, ping_end};
 
 int ping_main(int argc, char **argv)
 {
 	struct ping *p = calloc(1, sizeof *p);
-	int first, rc, closed;
+	int rc;
 
 	if (p == NULL) {
 		return failure("out of memory");
 	}
-	options_default(&p->opt);
-	p->interval_ns = p->wait_ns = NS_PER_S;
-	p->payload_bytes = 56;
-	p->next_ns = UINT64_MAX;
-	rc = options_parse(argc, argv, &ping_spec, &p->opt, p, &first);
-	if (rc == OPTIONS_GO && !tg_ip_parse(argv[first], &p->target)) {
-		rc = usage_error("ping: \"%s\" is not an address like 192.0.2.1", argv[first]);
+	rc = ping_parse(p, argc, argv);
+	if (rc == OPTIONS_GO) {
+		rc = verb_run(&ping_job, &p->opt, argc, argv);
 	}
-	if (rc != OPTIONS_GO) {
-		free(p);
-		return rc;
-	}
-	tg_ip_format(&p->target, p->target_text);
-	signal(SIGPIPE, SIG_IGN);
-	out_open(&p->out, STDOUT_FILENO);
-	rc = ping_run(p);
-	out_close(&p->out, 1000);
-	closed = link_close(&p->link, &p->opt);
 	free(p);
-	return rc != EXIT_OK ? rc : closed;
+	return rc;
 }

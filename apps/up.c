@@ -3,6 +3,7 @@
 #define _GNU_SOURCE 1
 #include "verbs.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "banner.h"
+#include "control.h"
 #include "http_server.h"
 #include "link.h"
 #include "livelog.h"
+#include "relay.h"
 #include "serve_simple.h"
 
 #define PORT_HTTP           80
+#define PORT_RELAY          8080
 #define GOODBYE_SOCKS_MAX   65536u
 #define GOODBYE_ROUNDS      200
 #define GOODBYE_PATIENCE_NS (200 * NS_PER_MS)
@@ -23,24 +28,45 @@
 struct up {
 	struct options opt;
 	const char *www;
+	bool allow_put;
 	struct link link;
 	struct livelog log;
 	struct services services;
 	struct simple_services *simple;
 	struct http_server *http;
+	struct relay *relay;
+	struct control *control;
+	int control_fd; /* listening; -1: none */
+	char control_path[CONTROL_PATH_BYTES];
+	char url[40];
 	uint64_t start_ns;
 };
 
 static const struct option_spec up_options[] = {
 	{"www", 0, 1, "DIR", "serve the files of a directory on port 80"},
+	{"allow-put", 0, 3, NULL, "let PUT and DELETE change the files of --www"},
+	{"relay", 0, 2, "PORT",
+		"without an interface here: port of the way in from 127.0.0.1 (8080; 0: none)"},
 	{NULL, 0, 0, NULL, NULL},
 };
 
 static int up_set(void *ctx, int value, const char *arg)
 {
 	struct up *u = ctx;
+	uint64_t port;
 
-	(void)value;
+	if (value == 2) {
+		if (!parse_u64(arg, 0, 65535, &port)) {
+			return usage_error("--relay %s: not 0 to 65535", arg);
+		}
+		u->opt.relay_port = (int)port;
+		u->opt.relay_asked = true;
+		return 0;
+	}
+	if (value == 3) {
+		u->allow_put = true;
+		return 0;
+	}
 	u->www = arg;
 	return 0;
 }
@@ -50,7 +76,10 @@ static const struct verb_spec up_spec = {
 	.about = "Brings up a TCP/IP stack with echo (7), discard (9), chargen (19) and HTTP (80) "
 		 "on it, and logs\n"
 		 "what happens. Ctrl-C ends it.",
-	.example = "  sudo tapglass up                              then: ping 192.0.2.2, curl "
+	.example = "  tapglass up                                   then: open "
+		   "http://127.0.0.1:8080/, or "
+		   "tapglass sh\n"
+		   "  sudo tapglass up                              then: ping 192.0.2.2, curl "
 		   "http://192.0.2.2/\n"
 		   "  sudo tapglass up --link tap:tap0 --drop 2% --delay 20ms --pcap out.pcapng\n",
 	.options = up_options,
@@ -72,9 +101,14 @@ static void up_trace(void *arg, struct tg *s, const struct tg_trace *t)
 	struct up *u = arg;
 
 	(void)s;
-	if (t->kind == TG_TRACE_IMPAIRED && u->log.on) {
-		livelog_trace(&u->log,
-			t); /* the others are read from the instance, in step with http's lines */
+	if (t->kind != TG_TRACE_IMPAIRED) {
+		return; /* the others are read from the instance, in step with http's lines */
+	}
+	if (u->log.on) {
+		livelog_trace(&u->log, t);
+	}
+	if (u->http != NULL) {
+		http_trace(u->http, t);
 	}
 }
 
@@ -92,7 +126,17 @@ static uint64_t up_round(void *arg, struct tg *s, uint64_t now_ns)
 	if (u->http != NULL) {
 		due = min_of(svc_round(&u->services, now_ns), http_round(u->http, now_ns));
 	}
+	due = min_of(due, min_of(relay_round(u->relay, now_ns), control_round(u->control, now_ns)));
 	return min_of(due, livelog_round(&u->log, now_ns));
+}
+
+/* On the other instance, should there be one. */
+static void peer_event(void *arg, struct tg *s, const struct tg_event *e, uint64_t now_ns)
+{
+	struct up *u = arg;
+
+	(void)s;
+	relay_event(u->relay, e, now_ns);
 }
 
 static bool http_wants(void *arg, uint64_t now_ns)
@@ -124,125 +168,15 @@ static void signals_set(struct tg_host *h)
 	running = h;
 	sigaction(SIGINT, &a, NULL); /* a second one ends us the hard way */
 	sigaction(SIGTERM, &a, NULL);
-}
-
-/* ---- What is said ---------------------------------------------------------------------------- */
-
-static void banner_link(struct up *u)
-{
-	struct link *l = &u->link;
-	const char *offloads = tg_host_link_offloads(l->host, l->stack, l->netif);
-
-	if (l->peer != NULL) {
-		livelog_text(&u->log, "  link    sim                 two stacks on a virtual wire "
-				      "in this process; "
-				      "nothing on this machine was changed");
-	} else {
-		livelog_text(&u->log, "  link    %-18s  %s; %s", l->name,
-			l->made ? "made in this network namespace, gone when this ends"
-				: "was here before",
-			offloads);
-	}
-	if (tg_impair_active(&u->opt.in) || tg_impair_active(&u->opt.out)) {
-		livelog_text(
-			&u->log, "  impair  on: packets are lost, changed or delayed as asked for");
-	}
-}
-
-static void banner(struct up *u)
-{
-	struct link *l = &u->link;
-	char host[16], stack[16], mac[18];
-
-	if (u->opt.quiet) {
-		return;
-	}
-	tg_ip_format(&l->host_ip, host);
-	tg_ip_format(&l->stack_ip, stack);
-	livelog_text(&u->log, "tapglass " TAPGLASS_VERSION " — a TCP/IP stack in one process.\n");
-	banner_link(u);
-	livelog_text(&u->log, "  host    %-18s  %s", host,
-		l->peer != NULL ? "← another instance of the same code"
-		: l->made       ? "← the kernel's end"
-				: "← the kernel's end, if it has that address");
-	livelog_text(&u->log,
-		"  stack   %-18s  %s  ← all handwritten: Ethernet ARP IP ICMP UDP TCP", stack,
-		format_mac(l->mac, mac));
-	livelog_text(&u->log, "  serves  echo 7, discard 9, chargen 19 (TCP and UDP), http 80%s%s",
-		u->www != NULL ? " with files of " : "", u->www != NULL ? u->www : "");
-	if (u->opt.pcap != NULL) {
-		livelog_text(&u->log, "  capture %s", u->opt.pcap);
-	}
-	if (l->peer != NULL) {
-		livelog_text(&u->log,
-			"\n  Try     tapglass ping --link sim %s     one stack pings the other\n",
-			host);
-	} else {
-		livelog_text(
-			&u->log, "\n  Try     ping %s\n          curl http://%s/\n", stack, stack);
-	}
-}
-
-/* The commonest reasons, as many as fit. */
-static void drops_text(const struct tg_counters *c, char *buf, size_t n)
-{
-	bool shown[TG_DROP_COUNT] = {false};
-	size_t at = 0;
-	char count[28];
-
-	buf[0] = '\0';
-	for (int round = 0; round < 6; round++) {
-		int best = 0;
-
-		for (int i = 1; i < TG_DROP_COUNT; i++) {
-			uint64_t v = shown[i] ? 0 : c->drops[i] + c->discards[i];
-
-			best = v > 0 && (best == 0 || v > c->drops[best] + c->discards[best])
-				       ? i
-				       : best;
-		}
-		if (best == 0 || at >= n) {
-			return;
-		}
-		shown[best] = true;
-		at += (size_t)snprintf(buf + at, n - at, "%s%s %s", at > 0 ? ", " : ": ",
-			tg_drop_name((enum tg_drop)best),
-			format_count(c->drops[best] + c->discards[best], count));
-	}
-}
-
-static void summary(struct up *u)
-{
-	const struct tg_counters *c = tg_counters(u->link.stack);
-	char a[28], b[28], d[16], e[16], drops[300];
-	uint64_t dropped = 0;
-
-	if (u->opt.quiet) {
-		return;
-	}
-	for (int i = 1; i < TG_DROP_COUNT; i++) {
-		dropped += c->drops[i] + c->discards[i];
-	}
-	livelog_text(&u->log, "\n  ran       %.1f s, %s connections accepted, %s opened",
-		(double)(tg_host_now() - u->start_ns) / 1e9, format_count(c->tcp_passive_opens, a),
-		format_count(c->tcp_active_opens, b));
-	livelog_text(&u->log, "  segments  %s in, %s out; frames carried %s in, %s out",
-		format_count(c->tcp_in_segs, a), format_count(c->tcp_out_segs, b),
-		format_bytes(c->bytes_in, d), format_bytes(c->bytes_out, e));
-	livelog_text(&u->log, "  resent    %s segments; %s fast retransmits, %llu timeouts",
-		format_count(c->tcp_retrans_segs, a), format_count(c->tcp_fast_retransmits, b),
-		(unsigned long long)c->tcp_timeouts);
-	drops_text(c, drops, sizeof drops);
-	livelog_text(&u->log, "  dropped   %s%s", format_count(dropped, a), drops);
-	livelog_text(&u->log, "  capture   %s",
-		u->opt.pcap != NULL ? u->opt.pcap : "none (--pcap FILE)");
+	sigaction(SIGHUP, &a, NULL);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 static int services_start(struct up *u)
 {
-	struct http_config c = {.port = PORT_HTTP, .www = u->www, .arg = u};
+	struct http_config c = {
+		.port = PORT_HTTP, .www = u->www, .allow_put = u->allow_put, .arg = u};
 	uint64_t now = tg_host_now();
 	bool bad_www;
 	int rc;
@@ -304,28 +238,96 @@ static void goodbye(struct up *u)
 	}
 }
 
+/* Takes the control socket, before a namespace is left in which others would look for it. Without
+ * one the stack runs all the same, unless another has the name. */
+static int control_take(struct up *u)
+{
+	struct tg_host_error err;
+
+	u->control_fd = -1;
+	if (!control_path(u->opt.name, u->control_path)) {
+		return failure("the path of the control socket is too long");
+	}
+	u->control_fd = control_listen(u->control_path, &err);
+	if (u->control_fd >= 0) {
+		return EXIT_OK;
+	}
+	if (u->control_fd != -EADDRINUSE) {
+		snprintf(err.meanwhile, sizeof err.meanwhile,
+			"running without one: ss, sh and the like will not find this stack");
+	}
+	tg_host_print_error(&err);
+	return u->control_fd == -EADDRINUSE ? EXIT_ENVIRONMENT : EXIT_OK;
+}
+
+static int doors_open(struct up *u)
+{
+	char stack[16];
+
+	if (u->link.relay_fd >= 0) {
+		snprintf(u->url, sizeof u->url, "http://127.0.0.1:%u/",
+			(unsigned)u->link.relay_port);
+		u->relay = relay_start(&u->link, PORT_HTTP);
+	} else {
+		snprintf(u->url, sizeof u->url, "http://%s/",
+			tg_ip_format(&u->link.stack_ip, stack));
+	}
+	if (u->control_fd >= 0) {
+		u->control = control_start(u->control_fd, &u->link, u->url);
+	}
+	if ((u->link.relay_fd >= 0 && u->relay == NULL) ||
+		(u->control_fd >= 0 && u->control == NULL)) {
+		return failure("out of memory");
+	}
+	return EXIT_OK;
+}
+
+static void doors_close(struct up *u)
+{
+	if (u->control_fd >= 0) {
+		control_unlink(u->control_path);
+		control_free(u->control);
+		close(u->control_fd);
+	}
+	relay_free(u->relay);
+	u->control_fd = -1;
+	u->control = NULL;
+	u->relay = NULL;
+}
+
 static int up_run(struct up *u)
 {
-	struct tg_host_app app = {u, up_event, u->opt.verbose > 1 ? up_trace : NULL, up_round};
-	int rc;
+	bool impaired = tg_impair_active(&u->opt.in) || tg_impair_active(&u->opt.out);
+	struct tg_host_app app = {
+		u, up_event, impaired || u->opt.verbose > 1 ? up_trace : NULL, up_round};
+	struct tg_host_app peer = {.arg = u, .event = peer_event};
+	int rc = control_take(u);
 
-	rc = link_open(&u->link, &u->opt, &app);
+	if (rc == EXIT_OK) {
+		rc = link_open_with(&u->link, &u->opt, &app, &peer);
+	}
 	if (rc == EXIT_OK) {
 		livelog_open(&u->log, &u->opt, u->link.stack, &u->link.stack_ip, u->link.mac,
 			u->start_ns);
 		rc = services_start(u);
 	}
+	if (rc == EXIT_OK) {
+		rc = doors_open(u);
+	}
 	if (rc != EXIT_OK) {
 		return rc;
 	}
 	signals_set(u->link.host);
-	banner(u);
+	if (!u->opt.quiet) {
+		banner_print(&u->log, &u->opt, &u->link, u->www);
+	}
 	out_flush(&u->log.out);
 	ready(u);
 	rc = tg_host_run(u->link.host, u->opt.busy_ns);
 	u->log.on = false;
+	doors_close(u);
 	goodbye(u);
-	summary(u);
+	summary_print(&u->log, &u->opt, &u->link, u->start_ns);
 	return rc < 0 ? failure("the event loop failed: %s", errno_text(rc)) : EXIT_OK;
 }
 
@@ -339,10 +341,15 @@ int up_main(int argc, char **argv)
 		return failure("out of memory");
 	}
 	options_default(&u->opt);
+	u->opt.relay_port = PORT_RELAY;
 	rc = options_parse(argc, argv, &up_spec, &u->opt, u, &first);
 	if (rc != OPTIONS_GO) {
 		free(u);
 		return rc;
+	}
+	if (u->allow_put && u->www == NULL) {
+		free(u);
+		return usage_error("--allow-put needs --www DIR");
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -351,6 +358,7 @@ int up_main(int argc, char **argv)
 	}
 	u->start_ns = tg_host_now();
 	rc = up_run(u);
+	doors_close(u);
 	livelog_close(&u->log);
 	closed = link_close(&u->link, &u->opt);
 	http_free(u->http);

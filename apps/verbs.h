@@ -5,5 +5,13 @@
 int up_main(int argc, char **argv);
 int ping_main(int argc, char **argv);
 int drill_main(int argc, char **argv);
+int ss_main(int argc, char **argv);
+int arp_main(int argc, char **argv);
+int route_main(int argc, char **argv);
+int stat_main(int argc, char **argv);
+int wait_main(int argc, char **argv);
+int sh_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
+int setup_main(int argc, char **argv);
 
 #endif

@@ -56,6 +56,7 @@ cmd binutils ld ar nm objcopy
 cmd pkg-config pkg-config
 file libc6-dev '/usr/include/stdio.h' '/usr/local/include/stdio.h'
 file libjson-c-dev '/usr/include/json-c/json.h' '/usr/local/include/json-c/json.h'
+file libwslay-dev '/usr/include/wslay/wslay.h' '/usr/local/include/wslay/wslay.h'
 if [ "$what" = check ]; then
 	cmd clang clang
 	file libclang-rt-dev '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' \
@@ -64,6 +65,8 @@ if [ "$what" = check ]; then
 	file check '/usr/include/check.h' '/usr/local/include/check.h'
 	cmd valgrind valgrind
 	cmd python3 python3
+	file python3-websockets '/usr/lib/python3/dist-packages/websockets' \
+		'/usr/lib/python3*/site-packages/websockets' '/usr/local/lib/python3*/*-packages/websockets'
 	cmd shellcheck shellcheck
 	cmd util-linux unshare setpriv
 	cmd coreutils timeout sha256sum
@@ -90,6 +93,7 @@ fedora_name() {
 	libc6-dev) echo glibc-devel ;;
 	libc6-dbg) echo glibc-debuginfo ;;
 	libjson-c-dev) echo json-c-devel ;;
+	libwslay-dev) echo wslay-devel ;;
 	libclang-rt-dev) echo compiler-rt ;;
 	clang-format) echo clang-tools-extra ;;
 	check) echo check-devel ;;

@@ -97,6 +97,12 @@ TG_API void tg_link_options_default(struct tg_link_options *o);
 TG_API int tg_host_tap(struct tg_host *h, struct tg *s, const char *name,
 	const struct tg_ip *host_ip, unsigned prefix_len, const struct tg_link_options *o,
 	struct tg_host_error *err);
+/* The same with a pair of virtual Ethernet interfaces and a packet socket, for where there is no
+ * TAP to be had: makes interface `name` as the kernel's end, with the address, and takes the other
+ * end (`stack0`). Only in a private network namespace, which takes both away when it ends. */
+TG_API int tg_host_veth(struct tg_host *h, struct tg *s, const char *name,
+	const struct tg_ip *host_ip, unsigned prefix_len, const struct tg_link_options *o,
+	struct tg_host_error *err);
 /* Joins two instances of the host by a virtual Ethernet wire. Writes their netif indexes. */
 TG_API int tg_host_wire(struct tg_host *h, struct tg *a, struct tg *b,
 	const struct tg_link_options *oa, const struct tg_link_options *ob, int netif_out[2]);
@@ -107,6 +113,43 @@ TG_API void tg_host_impair_stats(const struct tg_host *h, const struct tg *s, in
 TG_API const char *tg_host_link_offloads(const struct tg_host *h, const struct tg *s, int netif);
 /* Name of the TAP as the kernel knows it. */
 TG_API const char *tg_host_link_name(const struct tg_host *h, const struct tg *s, int netif);
+
+/* ---- Without root ---------------------------------------------------------------------------- */
+
+/* Moves the process, which must have one thread still, to a user and a network namespace of its
+ * own, where it may make links: nothing there but lo (up), IPv6 off, the user appears as root. It
+ * cannot go back. Sockets made before stay where they were. 0; -errno with err filled in: then the
+ * process is where it was. */
+TG_API int tg_host_private(struct tg_host_error *err);
+/* Gives up every capability for good, and the chance to gain any by executing programs. 0 or
+ * -errno. */
+TG_API int tg_host_drop_privileges(void);
+
+/* What the kernel says of an interface. */
+struct tg_tap_info {
+	bool is_tap;
+	int64_t owner, group; /* who may attach without privilege; -1: nobody */
+	bool persistent, multi_queue;
+	unsigned queues; /* of a multi-queue TAP: how many are attached now */
+	bool has_addr;
+	struct tg_ip addr;
+	unsigned prefix_len;
+};
+/* False: there is none of that name in this network namespace. */
+TG_API bool tg_host_tap_info(const char *name, struct tg_tap_info *out);
+/* Makes a TAP that stays, for user uid to attach to, with an address and up. 0, or -errno with err
+ * filled in and nothing left behind. */
+TG_API int tg_host_setup(const char *name, unsigned uid, const struct tg_ip *ip,
+	unsigned prefix_len, struct tg_host_error *err);
+TG_API int tg_host_setup_undo(const char *name, struct tg_host_error *err);
+
+/* Listens on 127.0.0.1, port first or, if that is taken, one of the tries - 1 behind it. A
+ * non-blocking descriptor and its port; err->errnum is set if it was not the first, err saying who
+ * has that. -errno: none. */
+TG_API int tg_host_listen_local(
+	uint16_t first, unsigned tries, uint16_t *port, struct tg_host_error *err);
+
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 /* Descriptors of the application's own: poll(2) events. fn runs between rounds. 0 or -errno. events
  * 0 removes it. */

@@ -97,7 +97,12 @@ struct host_inst *host_find(const struct tg_host *h, const struct tg *s);
 void host_note(
 	struct host_inst *i, enum tg_impair_what what, uint8_t dir, int netif, uint64_t now_ns);
 
-/* link_tap.c. Each returns whether there was something to do. */
+/* link_tap.c. A link with its device still to be opened; NULL: out of memory, or s is not the
+ * host's. */
+struct tap_link *tap_link_new(struct tg_host *h, struct tg *s);
+/* Its device is open: puts it on the loop. Index of the network interface; -errno: l is freed. */
+int tap_link_start(struct tap_link *l, const struct tg_link_options *o);
+/* Each returns whether there was something to do. */
 bool tap_link_receive(struct tap_link *l, uint64_t now_ns);
 bool tap_link_flush(struct tap_link *l, uint64_t now_ns);
 uint64_t tap_link_deadline(const struct tap_link *l);

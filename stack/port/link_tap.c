@@ -256,6 +256,41 @@ void tap_link_free(struct tap_link *l)
 	free(l);
 }
 
+struct tap_link *tap_link_new(struct tg_host *h, struct tg *s)
+{
+	struct tap_link *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->tap.fd = -1;
+	l->h = h;
+	l->inst = host_find(h, s);
+	l->scratch = malloc(HOST_LARGE_BYTES);
+	if (!l->inst || !l->scratch) {
+		tap_link_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+int tap_link_start(struct tap_link *l, const struct tg_link_options *o)
+{
+	int result = start_impairing(l, o);
+
+	if (result == 0)
+		result = start_capture(l, o->capture);
+	if (result == 0)
+		result = add_netif(l, o);
+	if (result < 0) {
+		tap_link_free(l);
+		return result;
+	}
+	l->readable = true;
+	*l->h->taps_end = l;
+	l->h->taps_end = &l->next;
+	return result;
+}
+
 int tg_host_tap(struct tg_host *h, struct tg *s, const char *name, const struct tg_ip *host_ip,
 	unsigned prefix_len, const struct tg_link_options *o, struct tg_host_error *err)
 {
@@ -266,38 +301,24 @@ int tg_host_tap(struct tg_host *h, struct tg *s, const char *name, const struct 
 		.host_ip = host_ip ? tg_ip4_value(host_ip) : 0,
 		.prefix_len = prefix_len < 32 ? prefix_len : 32,
 	};
-	struct tap_link *l = calloc(1, sizeof(*l));
-	int result = -ENOMEM;
+	struct tap_link *l = tap_link_new(h, s);
+	int result;
 
 	error_begin(err, ENOMEM);
 	ERROR_TEXT(err->what, "cannot use TAP %s", name);
 	if (!l)
-		return result;
-	l->tap.fd = -1;
-	l->h = h;
-	l->inst = host_find(h, s);
-	l->scratch = malloc(HOST_LARGE_BYTES);
-	result = !l->inst ? -EINVAL : !l->scratch ? -ENOMEM : 0;
-	if (result == 0)
-		result = tap_open(&l->tap, &q, &sys_ops_default, err);
+		return -ENOMEM;
+	result = tap_open(&l->tap, &q, &sys_ops_default, err);
 	if (result < 0) {
 		tap_link_free(l);
 		return result;
 	}
-	result = start_impairing(l, o);
-	if (result == 0)
-		result = start_capture(l, o->capture);
-	if (result == 0)
-		result = add_netif(l, o);
+	result = tap_link_start(l, o);
 	if (result < 0) {
 		error_begin(err, -result);
 		ERROR_TEXT(err->what, "cannot use TAP %s", name);
-		tap_link_free(l);
 		return result;
 	}
-	l->readable = true;
-	*h->taps_end = l;
-	h->taps_end = &l->next;
 	memset(err, 0, sizeof(*err));
 	return result;
 }

@@ -86,15 +86,15 @@ static int fail_attach(struct opening *o, int errnum)
 	struct tg_host_error *e = o->err;
 	const char *name = o->q->name;
 	char holder[96];
-	long owner;
+	struct tg_tap_info info;
 
 	error_begin(e, errnum);
 	ERROR_TEXT(e->what, "cannot %s TAP %s", o->existed ? "attach to" : "make", name);
 	switch (errnum) {
 	case EPERM:
-		owner = o->existed ? o->ops->tap_owner(name) : -1;
-		if (owner >= 0)
-			ERROR_TEXT(e->why, "tap \"%s\" belongs to uid %ld", name, owner);
+		if (o->existed && o->ops->tap_info(name, &info) && info.owner >= 0)
+			ERROR_TEXT(e->why, "tap \"%s\" belongs to uid %lld", name,
+				(long long)info.owner);
 		else if (o->existed)
 			ERROR_TEXT(e->why,
 				"tap \"%s\" belongs to nobody, so it needs CAP_NET_ADMIN", name);
@@ -209,6 +209,7 @@ static int configure(struct opening *o)
 static int attach(struct opening *o, bool vnet)
 {
 	struct ifreq r = request_for(o);
+	struct tg_tap_info info;
 	unsigned flags = IFF_TAP | IFF_NO_PI | (vnet ? (unsigned)IFF_VNET_HDR : 0u);
 
 	r.ifr_flags = (short)flags;
@@ -216,6 +217,11 @@ static int attach(struct opening *o, bool vnet)
 		/* A TAP made for several queues wants to hear of them; one will do. */
 		if (errno != EINVAL || !o->existed)
 			return -1;
+		/* It would let several processes attach, and deal the flows out among them. */
+		if (o->ops->tap_info(o->q->name, &info) && info.queues > 0) {
+			errno = EBUSY;
+			return -1;
+		}
 		r = request_for(o);
 		r.ifr_flags = (short)(flags | IFF_MULTI_QUEUE);
 		if (o->ops->ioctl(o->t->fd, TUNSETIFF, &r) < 0)

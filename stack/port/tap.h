@@ -1,25 +1,12 @@
-/* A TAP device: opened or made, configured, read and written, all by system calls of its own. */
+/* A TAP device: opened or made, configured, read and written, all by system calls of its own. The
+ * packet socket on a veth pair is read and written the same way, with the same header in front of
+ * frames: see link_packet.c. */
 #ifndef TG_PORT_TAP_H
 #define TG_PORT_TAP_H
 
-#include "tapglass_host.h"
+#include "port/sys.h"
 
 #define TAP_NAME_BYTES 16u /* IFNAMSIZ */
-
-/* The system calls of opening, so that a test can let them fail. All return -1 with errno set. */
-struct sys_ops {
-	int (*open)(const char *path, int flags);
-	int (*close)(int fd);
-	int (*ioctl)(int fd, unsigned long request, void *arg);
-	int (*socket)(int domain, int type, int protocol);
-	/* Permissions and owner of a file; 0 or -1. */
-	int (*node_mode)(const char *path, unsigned *mode, unsigned *uid);
-	/* Uid that an existing TAP belongs to, -1: nobody. */
-	long (*tap_owner)(const char *name);
-	/* Who is attached to the TAP, as "pid 4242 (curl)"; false: not to be found out. */
-	bool (*tap_holder)(const char *name, char *out, size_t cap);
-};
-extern const struct sys_ops sys_ops_default;
 
 struct tap_request {
 	const char *name;
@@ -35,6 +22,7 @@ struct tap {
 	uint32_t mtu;
 	uint32_t caps;   /* TG_CAP_*: granted */
 	bool vnet;       /* frames carry a virtio header */
+	bool packet;     /* no TAP: a packet socket */
 	bool made;       /* it did not exist before, and goes with fd */
 	bool gone;       /* the device has vanished: said once, fd closed */
 	bool down;       /* the last write found the interface down: said once */

@@ -95,12 +95,14 @@ uint32_t tap_read(struct tap *t, uint8_t *data, uint32_t room, struct tg_pkt *me
 		return 0;
 	do {
 		n = t->vnet ? readv(t->fd, iov, 2) : read(t->fd, data, room);
-		if (n < 0 && errno != EINTR) {
-			if (errno != EAGAIN)
-				tap_lost(t, errno);
+		if (n < 0 && errno == EAGAIN)
+			return 0;
+		if (n < 0 && errno != EINTR && !t->packet) {
+			tap_lost(t, errno);
 			return 0;
 		}
-		/* Not even a header: no frame, look for the next one. */
+		/* Not even a header, or a frame that a packet socket cannot describe: no frame,
+		 * look for the next one. */
 	} while (n <= (t->vnet ? (ssize_t)sizeof(v) : 0));
 	if (t->vnet) {
 		n -= (ssize_t)sizeof(v);
@@ -120,11 +122,11 @@ static void refused(struct tap *t, int errnum)
 	struct tg_host_error e;
 
 	t->unsent++;
-	if (errnum == EBADFD || errnum == ENODEV || errnum == EFAULT) {
+	if (errnum == EBADFD || errnum == ENODEV || errnum == ENXIO || errnum == EFAULT) {
 		tap_lost(t, errnum);
 		return;
 	}
-	if (errnum != EIO || t->down)
+	if ((errnum != EIO && errnum != ENETDOWN) || t->down)
 		return;
 	t->down = true;
 	error_begin(&e, errnum);

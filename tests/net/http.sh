@@ -22,7 +22,7 @@ equal "HEAD / is 200" "$(status -I http://$STACK/)" 200
 equal "an unknown path is 404" "$(status http://$STACK/nothing/here)" 404
 equal "POST is 405" "$(status -d x=1 http://$STACK/)" 405
 equal "405 says what is allowed" \
-	"$(curl -sS -m 10 -d x=1 -D - -o /dev/null http://$STACK/ | tr -d '\r' | sed -n 's/^[Aa]llow: *//p')" "GET, HEAD"
+	"$(curl -sS -m 10 -d x=1 -D - -o /dev/null http://$STACK/ | tr -d '\r' | sed -n 's/^[Aa]llow: *//p')" "GET, HEAD, OPTIONS"
 equal "a nonsense length for /bytes is no success" "$(status http://$STACK/bytes/12x | cut -c 1)" 4
 equal "/bytes/0 is empty" "$(curl -sS -m 10 -w '%{http_code} %{size_download}' http://$STACK/bytes/0)" "200 0"
 equal "HEAD /bytes/N states N" \

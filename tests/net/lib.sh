@@ -20,6 +20,9 @@ if ip -o link | grep -qvE '^[0-9]+: (lo|tunl0|sit0|gre0|gretap0|erspan0|ip_vti0|
 fi
 
 work=$(mktemp -d)
+# Control sockets of this script's stacks, apart from those of scripts that run at the same time.
+mkdir -m 700 "$work/run"
+export XDG_RUNTIME_DIR=$work/run
 cases=0 failures=0 stack_pid=
 stack_log=$work/stack.log
 

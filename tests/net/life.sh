@@ -107,7 +107,8 @@ ip addr add $HOST/24 dev tgx
 ip link set tgx up
 start_stack -q --link tap:tgx
 check "an existing TAP is taken as it is" ping -n -c 1 -W 2 $STACK
-environment "a busy TAP" EBUSY "$TAPGLASS" up --link tap:tgx
+environment "a busy TAP" EBUSY "$TAPGLASS" up --name two --link tap:tgx
+environment "a name that is taken" EADDRINUSE "$TAPGLASS" up --link tap:tgx
 check "the first one is not disturbed" ping -n -c 1 -W 2 $STACK
 stop_stack
 equal "an existing TAP stays" "$(ifaces)" "lo tgx"

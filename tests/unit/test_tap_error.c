@@ -20,6 +20,8 @@ static struct {
 	bool no_vnet;    /* refuses IFF_VNET_HDR */
 	unsigned grants; /* offloads that TUNSETOFFLOAD takes */
 	long owner;
+	unsigned queues;   /* of several, attached */
+	bool wants_queues; /* refuses without IFF_MULTI_QUEUE */
 	const char *holder;
 	unsigned node_mode, node_uid;
 	/* What it saw. */
@@ -77,6 +79,8 @@ static int fake_tun(unsigned long request, void *arg)
 		return 0;
 	if (k.no_vnet && r->ifr_flags & IFF_VNET_HDR)
 		return fail_with(EINVAL);
+	if (k.wants_queues && !(r->ifr_flags & IFF_MULTI_QUEUE))
+		return fail_with(EINVAL);
 	k.flags = r->ifr_flags;
 	return 0;
 }
@@ -110,10 +114,14 @@ static int fake_node_mode(const char *path, unsigned *mode, unsigned *uid)
 	*uid = k.node_uid;
 	return k.node_mode ? 0 : -1;
 }
-static long fake_owner(const char *name)
+static bool fake_info(const char *name, struct tg_tap_info *out)
 {
 	(void)name;
-	return k.owner;
+	memset(out, 0, sizeof(*out));
+	out->is_tap = true;
+	out->owner = k.owner;
+	out->queues = k.queues;
+	return k.exists;
 }
 static bool fake_holder(const char *name, char *out, size_t cap)
 {
@@ -126,7 +134,14 @@ static bool fake_holder(const char *name, char *out, size_t cap)
 }
 
 static const struct sys_ops ops = {
-	fake_open, fake_close, fake_ioctl, fake_socket, fake_node_mode, fake_owner, fake_holder};
+	.open = fake_open,
+	.close = fake_close,
+	.ioctl = fake_ioctl,
+	.socket = fake_socket,
+	.node_mode = fake_node_mode,
+	.tap_info = fake_info,
+	.tap_holder = fake_holder,
+};
 
 static struct tap tap;
 static struct tg_host_error err;
@@ -221,6 +236,22 @@ START_TEST (attached_elsewhere) {
 	k.fail_errno = EBUSY;
 	fails(EBUSY, "cannot attach to TAP tg0", "another process is attached to tg0",
 		"tapglass --name two, or stop it");
+	k.holder = "pid 4242 (tapglass)";
+	fails(EBUSY, "cannot attach to TAP tg0",
+		"another process is attached to tg0: pid 4242 (tapglass)",
+		"tapglass --name two, or stop it");
+}
+END_TEST
+
+/* A TAP of several queues would take a second process, and give it half of the flows. */
+START_TEST (several_queues) {
+	reset();
+	k.exists = k.wants_queues = true;
+	ck_assert_int_eq(open_tap(false), 0);
+	ck_assert(k.flags & IFF_MULTI_QUEUE && k.flags & IFF_VNET_HDR);
+	reset();
+	k.exists = k.wants_queues = true;
+	k.queues = 1;
 	k.holder = "pid 4242 (tapglass)";
 	fails(EBUSY, "cannot attach to TAP tg0",
 		"another process is attached to tg0: pid 4242 (tapglass)",
@@ -391,6 +422,7 @@ static Suite *tap_error_suite(void)
 	tcase_add_test(t, node_forbidden);
 	tcase_add_test(t, attach_forbidden);
 	tcase_add_test(t, attached_elsewhere);
+	tcase_add_test(t, several_queues);
 	tcase_add_test(t, no_tap_at_all);
 	tcase_add_test(t, impossible_names);
 	tcase_add_loop_test(t, configuring_fails, 0, (int)ARRAY_LEN(steps));

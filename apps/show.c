@@ -1,0 +1,279 @@
+/* `tapglass arp`, `route`, `stat`: tables of the running stack. */
+#define _GNU_SOURCE 1
+#include "show.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "tables.h"
+#include "verbs.h"
+
+/* ---- Printing -------------------------------------------------------------------------------- */
+
+bool show_begin(struct show_text *t)
+{
+	memset(t, 0, sizeof *t);
+	t->f = open_memstream(&t->text, &t->bytes);
+	return t->f != NULL;
+}
+
+int show_end(struct job *j, struct show_text *t)
+{
+	bool bad = ferror(t->f) != 0;
+
+	if (fclose(t->f) != 0 || bad) {
+		free(t->text);
+		return EXIT_FAILED;
+	}
+	job_text(j, t->text, t->bytes);
+	return EXIT_OK;
+}
+
+int show_json(struct job *j, struct json_object *o)
+{
+	struct show_text t;
+
+	if (!show_begin(&t)) {
+		json_object_put(o);
+		return EXIT_FAILED;
+	}
+	fprintf(t.f, "%s\n",
+		json_object_to_json_string_ext(
+			o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+	return show_end(j, &t);
+}
+
+int show_running(int argc, char **argv, const struct verb_spec *v, struct options *o, void *ctx)
+{
+	struct tg_host_error err;
+	int first, rc = options_parse(argc, argv, v, o, ctx, &first);
+
+	if (rc != OPTIONS_GO) {
+		return rc;
+	}
+	rc = control_connect(o->name, &err);
+	if (rc < 0) {
+		tg_host_print_error(&err);
+		return EXIT_FAILED;
+	}
+	return control_run(rc, argc, argv);
+}
+
+/* ---- The verbs ------------------------------------------------------------------------------- */
+
+struct show {
+	struct options opt;
+	bool json, all;
+};
+
+static const struct option_spec show_options[] = {
+	{"numeric", 'n', 'n', NULL, "numbers, not names (always so)"},
+	{"json", 'j', 'j', NULL, "as JSON"},
+	{NULL, 0, 0, NULL, NULL},
+};
+static const struct option_spec stat_options[] = {
+	{"all", 'a', 'a', NULL, "also counters that are 0"},
+	{"json", 'j', 'j', NULL, "as JSON"},
+	{NULL, 0, 0, NULL, NULL},
+};
+
+static int show_set(void *ctx, int value, const char *arg)
+{
+	struct show *o = ctx;
+
+	(void)arg;
+	o->json = o->json || value == 'j';
+	o->all = o->all || value == 'a';
+	return 0;
+}
+
+static const struct verb_spec arp_spec = {
+	.usage = "arp [OPTION]...",
+	.about = "Prints the running stack's neighbours: what it learned by ARP.",
+	.example = "  tapglass arp\n",
+	.options = show_options,
+	.name_option = true,
+	.set = show_set,
+};
+static const struct verb_spec route_spec = {
+	.usage = "route [OPTION]...",
+	.about = "Prints the running stack's routes.",
+	.example = "  tapglass route\n",
+	.options = show_options,
+	.name_option = true,
+	.set = show_set,
+};
+static const struct verb_spec stat_spec = {
+	.usage = "stat [OPTION]...",
+	.about = "Prints the running stack's counters under their MIB names, and why it discarded "
+		 "what it did.",
+	.example = "  tapglass stat\n  tapglass stat -j\n",
+	.options = stat_options,
+	.name_option = true,
+	.set = show_set,
+};
+
+static const char *ifname(const void *arg, unsigned netif, char buf[16])
+{
+	const struct link *l = arg;
+	const char *name = tg_host_link_name(l->host, l->stack, (int)netif);
+
+	if (netif == 0) {
+		return "lo";
+	}
+	if (name[0] != '\0') {
+		return name;
+	}
+	snprintf(buf, 16, "netif%u", netif);
+	return buf;
+}
+
+static int parse(int argc, char **argv, const struct verb_spec *v, struct show *o)
+{
+	int first;
+
+	memset(o, 0, sizeof *o);
+	options_default(&o->opt);
+	return options_parse(argc, argv, v, &o->opt, o, &first);
+}
+
+static int arp_start(struct job *j, int argc, char **argv)
+{
+	struct tg_arp_row row;
+	struct show_text t;
+	struct show o;
+	uint64_t cursor = 0;
+	char ip[16], mac[18], name[16];
+	int rc = parse(argc, argv, &arp_spec, &o);
+
+	if (rc != OPTIONS_GO) {
+		return rc;
+	}
+	if (o.json) {
+		return show_json(j, tables_arp_json(j->link->stack, ifname, j->link));
+	}
+	if (!show_begin(&t)) {
+		return EXIT_FAILED;
+	}
+	fprintf(t.f, "%-15s %-17s %-10s %8s  %s\n", "Address", "HWaddress", "State", "Age",
+		"Iface");
+	while (tg_table_arp(j->link->stack, &cursor, &row)) {
+		bool known = row.state != TG_NEIGH_INCOMPLETE && row.state != TG_NEIGH_FAILED;
+
+		fprintf(t.f, "%-15s %-17s %-10s %7.1fs  %s\n", tg_ip_format(&row.addr, ip),
+			known ? format_mac(row.mac, mac) : "-", tables_neigh_state(row.state),
+			(double)row.age_ns / 1e9, ifname(j->link, row.netif, name));
+	}
+	return show_end(j, &t);
+}
+
+static int route_start(struct job *j, int argc, char **argv)
+{
+	static const struct tg_ip none;
+	struct tg_route_row row;
+	struct show_text t;
+	struct show o;
+	uint64_t cursor = 0;
+	char ip[16], dest[24], name[16];
+	int rc = parse(argc, argv, &route_spec, &o);
+
+	if (rc != OPTIONS_GO) {
+		return rc;
+	}
+	if (o.json) {
+		return show_json(j, tables_route_json(j->link->stack, ifname, j->link));
+	}
+	if (!show_begin(&t)) {
+		return EXIT_FAILED;
+	}
+	fprintf(t.f, "%-18s %-15s %-6s  %s\n", "Destination", "Gateway", "Metric", "Iface");
+	while (tg_table_routes(j->link->stack, &cursor, &row)) {
+		bool direct = memcmp(&row.gateway, &none, sizeof none) == 0;
+
+		snprintf(dest, sizeof dest, "%s/%u",
+			row.prefix_len == 0 ? "0.0.0.0" : tg_ip_format(&row.dest, ip),
+			(unsigned)row.prefix_len);
+		fprintf(t.f, "%-18s %-15s %-6u  %s\n", row.prefix_len == 0 ? "default" : dest,
+			direct ? "-" : tg_ip_format(&row.gateway, ip), (unsigned)row.metric,
+			ifname(j->link, row.netif, name));
+	}
+	return show_end(j, &t);
+}
+
+static void drops_print(FILE *f, const char *heading, const uint64_t *counts)
+{
+	bool any = false;
+
+	for (int i = 1; i < TG_DROP_COUNT; i++) {
+		enum tg_drop d = (enum tg_drop)i;
+
+		if (counts[i] == 0) {
+			continue;
+		}
+		if (!any) {
+			fprintf(f, "\n%s\n", heading);
+		}
+		any = true;
+		fprintf(f, "%-28s %12llu  %s", tg_drop_name(d), (unsigned long long)counts[i],
+			tg_drop_text(d));
+		fprintf(f, strcmp(tg_drop_clause(d), "-") == 0 ? "\n" : " (%s)\n",
+			tg_drop_clause(d));
+	}
+}
+
+static int stat_start(struct job *j, int argc, char **argv)
+{
+	const struct tg_counters *c = tg_counters(j->link->stack);
+	struct show_text t;
+	struct show o;
+	char mib[40];
+	int rc = parse(argc, argv, &stat_spec, &o);
+
+	if (rc != OPTIONS_GO) {
+		return rc;
+	}
+	if (o.json) {
+		return show_json(j, tables_stat_json(j->link->stack, o.all));
+	}
+	if (!show_begin(&t)) {
+		return EXIT_FAILED;
+	}
+#define X(name)                                                                                    \
+	if (o.all || c->name != 0)                                                                 \
+		fprintf(t.f, "%-28s %12llu\n", tables_mib_name(#name, mib),                        \
+			(unsigned long long)c->name);
+	TG_COUNTER_LIST(X)
+#undef X
+	drops_print(t.f, "received and dropped", c->drops);
+	drops_print(t.f, "held or to be sent, and discarded", c->discards);
+	return show_end(j, &t);
+}
+
+const struct job_verb arp_job = {.name = "arp", .start = arp_start};
+const struct job_verb route_job = {.name = "route", .start = route_start};
+const struct job_verb stat_job = {.name = "stat", .start = stat_start};
+
+static int show_main(int argc, char **argv, const struct verb_spec *v)
+{
+	struct show o = {0};
+
+	options_default(&o.opt);
+	return show_running(argc, argv, v, &o.opt, &o);
+}
+
+int arp_main(int argc, char **argv)
+{
+	return show_main(argc, argv, &arp_spec);
+}
+
+int route_main(int argc, char **argv)
+{
+	return show_main(argc, argv, &route_spec);
+}
+
+int stat_main(int argc, char **argv)
+{
+	return show_main(argc, argv, &stat_spec);
+}
