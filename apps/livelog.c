@@ -303,8 +303,7 @@ static bool is_noise(uint16_t reason)
 	case TG_DROP_IP_MULTICAST:
 	case TG_DROP_IP_NOT_US:
 	case TG_DROP_TCP_OLD:
-	case TG_DROP_TCP_ACK_OLD:
-	case TG_DROP_LINK_IMPAIRED: return true;
+	case TG_DROP_TCP_ACK_OLD: return true;
 	default: return false;
 	}
 }

@@ -109,8 +109,7 @@
 		"text that nobody will read: answered by a reset", "9293 3.6.1")                   \
 	X(TCP_OOO_LIMIT, tcp_ooo_limit, "too many out-of-order ranges", "-")                       \
 	X(TCP_RCV_MEMORY, tcp_rcv_memory, "receive memory is full", "-")                           \
-	X(TCP_TIME_WAIT, tcp_time_wait, "old segment in TIME-WAIT", "9293 3.10.7.4")               \
-	X(LINK_IMPAIRED, link_impaired, "dropped by the impairing device", "-")
+	X(TCP_TIME_WAIT, tcp_time_wait, "old segment in TIME-WAIT", "9293 3.10.7.4")
 
 enum tg_drop {
 	TG_DROP_NONE,
@@ -175,6 +174,7 @@ TG_API const char *tg_state_name(enum tg_state st); /* "SYN-RECEIVED" */
 	X(NO_ROUTE, "no route or no neighbour", "9293 3.9.2.2")                                    \
 	X(LISTENER_CLOSED, "the listener was closed", "9293 3.10.4")                               \
 	X(TIME_WAIT_REUSED, "a new SYN took over TIME-WAIT", "9293 3.10.7.4-4")                    \
+	X(HALF_OPEN_EVICTED, "half-open table is full", "4987 3.3")                                \
 	X(TIME_WAIT_EVICTED, "TIME-WAIT table is full", "-")                                       \
 	X(NO_MEMORY, "out of memory", "-")
 

@@ -42,6 +42,8 @@ struct tcp_ooo_range {
 
 /* Reassembly of one connection; exists only while something is out of order. */
 struct tcp_ooo {
+	struct list all; /* in tcp_state.ooo, oldest first */
+	struct tcp_conn *conn;
 	struct list ranges, mru;
 	uint32_t n_ranges;
 	uint32_t charge;
@@ -140,6 +142,7 @@ struct tcp_conn {
 	bool fin_sent : 1;   /* SND.NXT is behind the FIN */
 	bool push_all : 1;   /* override of silly-window avoidance and Nagle: send what fits, now */
 	bool more : 1;       /* TG_MSG_MORE on the last send */
+	bool no_memory : 1;  /* this turn ended for want of memory */
 	bool rexmit_now : 1; /* one retransmission is allowed beyond cwnd */
 	bool probe_due : 1;  /* zero-window probe */
 	bool keep_due : 1;   /* keepalive probe */
@@ -217,9 +220,12 @@ struct tcp_conn {
 
 /* ---- Compact records: half-open connections and TIME-WAIT ---- */
 
-#define MINI_WS   0x01 /* window scaling agreed */
-#define MINI_TS   0x02
-#define MINI_SACK 0x04
+#define MINI_WS     0x01 /* window scaling agreed */
+#define MINI_TS     0x02
+#define MINI_SACK   0x04
+#define MINI_RESENT 0x08 /* the SYN-ACK went out more than once: no RTT sample */
+#define MINI_SLOT_SHIFT                                                                            \
+	4 /* above: the quarter second in which a bare ACK was last answered, modulo 16 */
 
 /* 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
 struct tcp_mini {
@@ -265,6 +271,8 @@ struct tcp_state {
 	struct mini_table half_open, time_wait;
 	struct timer syn_timer, tw_timer;
 	struct sipkey key_demux, key_isn, key_port, key_ts;
+	struct list ooo; /* struct tcp_ooo of all connections, oldest first: what gives way when
+			    memory is short */
 	uint32_t port_counter;
 	uint32_t n_conns;
 	uint64_t born_ns;
@@ -282,6 +290,8 @@ struct tcp_rx {
 	struct seq text_seq;
 	uint32_t text_bytes;
 	bool fin;
+	bool has_iss_min; /* a TIME-WAIT entry made way: our ISS must be beyond its numbers */
+	struct seq iss_min;
 	bool gone; /* the connection has ended: its record may be freed */
 };
 
@@ -443,6 +453,9 @@ void mini_enqueue(
 struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue);
 bool mini_due(const struct tg *s, const struct tcp_mini *m);
 uint64_t mini_deadline_ns(const struct tg *s, const struct tcp_mini *m);
+/* May m answer one more bare ACK or reset? One in a quarter of a second: two ends that disagree
+ * would else answer one another for ever. */
+bool mini_may_ack(const struct tg *s, struct tcp_mini *m);
 uint32_t mini_hash(const struct tg *s, const struct tcp_mini *m);
 struct tcp_mini *mini_at(const struct mini_table *t, uint32_t index); /* NULL: a free record */
 uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m);

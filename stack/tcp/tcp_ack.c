@@ -87,7 +87,12 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		c->snd.nxt = ack;
 	a.newly_acked = seq_dist(ack, c->snd.una) - (syn ? 1 : 0);
 	c->snd.una = ack;
+	if (c->tx && seq_lt(c->tx->high_sacked, ack))
+		c->tx->high_sacked = ack;
+	if (c->recovery == REC_OPEN && seq_diff(ack, c->recover) > 1 << 30)
+		c->recover = seq_sub(ack, 1); /* kept near: comparisons reach 2^31 */
 	c->syn_acked = true;
+	c->was_connected = true;
 	c->delivered += fresh;
 	if (syn && !c->passive && c->syn_retrans == 0 && c->stalled_ns != NEVER_NS)
 		tcp_rtt_sample(s, c, s->now_ns - c->stalled_ns); /* the SYN's own round trip */
@@ -112,7 +117,8 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	}
 	ip_advise_good(s, &c->path);
 	tcp_timers_ack_advanced(s, c);
-	if (c->tx && list_empty(&c->tx->ranges) && bring_len(&c->tx->ring) == 0)
+	if (c->tx && list_empty(&c->tx->ranges) && bring_len(&c->tx->ring) == 0 &&
+		c->tx->ring.reserved_bytes == 0)
 		tcp_tx_free(s, c);
 }
 
@@ -215,6 +221,9 @@ static bool ack_in_range(struct tcp_conn *c, struct tcp_rx *r)
 /* [5681 2] a duplicate: data outstanding, no text, no SYN or FIN, the same ACK, the same window */
 static bool is_duplicate(const struct tcp_conn *c, const struct tcp_rx *r)
 {
+	/* an answer to a probe of a closed window is none */
+	if (r->wnd == 0 || c->rexmit_mode != RM_RTO)
+		return false;
 	return seq_eq(r->g.ack, c->snd.una) && r->g.len == 0 && r->wnd == c->snd.wnd && c->tx &&
 	       !list_empty(&c->tx->ranges);
 }

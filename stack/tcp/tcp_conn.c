@@ -14,6 +14,7 @@ int tcp_init(struct tg *s)
 	memset(t, 0, sizeof(*t));
 	htab_init(&t->conns);
 	htab_init(&t->ports);
+	list_init(&t->ooo);
 	t->key_demux = core_key(s, KEY_DEMUX);
 	t->key_isn = core_key(s, KEY_ISN);
 	t->key_port = core_key(s, KEY_PORT);
@@ -138,6 +139,8 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
 	tcp_ooo_free(s, c);
 	c->ack_now = false;
 	c->syn_due = false;
+	c->probe_due = false;
+	c->keep_due = false;
 	tcp_notify(s, c); /* what was received in order stays for the user to read */
 	tcp_conn_release(s, c);
 }
@@ -165,7 +168,8 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 		return c->listener->queued ? TG_IN : 0;
 	if (c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED)
 		return level;
-	if (c->rcvq.bytes >= max_u32(c->rcvlowat, 1) || tcp_at_eof(c) || c->fin_seen)
+	if (c->rcvq.bytes >= max_u32(min_u32(c->rcvlowat, c->rcvbuf / 2), 1) || tcp_at_eof(c) ||
+		c->fin_seen)
 		level |= TG_IN;
 	if (c->fin_seen || c->rd_shut)
 		level |= TG_RDHUP;
@@ -207,6 +211,10 @@ static void path_shrunk(struct tg *s, struct tcp_conn *c, const struct ip_error 
 	r = list_entry(c->tx->ranges.next, struct tcp_range, node);
 	if (!(r->flags & RANGE_SACKED))
 		range_mark(c, r, RANGE_LOST, RANGE_RETRANS);
+	if (c->recovery == REC_OPEN) { /* not lost to congestion: cwnd stays [1191 6.4] */
+		c->recovery = REC_LOSS;
+		c->recover = c->snd.nxt;
+	}
 	c->rexmit_now = true;
 	tcp_want_output(s, c);
 }

@@ -178,7 +178,9 @@ static bool paws(struct tcp_conn *c, struct tcp_rx *r)
 
 	if (!c->ts_ok || (r->g.flags & TCP_RST)) /* [7323-P2] */
 		return true;
-	if (!present) { /* [7323-T3] */
+	if (!present && (r->g.flags & TCP_SYN))
+		return true; /* [5961-4] a SYN is challenged, with or without */
+	if (!present) {      /* [7323-T3] */
 		tcp_discard(r, c, TG_DROP_TCP_NO_TS);
 		return false;
 	}
@@ -399,12 +401,14 @@ static void eight_steps(struct tcp_conn *c, struct tcp_rx *r)
 {
 	if (!paws(c, r) || !step1_sequence(c, r))
 		return;
-	update_ts_recent(c, r);
 	if (!step2_rst(c, r))
 		return;
 	/* step 3, security: no such option is ever offered */
 	if (!step4_syn(c, r) || !tcp_ack_step(c, r))
 		return;
+	/* only now: a segment without an acceptable ACK [5961 5] must not move the clock that
+	 * others are judged by */
+	update_ts_recent(c, r);
 	tcp_trim_to_window(c, r);
 	step6_urg(c, r);
 	tcp_text_step(c, r);

@@ -54,6 +54,8 @@ static void mark_block(
 			r = next_range(x, r);
 			continue;
 		}
+		if (x->n_ranges + 2 > TCP_RANGES_MAX)
+			return; /* the block will be reported again */
 		if (seq_lt(r->start, start)) {
 			r = range_split(s, c, r, start);
 			if (!r)
@@ -209,8 +211,11 @@ static void advanced_in_recovery(struct tg *s, struct tcp_conn *c, const struct 
 	mark_first_lost(s, c);
 }
 
+/* [6582 3.2 (2)] without SACK duplicates of what went before `recover` start nothing */
 static bool loss_is_certain(const struct tcp_conn *c)
 {
+	if (!c->sack_ok && !seq_gt(c->snd.una, c->recover))
+		return false;
 	if (!c->tx || list_empty(&c->tx->ranges))
 		return false;
 	return c->dup_acks >= TCP_DUPTHRESH || c->tx->lost_bytes > 0;

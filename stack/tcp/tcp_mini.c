@@ -11,6 +11,16 @@
 
 _Static_assert(sizeof(struct tcp_mini) == 60, "a compact record and its bucket take 64 bytes");
 
+static uint32_t clock_ms(const struct tg *s)
+{
+	return (uint32_t)((s->now_ns - s->tcp->born_ns) / NS_PER_MS);
+}
+
+static uint32_t quarter_second(const struct tg *s)
+{
+	return clock_ms(s) >> 8 & 15;
+}
+
 static struct tcp_mini *record(const struct mini_table *t, uint32_t i)
 {
 	return &t->page[(i - 1) / PER_PAGE][(i - 1) % PER_PAGE];
@@ -212,6 +222,7 @@ struct tcp_mini *mini_add(
 	m->lport = k->lport;
 	m->laddr = k->laddr;
 	m->queue = QUEUE_NONE;
+	m->flags = (uint8_t)((quarter_second(s) + 8) << MINI_SLOT_SHIFT);
 	h = head_of(t, bucket_of(t->n_buckets, hash));
 	m->chain = *h;
 	*h = i;
@@ -256,11 +267,6 @@ void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m)
 
 /* ---- Queues by deadline ---- */
 
-static uint32_t clock_ms(const struct tg *s)
-{
-	return (uint32_t)((s->now_ns - s->tcp->born_ns) / NS_PER_MS);
-}
-
 void mini_enqueue(
 	struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns)
 {
@@ -282,6 +288,17 @@ void mini_enqueue(
 struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue)
 {
 	return t->head[queue] ? record(t, t->head[queue]) : NULL;
+}
+
+bool mini_may_ack(const struct tg *s, struct tcp_mini *m)
+{
+	uint8_t slot = (uint8_t)(quarter_second(s) << MINI_SLOT_SHIFT);
+	uint8_t mask = (uint8_t)(0xffu << MINI_SLOT_SHIFT);
+
+	if ((m->flags & mask) == slot)
+		return false;
+	m->flags = (uint8_t)((m->flags & ~mask) | slot);
+	return true;
 }
 
 bool mini_due(const struct tg *s, const struct tcp_mini *m)

@@ -122,6 +122,7 @@ static enum tx_result resend(struct tg *s, struct tcp_conn *c, struct tcp_range 
 	enum tx_result res;
 
 	if (n < range_bytes(r) && !range_split(s, c, r, seq_add(r->start, n))) {
+		c->no_memory = true;
 		tcp_timers_no_memory(s, c);
 		return TX_WAIT;
 	}
@@ -208,9 +209,10 @@ static void limit_by_cwnd(const struct tcp_conn *c, struct sendable *d)
 	if (d->text <= room)
 		return;
 	d->cwnd = true;
-	d->text = room - room % c->mss;
-	if (d->text == 0 && pipe == 0)
-		d->text = c->mss;
+	if (room < c->mss && pipe == 0)
+		d->text = min_u32(d->text, c->mss);
+	else
+		d->text = room - room % c->mss;
 }
 
 /* [9293 MUST-38] sender's silly-window avoidance, and Nagle */
@@ -264,7 +266,9 @@ static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text
 	uint32_t sent;
 	enum tx_result res;
 
-	if (!tcp_tx_need(s, c) || !(r = range_new(s, c, c->snd.nxt, c->snd.nxt))) {
+	if (!tcp_tx_need(s, c) || c->tx->n_ranges >= TCP_RANGES_MAX ||
+		!(r = range_new(s, c, c->snd.nxt, c->snd.nxt))) {
+		c->no_memory = true;
 		tcp_timers_no_memory(s, c);
 		return TX_WAIT;
 	}
@@ -386,6 +390,7 @@ enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget)
 	struct tcp_conn *c = container_of(x, struct tcp_conn, tx_node);
 	enum tx_result res = TX_OK;
 
+	c->no_memory = false;
 	if (c->syn_due) {
 		res = send_syn(s, c);
 		if (res != TX_OK)
@@ -401,8 +406,8 @@ enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget)
 	}
 	if (c->keep_due && res == TX_OK)
 		res = send_keepalive(s, c);
-	if (c->ack_now && res == TX_OK)
-		res = send_ack(s, c);
+	if (c->ack_now && (res == TX_OK || (res == TX_WAIT && c->no_memory)))
+		res = send_ack(s, c); /* takes none */
 	return res;
 }
 

@@ -130,6 +130,8 @@ static void fill_entry(
 
 	m->rcv_nxt = seq_add(r->g.seq, 1); /* RCV.NXT = SEG.SEQ + 1, IRS = SEG.SEQ */
 	m->snd_nxt = tcp_isn(s, &r->ip->dst, r->g.dst_port, &r->ip->src, r->g.src_port);
+	if (r->has_iss_min)
+		m->snd_nxt = seq_max(m->snd_nxt, r->iss_min);
 	m->syn.mss = o->has & TCP_HAS_MSS ? o->mss : TCP_MSS_DEFAULT; /* [9293 MUST-15] */
 	if (ws) {
 		m->flags |= MINI_WS;
@@ -144,6 +146,22 @@ static void fill_entry(
 		m->flags |= MINI_SACK; /* [2018-1] */
 }
 
+/* The table is full: the entry that has waited longest for its last ACK gives way, if its SYN-ACK
+ * has been retransmitted already. An honest peer answers within a round trip, a flood's entries
+ * never [4987 3.3]. False: all are young. */
+static bool evict_one(struct tg *s)
+{
+	for (uint8_t q = MINI_QUEUES; q-- > 1;) {
+		struct tcp_mini *m = mini_first(&s->tcp->half_open, q);
+
+		if (!m)
+			continue;
+		end_entry(s, m, TG_LISTEN, TG_CAUSE_HALF_OPEN_EVICTED);
+		return true;
+	}
+	return false;
+}
+
 static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
@@ -152,8 +170,9 @@ static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
 		r->ip->src, r->g.src_port, r->g.dst_port, (uint16_t)ip_addr_index(s, &r->ip->dst)};
 	struct tcp_mini *m = NULL;
 	uint32_t hash = tcp_tuple_hash(s, &r->ip->dst, r->g.dst_port, &r->ip->src, r->g.src_port);
+	bool room = t->n_used < s->cfg.tcp.max_half_open || evict_one(s);
 
-	if (t->n_used < s->cfg.tcp.max_half_open && ip_addr_index(s, &r->ip->dst) >= 0)
+	if (room && ip_addr_index(s, &r->ip->dst) >= 0)
 		m = mini_add(s, t, &k, hash);
 	if (!m) {
 		tcp_discard(r, l, TG_DROP_TCP_HALF_OPEN_FULL);
@@ -239,7 +258,7 @@ static struct tcp_conn *grow_up(
 	c->rcv.up = m->rcv_nxt;
 	c->rcv.adv = seq_add(m->rcv_nxt, half_open_wnd(c->rcvbuf, m));
 	/* [6298 2.2] the handshake's round trip, unless the SYN-ACK was sent twice [6298 3] */
-	if (c->syn_retrans == 0)
+	if (!(m->flags & MINI_RESENT))
 		tcp_rtt_sample(s, c,
 			(uint64_t)((uint32_t)(s->now_ns / NS_PER_US) - m->syn.sent_us) * NS_PER_US);
 	return c;
@@ -294,7 +313,8 @@ static void syn_received_rst(struct tcp_mini *m, struct tcp_rx *r)
 		return;
 	}
 	if (acceptable(s, m, r)) {
-		send_ack(s, m);
+		if (mini_may_ack(s, m))
+			send_ack(s, m);
 		tcp_discard(r, NULL, TG_DROP_TCP_RST_CHALLENGE);
 		return;
 	}
@@ -315,22 +335,25 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 	}
 	/* The SYN again: our SYN-ACK was lost. */
 	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && seq_eq(seq_add(r->g.seq, 1), m->rcv_nxt)) {
+		m->flags |= MINI_RESENT;
 		send_syn_ack(s, m);
 		tcp_discard(r, l, TG_DROP_TCP_OLD);
 		return;
 	}
-	if ((m->flags & MINI_TS) && !ts) { /* [7323-T3] */
+	if ((m->flags & MINI_TS) && !ts && !(flags & TCP_SYN)) { /* [7323-T3] */
 		tcp_discard(r, l, TG_DROP_TCP_NO_TS);
 		return;
 	}
-	if ((m->flags & MINI_TS) && (int32_t)(r->g.opts.tsval - m->ts_recent) < 0) { /* [7323-P1] */
+	if ((m->flags & MINI_TS) && ts &&
+		(int32_t)(r->g.opts.tsval - m->ts_recent) < 0) { /* [7323-P1] */
 		send_ack(s, m);
 		s->counters.tcp_paws_rejected++;
 		tcp_discard(r, l, TG_DROP_TCP_PAWS);
 		return;
 	}
 	if (!acceptable(s, m, r)) { /* [9293 3.10.7.4-1] */
-		send_ack(s, m);
+		if (r->g.len || mini_may_ack(s, m))
+			send_ack(s, m);
 		tcp_discard(r, l,
 			seq_lt(r->g.seq, m->rcv_nxt) ? TG_DROP_TCP_OLD : TG_DROP_TCP_BEYOND_WINDOW);
 		return;
@@ -369,6 +392,7 @@ void tcp_syn_timer_fired(struct tg *s, struct timer *t)
 				end_entry(s, m, TG_LISTEN, TG_CAUSE_RETRIES_OUT);
 				continue;
 			}
+			m->flags |= MINI_RESENT;
 			send_syn_ack(s, m); /* [9293 MUST-22] */
 			s->counters.tcp_retrans_segs++;
 			mini_enqueue(

@@ -167,6 +167,8 @@ static struct tcp_ooo *ooo_need(struct tg *s, struct tcp_conn *c)
 		list_init(&c->ooo->mru);
 		c->ooo->n_ranges = 0;
 		c->ooo->charge = 0;
+		c->ooo->conn = c;
+		list_push_back(&s->tcp->ooo, &c->ooo->all);
 	}
 	return c->ooo;
 }
@@ -187,6 +189,7 @@ void tcp_ooo_free(struct tg *s, struct tcp_conn *c)
 		return;
 	while (!list_empty(&c->ooo->ranges))
 		ooo_range_free(s, c, list_entry(c->ooo->ranges.next, struct tcp_ooo_range, node));
+	list_del(&c->ooo->all);
 	core_free(s, c->ooo, sizeof(*c->ooo));
 	c->ooo = NULL;
 }
@@ -452,6 +455,27 @@ static bool give_up_last_range(struct tg *s, struct tcp_conn *c)
 	return true;
 }
 
+/* The same when the whole instance is short of memory: whoever has held out-of-order text for
+ * longest. */
+static bool give_up_oldest(struct tg *s)
+{
+	struct list *first = s->tcp->ooo.next;
+
+	if (first == &s->tcp->ooo)
+		return false;
+	return give_up_last_range(s, list_entry(first, struct tcp_ooo, all)->conn);
+}
+
+/* Out-of-order text is the first of TCP's to be refused: a quarter of the memory is for what is
+ * next in line. */
+static bool memory_is_short(const struct tg *s)
+{
+	struct arena_stats m;
+
+	arena_get_stats(s->arena, &m);
+	return m.pages / 3 > m.budget / 4;
+}
+
 bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
@@ -462,7 +486,7 @@ bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 	cut_at_ranges(c, r);
 	n = r->text_bytes;
 	while (n && (over_memory(c, r->p) || !pktq_append(s, &c->rcvq, r->p))) {
-		if (give_up_last_range(s, c))
+		if (give_up_last_range(s, c) || (!over_memory(c, r->p) && give_up_oldest(s)))
 			continue;
 		c->ack_now = true;
 		r->fin = false;
@@ -486,7 +510,8 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 	bool kept = false;
 
 	s->counters.tcp_out_of_order++;
-	if (!ooo_need(s, c) || over_memory(c, r->p) || !ooo_insert(c, r, &kept)) {
+	if (memory_is_short(s) || !ooo_need(s, c) || over_memory(c, r->p) ||
+		!ooo_insert(c, r, &kept)) {
 		bool full = c->ooo && c->ooo->n_ranges >= TCP_OOO_RANGES_MAX;
 
 		r->fin = false;

@@ -35,6 +35,12 @@ static void trace_timer(struct tg *s, const struct tcp_conn *c, enum tg_timer wh
 	t->aux = (uint32_t)min_u64(tcp_rto(s, c) / NS_PER_US, UINT32_MAX);
 }
 
+/* Nobody holds it any more, nor ever will. */
+static bool is_orphan(const struct tcp_conn *c)
+{
+	return c->ep.index == 0 && !c->in_accept_queue;
+}
+
 /* ---- Event verbs ---- */
 
 void tcp_timers_init(struct tg *s, struct tcp_conn *c)
@@ -70,17 +76,28 @@ void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c)
 	set(s, c, CT_REXMIT, tcp_rto(s, c));
 }
 
+/* [9293 MUST-37] a window that is kept closed may stay so for as long as the user likes; but when
+ * the user has gone, R2 runs on [6429 3], and so does a user timeout [5482 3]. */
 void tcp_timers_progress(struct tg *s, struct tcp_conn *c)
 {
+	if (is_orphan(c) || c->user_timeout_ns)
+		return;
 	if (c->stalled_ns != NEVER_NS)
 		c->stalled_ns = s->now_ns;
 }
 
 void tcp_timers_window_opened(struct tg *s, struct tcp_conn *c)
 {
-	if (c->rexmit_mode != RM_RTO || c->backoff == 0)
+	if (c->rexmit_mode != RM_RTO && c->rexmit_mode != RM_PERSIST)
 		return;
 	c->backoff = 0; /* the wait was the receiver's choice, not the network's */
+	if (seq_eq(c->snd.una, c->snd.nxt)) {
+		c->rexmit_mode = RM_NONE;
+		c->deadline[CT_REXMIT] = NEVER_NS;
+		c->stalled_ns = NEVER_NS;
+		return;
+	}
+	c->rexmit_mode = RM_RTO; /* a probe is still in flight */
 	set(s, c, CT_REXMIT, tcp_rto(s, c));
 }
 
@@ -161,9 +178,13 @@ void tcp_timers_stop(struct tg *s, struct tcp_conn *c)
 /* How long the peer may stay silent, ns [9293 3.8.3]: R2, for a SYN at least 3 minutes. */
 static uint64_t patience_ns(const struct tg *s, const struct tcp_conn *c)
 {
-	if (c->user_timeout_ns)
-		return c->user_timeout_ns;                             /* [9293 MUST-21, 5482] */
-	return c->syn_acked ? s->cfg.tcp.r2_ns : s->cfg.tcp.r2_syn_ns; /* [9293 SHLD-11, MUST-23] */
+	/* [9293 SHLD-11, MUST-23] */
+	uint64_t r2_ns = c->syn_acked ? s->cfg.tcp.r2_ns : s->cfg.tcp.r2_syn_ns;
+
+	if (!c->user_timeout_ns)
+		return r2_ns;
+	/* [9293 MUST-21, 5482]; nobody could shorten it any more when the user has gone */
+	return is_orphan(c) ? min_u64(r2_ns, c->user_timeout_ns) : c->user_timeout_ns;
 }
 
 /* False: R2 is reached, the connection is gone. */

@@ -73,7 +73,7 @@ void tcp_enter_time_wait(struct tg *s, struct tcp_conn *c, enum tg_cause why)
 		tcp_conn_end(s, c, TG_CAUSE_NO_MEMORY, 0);
 		return;
 	}
-	m->flags = c->ts_ok ? MINI_TS : 0;
+	m->flags |= c->ts_ok ? MINI_TS : 0;
 	m->ts_recent = c->ts_recent;
 	m->snd_nxt = c->snd.nxt;
 	m->rcv_nxt = c->rcv.nxt;
@@ -132,7 +132,10 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 	uint32_t wnd = (uint32_t)m->tw.wnd;
 	bool in_window;
 
-	if ((flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_SYN && may_be_reused(m, r)) {
+	if ((flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_SYN && may_be_reused(m, r) &&
+		tcp_find_listener(s, &r->ip->dst, r->g.dst_port)) {
+		r->has_iss_min = true; /* [9293 MAY-2] beyond any number of the old connection */
+		r->iss_min = seq_add(m->snd_nxt, 65536);
 		s->counters.tcp_time_wait_reused++;
 		end_entry(s, m, TG_CAUSE_TIME_WAIT_REUSED);
 		return false;
@@ -147,7 +150,7 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 			end_entry(s, m, TG_CAUSE_RST);
 			return true;
 		}
-		if (in_window)
+		if (in_window && mini_may_ack(s, m))
 			ack_entry(s, m);
 		tcp_discard(
 			r, NULL, in_window ? TG_DROP_TCP_RST_CHALLENGE : TG_DROP_TCP_RST_OUTSIDE);
@@ -168,7 +171,7 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 	}
 	/* [9293 3.10.7.4-1] not acceptable: an ACK says what is expected; an exact, empty ACK needs
 	 * none */
-	if (r->g.len > 0 || !seq_eq(r->g.seq, m->rcv_nxt))
+	if (r->g.len > 0 || (!seq_eq(r->g.seq, m->rcv_nxt) && mini_may_ack(s, m)))
 		ack_entry(s, m);
 	tcp_discard(r, NULL, TG_DROP_TCP_TIME_WAIT);
 	return true;

@@ -85,7 +85,7 @@ struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, 
 {
 	struct tcp_range *r;
 
-	if (c->tx->n_ranges >= TCP_RANGES_MAX)
+	if (c->tx->n_ranges >= 2 * TCP_RANGES_MAX) /* what goes again may be cut beyond the limit */
 		return NULL;
 	r = core_alloc(s, sizeof(*r));
 	if (!r)

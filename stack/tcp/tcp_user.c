@@ -212,6 +212,11 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 	c->ack_now = false;
 	c->fin_queued = false;
 	c->fin_sent = false;
+	c->fin_seen = false;
+	c->fin_parked = false;
+	c->urg_in = false;
+	c->urg_out = false;
+	c->dsack = false;
 	c->wr_shut = false;
 	c->rd_shut = false;
 	c->mss_peer = TCP_MSS_DEFAULT;

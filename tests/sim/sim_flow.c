@@ -89,6 +89,16 @@ static void end_abort(uint32_t i, unsigned e)
 	end_done(i, e);
 }
 
+/* A user timeout counts at a closed window too [5482 3]: its owner gives up, the peer is reset. */
+static bool user_gave_up(uint32_t i, unsigned e, int error)
+{
+	const struct flow_plan *f = &sim->plan.flow[i];
+
+	if (f->end[e].user_timeout_ns && error == TG_ETIMEDOUT)
+		return true;
+	return f->end[e ^ 1].user_timeout_ns && (error == TG_ECONNRESET || error == TG_EPIPE);
+}
+
 static bool explained(uint32_t i, unsigned e, int error)
 {
 	const struct flow_end *x = end_of(i, e);
@@ -96,11 +106,17 @@ static bool explained(uint32_t i, unsigned e, int error)
 
 	if (p->flow[i].kind == OPEN_REFUSED && error == TG_ECONNREFUSED)
 		return true;
+	if (user_gave_up(i, e, error))
+		return true;
 	if (sim->flow[i].disturbed)
 		return error == TG_ECONNRESET || error == TG_EPIPE || error == TG_ECONNREFUSED ||
 		       error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH;
 	/* a short table of half-open connections, full */
 	if (x->state == END_CONNECTING && error == TG_ETIMEDOUT &&
+		p->host[p->flow[i].host[!e]].cfg.tcp.max_half_open < 10)
+		return true;
+	/* ... whose oldest entry gave way: what we took for a connection is none */
+	if (error == TG_ECONNRESET && x->received == 0 &&
 		p->host[p->flow[i].host[!e]].cfg.tcp.max_half_open < 10)
 		return true;
 	if (x->state == END_CONNECTING && p->lossy && error == TG_EHOSTUNREACH)

@@ -424,7 +424,7 @@ START_TEST (test_limit) {
 	begin(7);
 	for (unsigned i = 0; i < 300; i++)
 		op_send();
-	while (c->tx->n_ranges < TCP_RANGES_MAX) {
+	while (c->tx->n_ranges + 2 <= TCP_RANGES_MAX) {
 		struct loss_ack a = {0};
 		struct tcp_rx r;
 		uint32_t at = some_offset();
@@ -440,9 +440,9 @@ START_TEST (test_limit) {
 		m.delivered += a.newly_sacked;
 	}
 	check_list(true);
-	UNIT_CHECK(!range_new(w->s, c, c->snd.nxt, c->snd.nxt));
 	for (int i = 0; i < 50; i++)
 		op_sack(true);
+	UNIT_CHECK(c->tx->n_ranges <= TCP_RANGES_MAX);
 	for (int i = 0; i < 200; i++)
 		op_ack(true);
 	tw_end(w);
