@@ -68,7 +68,10 @@ APPS_SRC := $(sort $(wildcard apps/*.c))
 TEST_DIRS := unit sim
 TEST_SRC := $(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/test_*.c)))
 HELP_SRC := $(filter-out $(TEST_SRC),$(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/*.c))))
-TOOL_SRC := $(sort $(wildcard tests/net/*.c))
+# One program of several files, built twice: see tests/net/transcript.sh.
+TRANSCRIPT_SRC := $(sort $(wildcard tests/net/transcript*.c))
+TOOL_SRC := $(filter-out $(TRANSCRIPT_SRC),$(sort $(wildcard tests/net/*.c)))
+EXAMPLE_SRC := $(sort $(wildcard apps/examples/*.c))
 FUZZ_HELP := tests/fuzz/fuzz_support.c
 FUZZ_SRC := $(filter-out $(FUZZ_HELP),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
@@ -82,6 +85,9 @@ FUZZ_OBJ := $(call obj,$(FUZZ_SRC) $(FUZZ_HELP))
 
 TESTS := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 TOOLS := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
+TRANSCRIPTS := $(B)/tests/net/transcript_kernel $(B)/tests/net/transcript_tapglass
+EXAMPLE_OBJ := $(call obj,$(EXAMPLE_SRC))
+EXAMPLES := $(patsubst apps/%.c,$(OUT)/%,$(EXAMPLE_SRC))
 FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
 
 LIB_A := $(OUT)/libtapglass.a
@@ -103,7 +109,7 @@ ifneq (,$(filter clean,$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
 
-all: lib $(PROGRAM) ## the library and the program
+all: lib $(PROGRAM) $(EXAMPLES) ## the library and the program
 ifeq ($(CONFIG),release)
 all: tapglass
 tapglass: | $(PROGRAM)
@@ -117,7 +123,7 @@ run: ## installs what is missing, builds, brings the stack up
 	@$(MAKE) --no-print-directory all
 	@./tapglass up
 
-tests: all $(TESTS) $(TOOLS) ## builds the test programs
+tests: all $(TESTS) $(TOOLS) $(TRANSCRIPTS) ## builds the test programs
 
 check: ## every test there is; ends with the count
 	@scripts/deps.sh check
@@ -224,9 +230,27 @@ $(TOOLS): $(B)/%: $(B)/obj/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $<
 
+# The same sources on the kernel's sockets and on ours.
+$(B)/tests/net/transcript_kernel: $(TRANSCRIPT_SRC) tests/net/transcript.h
+	$(call say,CC,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS_ALL) -o $@ $(TRANSCRIPT_SRC)
+
+$(B)/tests/net/transcript_tapglass: $(TRANSCRIPT_SRC) tests/net/transcript.h $(LIB_A)
+	$(call say,CC,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) -D_GNU_SOURCE -DTAPGLASS $(CFLAGS) $(LDFLAGS_ALL) -o $@ $(TRANSCRIPT_SRC) \
+		$(LIB_A)
+
+$(EXAMPLES): $(OUT)/%: $(B)/obj/apps/%.o $(LIB_A)
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(LIB_A)
+
 $(FUZZERS): $(B)/%: $(B)/obj/%.o $(call obj,$(FUZZ_HELP)) $(B)/stack.a
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^
 
--include $(patsubst %.o,%.d,$(STACK_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ))
+-include $(patsubst %.o,%.d,$(STACK_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ) \
+	$(EXAMPLE_OBJ))

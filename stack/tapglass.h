@@ -30,6 +30,7 @@ struct tg;
 
 enum tg_errno {
 	TG_EPERM = 1,
+	TG_ENOENT = 2,
 	TG_EBADF = 9,
 	TG_EAGAIN = 11,
 	TG_ENOMEM = 12,
@@ -40,13 +41,16 @@ enum tg_errno {
 	TG_ENODEV = 19,
 	TG_EINVAL = 22,
 	TG_EMFILE = 24,
+	TG_ENOTTY = 25,
 	TG_EPIPE = 32,
+	TG_EDOM = 33,
 	TG_ENOTSOCK = 88,
 	TG_EDESTADDRREQ = 89,
 	TG_EMSGSIZE = 90,
 	TG_EPROTOTYPE = 91,
 	TG_ENOPROTOOPT = 92,
 	TG_EPROTONOSUPPORT = 93,
+	TG_ESOCKTNOSUPPORT = 94,
 	TG_EOPNOTSUPP = 95,
 	TG_EAFNOSUPPORT = 97,
 	TG_EADDRINUSE = 98,
@@ -308,10 +312,11 @@ TG_API int64_t tg_sock_send(
  * -TG_EAGAIN, -TG_ENOTCONN, or the pending error. */
 TG_API int64_t tg_sock_recv(
 	struct tg *s, tg_sock k, void *data, size_t n, unsigned flags, uint64_t now_ns);
-#define TG_MSG_OOB   0x01u
-#define TG_MSG_PEEK  0x02u
-#define TG_MSG_TRUNC 0x20u   /* return the datagram's real length */
-#define TG_MSG_MORE  0x8000u /* more will follow at once: hold back a partial segment */
+#define TG_MSG_OOB      0x01u
+#define TG_MSG_PEEK     0x02u
+#define TG_MSG_TRUNC    0x20u   /* return the datagram's real length */
+#define TG_MSG_ERRQUEUE 0x2000u /* datagrams: take from the queue of errors, see tg_dgram */
+#define TG_MSG_MORE     0x8000u /* more will follow at once: hold back a partial segment */
 
 /* Writing in place: up to two spans behind what is queued; returns their number, the room is at
  * most the free send buffer. -TG_EAGAIN and the errors of tg_sock_send. Nothing is sent before
@@ -336,6 +341,12 @@ struct tg_dgram {
 	uint8_t ttl, tos;    /* received; sending: 0 = the socket's */
 	uint32_t bytes;      /* real length, which may exceed what was returned */
 	bool broadcast;      /* arrived by broadcast or multicast */
+	/* Of the queue of errors: what ICMP said about a datagram sent to peer, whose beginning is
+	 * the data. */
+	int16_t error; /* positive errno */
+	uint8_t icmp_type, icmp_code;
+	uint16_t mtu;          /* with TG_EMSGSIZE */
+	struct tg_ip offender; /* who said so */
 };
 /* -TG_EMSGSIZE, -TG_EAGAIN (send queue full), -TG_EDESTADDRREQ, -TG_EISCONN never (as Linux),
  * -TG_EACCES (broadcast without TG_SO_BROADCAST), -TG_ENETUNREACH, -TG_EINVAL, -TG_ENOMEM, or the
@@ -379,7 +390,14 @@ enum tg_option {
 	TG_SO_OUTQ, /* get: bytes readable; bytes not acknowledged */
 	TG_SO_TYPE,
 	TG_SO_ACCEPTCONN,
-	TG_TCP_USER_COOKIE /* the cookie of events */
+	TG_TCP_USER_COOKIE,  /* the cookie of events */
+	TG_SO_REUSEPORT,     /* several sockets on one address and port: spread by a hash */
+	TG_SO_OOBINLINE,     /* urgent octets stay in the stream; else one is taken by TG_MSG_OOB */
+	TG_SO_ATMARK,        /* get: what is read next is the urgent octet */
+	TG_SO_BOUND,         /* get: the port was chosen by tg_sock_bind */
+	TG_TCP_DEFER_ACCEPT, /* ns; of a listener: accept waits so long for the first octets */
+	TG_IP_HDRINCL,       /* raw: what is sent begins with the IP header */
+	TG_IP_RECVERR        /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE */
 };
 /* -TG_ENOPROTOOPT, -TG_EINVAL. */
 TG_API int tg_sock_setopt(

@@ -163,6 +163,16 @@ TG_API int tg_host_run(struct tg_host *h, uint64_t busy_ns);
 TG_API int tg_host_round(struct tg_host *h, uint64_t timeout_ns);
 TG_API void tg_host_stop(struct tg_host *h);
 
+/* Runs the loop in a thread of its own (once: later calls change nothing), as BSD sockets need it
+ * (tapglass_sockets.h). From then on the host's functions and those of its instances may be called
+ * only between tg_host_lock and tg_host_unlock, and links and watches are no longer added. 0 or
+ * -errno. */
+TG_API int tg_host_start_thread(struct tg_host *h);
+/* Ends the thread and waits for it. */
+TG_API void tg_host_stop_thread(struct tg_host *h);
+TG_API void tg_host_lock(struct tg_host *h);
+TG_API void tg_host_unlock(struct tg_host *h); /* sends what the caller's calls have caused */
+
 /* ---- Captures -------------------------------------------------------------------------------- */
 
 /* A pcapng file (IETF draft pcapng): nanoseconds, direction flags, interface names, drop counts at

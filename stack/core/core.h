@@ -143,6 +143,7 @@ struct ip_error {
 	bool hard; /* protocol or port unreachable [9293 SHLD-26] */
 	uint16_t mtu; /* fragmentation needed: next hop's MTU, 0 unknown; else 0 */
 	uint8_t icmp_type, icmp_code;
+	struct tg_ip from; /* who sent the ICMP message */
 };
 
 struct transport {

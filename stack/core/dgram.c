@@ -93,6 +93,8 @@ void dsock_init(struct tg *s, struct dsock *d, enum tg_type type, enum sender_ki
 	d->rcvbuf_bytes = s->cfg.udp.rcvbuf_bytes;
 	d->sndbuf_bytes = s->cfg.udp.sndbuf_bytes;
 	d->ttl = s->cfg.ip.default_ttl;
+	d->rcvlowat = 1;
+	d->linger_ns = -1;
 	dsock_update_level(s, d);
 }
 
@@ -100,6 +102,7 @@ void dsock_fini(struct tg *s, struct dsock *d)
 {
 	dgram_clear(s, &d->rx);
 	dgram_clear(s, &d->tx);
+	dgram_clear(s, &d->errq);
 	sender_stop(&d->x);
 	endpoint_fini(&d->e);
 }
@@ -112,7 +115,7 @@ void dsock_update_level(struct tg *s, struct dsock *d)
 		level |= TG_IN;
 	if (d->tx.charge_bytes < d->sndbuf_bytes || d->shut_wr)
 		level |= TG_OUT;
-	if (d->e.error)
+	if (d->e.error || d->errq.head)
 		level |= TG_ERR;
 	if (d->shut_rd)
 		level |= TG_RDHUP;
@@ -165,33 +168,76 @@ enum dsock_push dsock_receive(struct tg *s, struct dsock *d, const uint8_t *data
 	return DSOCK_TAKEN;
 }
 
-int64_t dsock_recvfrom(
-	struct tg *s, struct dsock *d, void *data, size_t n, unsigned flags, struct tg_dgram *from)
+void dsock_queue_error(struct tg *s, struct dsock *d, const struct ip_error *e,
+	const struct tg_addr *peer, const uint8_t *quote, uint32_t bytes)
 {
+	struct tg_dgram info;
 	struct dgram *m;
-	size_t take;
-	int r;
 
-	if (flags & ~(TG_MSG_PEEK | TG_MSG_TRUNC))
-		return -TG_EOPNOTSUPP;
-	r = dsock_take_error(s, d);
-	if (r < 0)
-		return r;
-	m = d->rx.head;
-	if (!m)
-		return d->shut_rd ? 0 : -TG_EAGAIN;
-	take = n < m->info.bytes ? n : m->info.bytes;
+	memset(&info, 0, sizeof(info));
+	info.peer = *peer;
+	info.local = e->local;
+	info.bytes = bytes;
+	info.error = (int16_t)e->error;
+	info.icmp_type = e->icmp_type;
+	info.icmp_code = e->icmp_code;
+	info.mtu = e->mtu;
+	info.offender = e->from;
+	if (d->errq.charge_bytes >= d->rcvbuf_bytes)
+		return;
+	m = dgram_copy(s, quote, &info);
+	if (m)
+		queue_push(&d->errq, m);
+}
+
+static int64_t take_dgram(struct tg *s, struct dgram_queue *q, void *data, size_t n, unsigned flags,
+	struct tg_dgram *from)
+{
+	struct dgram *m = q->head;
+	size_t take = n < m->info.bytes ? n : m->info.bytes;
+
 	if (take)
 		memcpy(data, m->data, take);
 	if (from)
 		*from = m->info;
 	if (flags & TG_MSG_TRUNC)
 		take = m->info.bytes;
-	if (!(flags & TG_MSG_PEEK)) {
-		queue_drop_head(s, &d->rx);
-		dsock_update_level(s, d);
-	}
+	if (!(flags & TG_MSG_PEEK))
+		queue_drop_head(s, q);
 	return (int64_t)take;
+}
+
+/* The pending error is that of the next entry, as on Linux. */
+static int64_t take_error_entry(
+	struct tg *s, struct dsock *d, void *data, size_t n, unsigned flags, struct tg_dgram *from)
+{
+	int64_t r;
+
+	if (!d->errq.head)
+		return -TG_EAGAIN;
+	r = take_dgram(s, &d->errq, data, n, flags & ~TG_MSG_PEEK, from);
+	d->e.error = d->errq.head ? d->errq.head->info.error : 0;
+	dsock_update_level(s, d);
+	return r;
+}
+
+int64_t dsock_recvfrom(
+	struct tg *s, struct dsock *d, void *data, size_t n, unsigned flags, struct tg_dgram *from)
+{
+	int64_t r;
+
+	if (flags & ~(TG_MSG_PEEK | TG_MSG_TRUNC | TG_MSG_ERRQUEUE))
+		return -TG_EOPNOTSUPP;
+	if (flags & TG_MSG_ERRQUEUE)
+		return take_error_entry(s, d, data, n, flags, from);
+	r = dsock_take_error(s, d);
+	if (r < 0)
+		return r;
+	if (!d->rx.head)
+		return d->shut_rd ? 0 : -TG_EAGAIN;
+	r = take_dgram(s, &d->rx, data, n, flags, from);
+	dsock_update_level(s, d);
+	return r;
 }
 
 /* ---- Sending ---- */
@@ -271,54 +317,61 @@ static uint32_t clamp_buffer(int64_t v)
 	return v > (int64_t)DSOCK_BUF_MAX ? DSOCK_BUF_MAX : (uint32_t)v;
 }
 
+static int set_byte(uint8_t *field, int64_t v, int64_t least)
+{
+	if (v < least || v > 255)
+		return -TG_EINVAL;
+	*field = (uint8_t)v;
+	return 0;
+}
+
 int dsock_setopt(struct tg *s, struct dsock *d, enum tg_option opt, int64_t v)
 {
-	if (opt == TG_SO_BROADCAST) {
-		d->broadcast = v != 0;
-	} else if (opt == TG_SO_REUSEADDR) {
-		d->reuse = v != 0;
-	} else if (opt == TG_SO_SNDBUF) {
-		d->sndbuf_bytes = clamp_buffer(v);
-	} else if (opt == TG_SO_RCVBUF) {
-		d->rcvbuf_bytes = clamp_buffer(v);
-	} else if (opt == TG_IP_TTL) {
-		/* [1122 3.2.1.7] never zero */
-		if (v < 1 || v > 255)
-			return -TG_EINVAL;
-		d->ttl = (uint8_t)v;
-	} else if (opt == TG_IP_TOS) {
-		if (v < 0 || v > 255)
-			return -TG_EINVAL;
-		d->tos = (uint8_t)v;
-	} else {
-		return -TG_ENOPROTOOPT;
+	/* clang-format off */
+	switch ((int)opt) {
+	case TG_SO_BROADCAST: d->broadcast = v != 0; break;
+	case TG_SO_REUSEADDR: d->reuse = v != 0; break;
+	case TG_SO_REUSEPORT: d->reuseport = v != 0; break;
+	case TG_SO_KEEPALIVE: d->keepalive = v != 0; break;
+	case TG_SO_OOBINLINE: d->oobinline = v != 0; break;
+	case TG_SO_RCVLOWAT: d->rcvlowat = v < 1 ? 1 : v > INT32_MAX ? INT32_MAX : (uint32_t)v; break;
+	case TG_SO_LINGER: d->linger_ns = v < 0 ? -1 : v; break;
+	case TG_SO_SNDBUF: d->sndbuf_bytes = clamp_buffer(v); break;
+	case TG_SO_RCVBUF: d->rcvbuf_bytes = clamp_buffer(v); break;
+	case TG_IP_RECVERR:
+		d->recverr = v != 0;
+		if (!d->recverr)
+			dgram_clear(s, &d->errq);
+		break;
+	case TG_IP_TTL: return set_byte(&d->ttl, v, 1); /* [1122 3.2.1.7] never zero */
+	case TG_IP_TOS: return set_byte(&d->tos, v, 0);
+	default: return -TG_ENOPROTOOPT;
 	}
+	/* clang-format on */
 	dsock_update_level(s, d);
 	return 0;
 }
 
 int dsock_getopt(const struct dsock *d, enum tg_option opt, int64_t *v)
 {
-	if (opt == TG_SO_BROADCAST)
-		*v = d->broadcast;
-	else if (opt == TG_SO_REUSEADDR)
-		*v = d->reuse;
-	else if (opt == TG_SO_SNDBUF)
-		*v = d->sndbuf_bytes;
-	else if (opt == TG_SO_RCVBUF)
-		*v = d->rcvbuf_bytes;
-	else if (opt == TG_IP_TTL)
-		*v = d->ttl;
-	else if (opt == TG_IP_TOS)
-		*v = d->tos;
-	else if (opt == TG_SO_INQ)
-		*v = d->rx.head ? d->rx.head->info.bytes : 0;
-	else if (opt == TG_SO_OUTQ)
-		*v = d->tx.payload_bytes;
-	else if (opt == TG_SO_ACCEPTCONN)
-		*v = 0;
-	else
-		return -TG_ENOPROTOOPT;
+	switch ((int)opt) {
+	case TG_SO_BROADCAST: *v = d->broadcast; break;
+	case TG_SO_REUSEADDR: *v = d->reuse; break;
+	case TG_SO_REUSEPORT: *v = d->reuseport; break;
+	case TG_SO_KEEPALIVE: *v = d->keepalive; break;
+	case TG_SO_OOBINLINE: *v = d->oobinline; break;
+	case TG_SO_RCVLOWAT: *v = d->rcvlowat; break;
+	case TG_SO_LINGER: *v = d->linger_ns; break;
+	case TG_SO_SNDBUF: *v = d->sndbuf_bytes; break;
+	case TG_SO_RCVBUF: *v = d->rcvbuf_bytes; break;
+	case TG_IP_RECVERR: *v = d->recverr; break;
+	case TG_IP_TTL: *v = d->ttl; break;
+	case TG_IP_TOS: *v = d->tos; break;
+	case TG_SO_INQ: *v = d->rx.head ? d->rx.head->info.bytes : 0; break;
+	case TG_SO_OUTQ: *v = d->tx.payload_bytes; break;
+	case TG_SO_ACCEPTCONN: *v = 0; break;
+	default: return -TG_ENOPROTOOPT;
+	}
 	return 0;
 }
 

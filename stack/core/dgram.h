@@ -27,15 +27,20 @@ struct dgram_queue {
 struct dsock {
 	struct endpoint e;
 	struct sender x;
-	struct dgram_queue rx, tx;
+	struct dgram_queue rx, tx, errq;
 	struct tg_addr local, peer; /* all zero: not bound, not connected */
 	uint32_t rcvbuf_bytes, sndbuf_bytes;
 	uint8_t ttl, tos;
-	bool connected, shut_rd, shut_wr, broadcast, reuse;
+	bool connected, shut_rd, shut_wr, broadcast, reuse, reuseport;
+	bool recverr; /* ICMP errors go to errq */
+	/* Kept for who asks; they mean nothing here, as on Linux. */
+	bool keepalive, oobinline;
+	uint32_t rcvlowat;
+	int64_t linger_ns;
 	bool orphan; /* closed by the user; lives until its send queue is empty */
 };
 
-#define DSOCK_BUF_MIN 2304u /* bytes: the least that TG_SO_RCVBUF and TG_SO_SNDBUF set */
+#define DSOCK_BUF_MIN 1152u /* bytes: the least that TG_SO_RCVBUF and TG_SO_SNDBUF set */
 #define DSOCK_BUF_MAX (256u << 20)
 #define DSOCK_ORPHANS 1024u /* closed sockets with datagrams to send, of UDP and of raw each */
 
@@ -50,6 +55,10 @@ void dgram_clear(struct tg *s, struct dgram_queue *q);
 void dsock_update_level(struct tg *s, struct dsock *d);
 /* Sets the pending error, a positive errno. */
 void dsock_set_error(struct tg *s, struct dsock *d, int error);
+/* An ICMP error about a datagram to `peer` that began with quote[0 .. bytes): queued if the user
+ * wants it. What does not fit is lost, as on Linux. */
+void dsock_queue_error(struct tg *s, struct dsock *d, const struct ip_error *e,
+	const struct tg_addr *peer, const uint8_t *quote, uint32_t bytes);
 /* Takes the pending error: 0 or negative errno. */
 int dsock_take_error(struct tg *s, struct dsock *d);
 

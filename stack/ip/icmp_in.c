@@ -60,6 +60,7 @@ static enum tg_drop error_deliver(struct tg *s, const struct icmp_msg *m, const 
 		return TG_DROP_ICMP_NO_FLOW;
 	e.local = tg_ip4_of(q.src);
 	e.remote = tg_ip4_of(q.dst);
+	e.from = i->src;
 	e.quote = m->body + q.hdr_bytes;
 	e.quote_bytes = m->body_bytes - q.hdr_bytes;
 	if (m->type == ICMP_UNREACHABLE) {
@@ -91,8 +92,8 @@ static enum tg_drop icmp_act(struct tg *s, const struct icmp_msg *m, const struc
 	}
 }
 
-static bool echo_in(
-	struct tg *s, const struct icmp_msg *m, const struct ip_info *i, struct tg_pkt *p)
+static bool echo_in(struct tg *s, const struct icmp_msg *m, const struct ip_info *i,
+	struct tg_pkt *p, bool taken)
 {
 	s->counters.icmp_in_echos++;
 	if (!s->cfg.ip.icmp_echo)
@@ -100,7 +101,10 @@ static bool echo_in(
 	/* [1122-C10] [1122 3.2.2.6] may be dropped, or a spoofed one would be answered by all hosts
 	 * at once */
 	if (i->group) {
-		pkt_drop(s, p, TG_DROP_ICMP_BROADCAST);
+		if (taken)
+			pkt_deliver(s, p);
+		else
+			pkt_drop(s, p, TG_DROP_ICMP_BROADCAST);
 		return true;
 	}
 	icmp_echo_reply(s, m, i);
@@ -121,9 +125,9 @@ void icmp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i)
 		return;
 	}
 	icmp_trace(s, &m, tg_ip4_value(&i->src), i->netif, false);
-	if (m.type == ICMP_ECHO && echo_in(s, &m, i, p))
-		return;
 	taken = s->raw_input && s->raw_input(s, p, i);
+	if (m.type == ICMP_ECHO && echo_in(s, &m, i, p, taken))
+		return;
 	why = icmp_act(s, &m, i);
 	if (taken || why == TG_DROP_NONE)
 		pkt_deliver(s, p);

@@ -5,6 +5,10 @@
 #include <errno.h>
 
 _Static_assert((int)TG_EPERM == EPERM, "TG_EPERM");
+_Static_assert((int)TG_ESOCKTNOSUPPORT == ESOCKTNOSUPPORT, "TG_ESOCKTNOSUPPORT");
+_Static_assert((int)TG_ENOENT == ENOENT, "TG_ENOENT");
+_Static_assert((int)TG_ENOTTY == ENOTTY, "TG_ENOTTY");
+_Static_assert((int)TG_EDOM == EDOM, "TG_EDOM");
 _Static_assert((int)TG_EBADF == EBADF, "TG_EBADF");
 _Static_assert((int)TG_EAGAIN == EAGAIN, "TG_EAGAIN");
 _Static_assert((int)TG_ENOMEM == ENOMEM, "TG_ENOMEM");

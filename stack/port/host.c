@@ -31,6 +31,8 @@ struct tg_host *tg_host_new(void)
 
 	if (!h)
 		return NULL;
+	h->timer_fd = -1;
+	pthread_mutex_init(&h->lock, NULL);
 	h->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (h->stop_fd < 0) {
 		free(h);
@@ -47,6 +49,7 @@ void tg_host_free(struct tg_host *h)
 {
 	if (!h)
 		return;
+	tg_host_stop_thread(h);
 	while (h->taps) {
 		struct tap_link *l = h->taps;
 
@@ -63,10 +66,15 @@ void tg_host_free(struct tg_host *h)
 		struct host_inst *i = h->insts;
 
 		h->insts = i->next;
+		if (i->bsd)
+			i->bsd_free(i->bsd);
 		host_unmap(i->mem, i->mem_bytes);
 		free(i);
 	}
 	close(h->stop_fd);
+	if (h->timer_fd >= 0)
+		close(h->timer_fd);
+	pthread_mutex_destroy(&h->lock);
 	free(h->watches);
 	free(h->pfd);
 	free(h);

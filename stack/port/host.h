@@ -9,6 +9,7 @@
 #include "tapglass_host.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define HOST_BATCH_FRAMES 64u    /* read from one link before anything else runs */
@@ -26,6 +27,10 @@ struct host_inst {
 	struct tg_trace note[HOST_NOTES];
 	uint32_t n_notes;
 	bool writable; /* a device that was busy is not any more */
+	/* BSD sockets on this instance, or NULL: takes the events that are theirs. */
+	struct bsd_host *bsd;
+	bool (*bsd_event)(struct bsd_host *bh, const struct tg_event *e);
+	void (*bsd_free)(struct bsd_host *bh);
 };
 
 struct tap_link;
@@ -42,8 +47,9 @@ struct tap_link {
 	struct host_inst *inst;
 	int netif;
 	struct tap tap;
-	bool readable; /* there may be more to read */
-	bool busy;     /* wait for POLLOUT */
+	bool readable;   /* there may be more to read */
+	bool busy;       /* wait for POLLOUT */
+	bool out_polled; /* the loop sleeps on POLLOUT as well */
 	struct tap_dir dir[2];
 	void *mem; /* of the impairing devices; NULL: none */
 	size_t mem_bytes;
@@ -87,12 +93,21 @@ struct tg_host {
 	atomic_bool stopping;
 	uint64_t now_ns;
 	uint64_t polled_ns; /* when descriptors were last asked */
+	/* With a thread of its own: everything above belongs to who holds the lock. */
+	pthread_mutex_t lock;
+	pthread_t thread;
+	bool threaded;
+	int timer_fd;      /* what the loop sleeps on; callers move it forward */
+	uint64_t armed_ns; /* when it goes off; 0: the loop does not sleep */
 };
 
 /* Zeroed address space, committed as it is used; NULL. host_unmap takes NULL. */
 void *host_map(size_t bytes);
 void host_unmap(void *mem, size_t bytes);
 struct host_inst *host_find(const struct tg_host *h, const struct tg *s);
+/* A call on the instance has ended: sends what it caused, wakes who waits for it, and the loop if
+ * it has to look sooner. With the lock held. */
+void host_serve_call(struct tg_host *h, struct host_inst *i);
 /* Remembers a decision of an impairing device for app->trace. */
 void host_note(
 	struct host_inst *i, enum tg_impair_what what, uint8_t dir, int netif, uint64_t now_ns);

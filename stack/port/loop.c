@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,7 +76,7 @@ static int build_pollfds(struct tg_host *h)
 	h->n_watches = kept;
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		n++;
-	n += h->n_watches;
+	n += h->n_watches + 1;
 	if (n > h->cap_pfd) {
 		struct pollfd *more = realloc(h->pfd, n * sizeof(*more));
 
@@ -88,10 +90,13 @@ static int build_pollfds(struct tg_host *h)
 	for (struct tap_link *l = h->taps; l; l = l->next) {
 		short events = (short)(POLLIN | (l->busy ? POLLOUT : 0));
 
+		l->out_polled = l->busy;
 		h->pfd[n++] = (struct pollfd){.fd = l->tap.fd, .events = events};
 	}
 	for (size_t i = 0; i < h->n_watches; i++)
 		h->pfd[n++] = (struct pollfd){h->watches[i].fd, h->watches[i].events, 0};
+	if (h->threaded)
+		h->pfd[n++] = (struct pollfd){.fd = h->timer_fd, .events = POLLIN};
 	return (int)n;
 }
 
@@ -115,6 +120,37 @@ static void take_poll_results(struct tg_host *h)
 		h->watches[i].revents = h->pfd[n++].revents;
 }
 
+static void arm(struct tg_host *h, uint64_t at_ns)
+{
+	/* 0 would disarm it. */
+	uint64_t t = at_ns == NEVER_NS ? 0 : max_u64(at_ns, 1);
+	struct itimerspec its = {.it_value = {.tv_sec = (time_t)(t / NS_PER_SEC),
+					 .tv_nsec = (long)(t % NS_PER_SEC)}};
+
+	h->armed_ns = max_u64(at_ns, 1);
+	timerfd_settime(h->timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
+}
+
+/* Sleeps without the lock. */
+static int sleep_unlocked(struct tg_host *h, int n, uint64_t timeout_ns)
+{
+	static const struct timespec none;
+	uint64_t count;
+	int r, error;
+
+	if (timeout_ns)
+		arm(h, timeout_ns == NEVER_NS ? NEVER_NS : sat_add_u64(tg_host_now(), timeout_ns));
+	pthread_mutex_unlock(&h->lock);
+	r = ppoll(h->pfd, (nfds_t)n, timeout_ns ? NULL : &none, NULL);
+	error = errno;
+	pthread_mutex_lock(&h->lock);
+	h->armed_ns = 0;
+	if (read(h->timer_fd, &count, sizeof(count)) < 0)
+		count = 0; /* it was something else */
+	errno = error;
+	return r;
+}
+
 static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
 {
 	struct timespec t = {
@@ -125,7 +161,10 @@ static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
 
 	if (n < 0)
 		return n;
-	n = ppoll(h->pfd, (nfds_t)n, timeout_ns == NEVER_NS ? NULL : &t, NULL);
+	if (h->threaded)
+		n = sleep_unlocked(h, n, timeout_ns);
+	else
+		n = ppoll(h->pfd, (nfds_t)n, timeout_ns == NEVER_NS ? NULL : &t, NULL);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	h->polled_ns = tg_host_now();
@@ -143,6 +182,8 @@ static bool run_events(struct host_inst *i, uint64_t now_ns)
 
 	while (tg_event(i->s, &e)) {
 		any = true;
+		if (i->bsd && i->bsd_event(i->bsd, &e))
+			continue;
 		if (i->app.event)
 			i->app.event(i->app.arg, i->s, &e, now_ns);
 	}
@@ -315,4 +356,92 @@ void tg_host_stop(struct tg_host *h)
 	n = write(h->stop_fd, &one, sizeof(one));
 	(void)n;
 	errno = saved;
+}
+
+/* ---- A thread of its own --------------------------------------------------------------------- */
+
+#define CALL_TURNS 32 /* more than this of one call's consequences is left to the loop */
+
+void host_serve_call(struct tg_host *h, struct host_inst *i)
+{
+	uint64_t deadline;
+	bool now_busy = false;
+
+	set_now(h);
+	for (int turn = 0; turn < CALL_TURNS; turn++) {
+		serve(h, i);
+		if (tg_next_deadline(i->s) > h->now_ns)
+			break;
+	}
+	if (!h->armed_ns)
+		return; /* the loop is awake, and looks before it sleeps */
+	for (struct tap_link *l = h->taps; l; l = l->next)
+		now_busy |= l->busy && !l->out_polled;
+	deadline = now_busy ? 1 : next_deadline(h);
+	if (deadline < h->armed_ns)
+		arm(h, deadline);
+}
+
+static void *thread_main(void *arg)
+{
+	struct tg_host *h = arg;
+
+	pthread_mutex_lock(&h->lock);
+	tg_host_run(h, 0);
+	pthread_mutex_unlock(&h->lock);
+	return NULL;
+}
+
+int tg_host_start_thread(struct tg_host *h)
+{
+	sigset_t all, old;
+	int r = 0;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->threaded) {
+		pthread_mutex_unlock(&h->lock);
+		return 0;
+	}
+	if (h->timer_fd < 0)
+		h->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (h->timer_fd < 0) {
+		r = -errno;
+		pthread_mutex_unlock(&h->lock);
+		return r;
+	}
+	h->threaded = true;
+	/* Signals are the program's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = -pthread_create(&h->thread, NULL, thread_main, h);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r < 0)
+		h->threaded = false;
+	pthread_mutex_unlock(&h->lock);
+	return r;
+}
+
+void tg_host_stop_thread(struct tg_host *h)
+{
+	pthread_mutex_lock(&h->lock);
+	if (!h->threaded) {
+		pthread_mutex_unlock(&h->lock);
+		return;
+	}
+	tg_host_stop(h);
+	pthread_mutex_unlock(&h->lock);
+	pthread_join(h->thread, NULL);
+	h->threaded = false;
+}
+
+void tg_host_lock(struct tg_host *h)
+{
+	pthread_mutex_lock(&h->lock);
+}
+
+void tg_host_unlock(struct tg_host *h)
+{
+	for (struct host_inst *i = h->insts; h->threaded && i; i = i->next)
+		host_serve_call(h, i);
+	pthread_mutex_unlock(&h->lock);
 }

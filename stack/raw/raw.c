@@ -1,8 +1,10 @@
 /* Raw sockets: see raw.h. Reading gives each datagram from its IP header on, reassembled; writing
  * adds the header (RFC 791) in front of what the application wrote, whose checksums are the
- * application's.
+ * application's. With TG_IP_HDRINCL (always, of protocol 255) what is written begins with a header:
+ * its addresses, TTL, TOS, protocol and DF are taken; identification and checksum are ours.
  *
- * Left out: writing whole headers (IP_HDRINCL), ICMP errors to raw sockets. */
+ * Left out: options and fragments in written headers, sources that are not ours, ICMP errors to raw
+ * sockets. */
 #include "raw/raw.h"
 
 #include "core/dgram.h"
@@ -13,7 +15,11 @@ struct raw_sock {
 	struct list node; /* on raw_state.socks */
 	struct ip_path path;
 	struct tg_ip path_dst;
+	bool hdrincl;
 };
+
+#define RAW_PROTO_ANY 255u /* only sends */
+#define RAW_DF        0x100u
 
 struct raw_state {
 	struct list socks; /* open ones, oldest first */
@@ -38,7 +44,7 @@ static bool concerns(const struct raw_sock *r, const struct ip_info *i)
 {
 	const struct dsock *d = &r->d;
 
-	return d->e.proto == i->proto &&
+	return d->e.proto == i->proto && d->e.proto != RAW_PROTO_ANY &&
 	       (ip_is_any(&d->local.ip) || ip_equal(&d->local.ip, &i->dst)) &&
 	       (!d->connected || ip_equal(&d->peer.ip, &i->src));
 }
@@ -105,11 +111,34 @@ static int address_datagram(
 		s, &info->peer.ip, &info->local, 0, d->broadcast, path_to(r, &info->peer.ip));
 }
 
+/* The header that the application wrote: what it says goes into info, peer.port gets the protocol
+ * and RAW_DF. Bytes of the header, or a negative errno. */
+static int take_header(
+	struct tg *s, struct raw_sock *r, const void *data, size_t n, struct tg_dgram *info)
+{
+	struct ip4_hdr h;
+
+	if (n > IP4_MAX_BYTES)
+		return -TG_EMSGSIZE;
+	if (n < IP4_HDR_BYTES || !ip4_parse_quoted(data, (uint32_t)n, &h) ||
+		h.hdr_bytes != IP4_HDR_BYTES || h.frag_off || h.mf)
+		return -TG_EINVAL;
+	if (h.src)
+		info->local = tg_ip4_of(h.src);
+	info->peer.ip = tg_ip4_of(h.dst);
+	info->peer.port = (uint16_t)(h.proto | (h.df ? RAW_DF : 0));
+	info->ttl = h.ttl;
+	info->tos = h.tos;
+	return ip_resolve(
+		s, &info->peer.ip, &info->local, 0, r->d.broadcast, path_to(r, &info->peer.ip));
+}
+
 int64_t raw_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to)
 {
 	struct raw_sock *r = raw_of(e);
 	struct tg_dgram info;
+	size_t skip = 0;
 	int err = dsock_may_send(s, &r->d, flags);
 
 	if (err < 0)
@@ -117,10 +146,17 @@ int64_t raw_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n,
 	err = address_datagram(s, r, to, &info);
 	if (err < 0)
 		return err;
-	if (n > IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip))
+	info.peer.port = r->d.e.proto;
+	if (r->hdrincl) {
+		err = take_header(s, r, data, n, &info);
+		if (err < 0)
+			return err;
+		skip = IP4_HDR_BYTES;
+	} else if (n > IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip)) {
 		return -TG_EMSGSIZE;
-	info.bytes = (uint32_t)n;
-	err = dsock_send(s, &r->d, data, &info);
+	}
+	info.bytes = (uint32_t)(n - skip);
+	err = dsock_send(s, &r->d, (const uint8_t *)data + skip, &info);
 	return err < 0 ? err : (int64_t)n;
 }
 
@@ -139,7 +175,8 @@ static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m,
 	f.dst = m->info.peer.ip;
 	f.path = path_to(r, &f.dst);
 	f.waiter = d->connected && ip_equal(&f.dst, &d->peer.ip) ? &d->x : NULL;
-	f.proto = (uint8_t)d->e.proto;
+	f.proto = (uint8_t)m->info.peer.port;
+	f.df = (m->info.peer.port & RAW_DF) != 0;
 	f.ttl = m->info.ttl;
 	f.tos = m->info.tos;
 	f.bcast = true; /* the call that queued it has checked */
@@ -181,6 +218,7 @@ struct endpoint *raw_open(struct tg *s, uint8_t proto, uint64_t cookie)
 	if (!r)
 		return NULL;
 	dsock_init(s, &r->d, TG_RAW, SENDER_RAW, proto, cookie);
+	r->hdrincl = proto == RAW_PROTO_ANY;
 	list_push_back(&s->raw->socks, &r->node);
 	return &r->d.e;
 }
@@ -245,12 +283,20 @@ void raw_abort(struct tg *s, struct endpoint *e)
 
 int raw_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
 {
+	if (opt == TG_IP_HDRINCL) {
+		raw_of(e)->hdrincl = v != 0;
+		return 0;
+	}
 	return dsock_setopt(s, &raw_of(e)->d, opt, v);
 }
 
 int raw_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
 {
 	(void)s;
+	if (opt == TG_IP_HDRINCL) {
+		*v = raw_of(e)->hdrincl;
+		return 0;
+	}
 	return dsock_getopt(&raw_of(e)->d, opt, v);
 }
 

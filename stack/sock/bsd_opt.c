@@ -1,6 +1,9 @@
-/* Socket options, fcntl and ioctl of the BSD interface: Linux's levels, names and layouts over the
- * core's options. Left out so far: TCP_INFO and TCP_CONGESTION, control data of messages. Buffer
- * sizes are exact here, where Linux doubles them. */
+/* Socket options, fcntl and ioctl of the BSD interface: Linux's levels, names, layouts and limits
+ * over the core's options. TCP_INFO is in bsd_info.c.
+ *
+ * Buffer sizes are told doubled, as Linux does; they are charged as they were set. Left out:
+ * membership of multicast groups and what belongs to it (IP_MULTICAST_IF, IP_MULTICAST_LOOP,
+ * IP_ADD_MEMBERSHIP), which is refused; IP_MULTICAST_TTL works. */
 #include "sock/bsd.h"
 
 /* How a value is written. */
@@ -9,6 +12,9 @@ enum form {
 	FORM_BOOL, /* int, 0 or 1 */
 	FORM_S,    /* int, seconds */
 	FORM_MS,   /* int, milliseconds */
+	FORM_BUF,  /* int, told doubled */
+	FORM_BYTE, /* int, or one byte, as Linux takes it at the level of IP */
+	FORM_FLAG, /* the same, 0 or 1 */
 	FORM_LINGER
 };
 
@@ -16,11 +22,13 @@ static const struct opt {
 	uint8_t level, name, form, core, read_only;
 } opts[] = {
 	{BSD_SOL_SOCKET, BSD_SO_REUSEADDR, FORM_BOOL, TG_SO_REUSEADDR, 0},
+	{BSD_SOL_SOCKET, BSD_SO_REUSEPORT, FORM_BOOL, TG_SO_REUSEPORT, 0},
+	{BSD_SOL_SOCKET, BSD_SO_OOBINLINE, FORM_BOOL, TG_SO_OOBINLINE, 0},
 	{BSD_SOL_SOCKET, BSD_SO_TYPE, FORM_INT, TG_SO_TYPE, 1},
 	{BSD_SOL_SOCKET, BSD_SO_ERROR, FORM_INT, TG_SO_ERROR, 1},
 	{BSD_SOL_SOCKET, BSD_SO_BROADCAST, FORM_BOOL, TG_SO_BROADCAST, 0},
-	{BSD_SOL_SOCKET, BSD_SO_SNDBUF, FORM_INT, TG_SO_SNDBUF, 0},
-	{BSD_SOL_SOCKET, BSD_SO_RCVBUF, FORM_INT, TG_SO_RCVBUF, 0},
+	{BSD_SOL_SOCKET, BSD_SO_SNDBUF, FORM_BUF, TG_SO_SNDBUF, 0},
+	{BSD_SOL_SOCKET, BSD_SO_RCVBUF, FORM_BUF, TG_SO_RCVBUF, 0},
 	{BSD_SOL_SOCKET, BSD_SO_KEEPALIVE, FORM_BOOL, TG_SO_KEEPALIVE, 0},
 	{BSD_SOL_SOCKET, BSD_SO_LINGER, FORM_LINGER, TG_SO_LINGER, 0},
 	{BSD_SOL_SOCKET, BSD_SO_RCVLOWAT, FORM_INT, TG_SO_RCVLOWAT, 0},
@@ -33,8 +41,11 @@ static const struct opt {
 	{BSD_SOL_TCP, BSD_TCP_KEEPCNT, FORM_INT, TG_TCP_KEEPCNT, 0},
 	{BSD_SOL_TCP, BSD_TCP_QUICKACK, FORM_BOOL, TG_TCP_QUICKACK, 0},
 	{BSD_SOL_TCP, BSD_TCP_USER_TIMEOUT, FORM_MS, TG_TCP_USER_TIMEOUT, 0},
-	{BSD_SOL_IP, BSD_IP_TOS, FORM_INT, TG_IP_TOS, 0},
-	{BSD_SOL_IP, BSD_IP_TTL, FORM_INT, TG_IP_TTL, 0},
+	{BSD_SOL_TCP, BSD_TCP_DEFER_ACCEPT, FORM_S, TG_TCP_DEFER_ACCEPT, 0},
+	{BSD_SOL_IP, BSD_IP_TOS, FORM_BYTE, TG_IP_TOS, 0},
+	{BSD_SOL_IP, BSD_IP_TTL, FORM_BYTE, TG_IP_TTL, 0},
+	{BSD_SOL_IP, BSD_IP_HDRINCL, FORM_FLAG, TG_IP_HDRINCL, 0},
+	{BSD_SOL_IP, BSD_IP_RECVERR, FORM_FLAG, TG_IP_RECVERR, 0},
 };
 
 static const struct opt *opt_find(int level, int name)
@@ -43,16 +54,6 @@ static const struct opt *opt_find(int level, int name)
 		if (opts[i].level == level && opts[i].name == name)
 			return &opts[i];
 	return NULL;
-}
-
-static struct bsd_file *file_of(const struct bsd *b, int fd)
-{
-	return bsd_sock(b, fd) ? &b->files[fd - b->first_fd] : NULL;
-}
-
-static uint64_t now_of(const struct bsd *b)
-{
-	return b->now ? b->now(b->ctx) : 0;
 }
 
 /* Copies a value out, cut to the room there is, as Linux does. */
@@ -80,29 +81,84 @@ static int set_timeout(uint64_t *ns, const void *val, uint32_t len)
 	if (len < sizeof(tv))
 		return -TG_EINVAL;
 	memcpy(&tv, val, sizeof(tv));
-	if (tv.usec < 0 || tv.usec >= 1000000 || tv.sec < 0 || tv.sec > INT32_MAX)
-		return -TG_EINVAL;
-	*ns = (uint64_t)tv.sec * NS_PER_SEC + (uint64_t)tv.usec * NS_PER_US;
+	if (tv.usec < 0 || tv.usec >= 1000000)
+		return -TG_EDOM;
+	if (tv.sec < 0)
+		*ns = 1; /* as Linux: waits no time at all */
+	else if (tv.sec > INT32_MAX)
+		*ns = 0;
+	else
+		*ns = (uint64_t)tv.sec * NS_PER_SEC + (uint64_t)tv.usec * NS_PER_US;
 	return 0;
 }
 
-/* 1: not one of these. */
-static int get_local(const struct bsd_file *f, int name, void *val, uint32_t *len)
+static int get_int(int32_t v, void *val, uint32_t *len)
 {
-	int32_t v;
+	return give(val, len, &v, sizeof(v));
+}
 
+/* As Linux: a small value fits into one byte if that is all the room there is. */
+static int get_byte(int32_t v, void *val, uint32_t *len)
+{
+	uint8_t byte = (uint8_t)v;
+
+	if (*len < sizeof(v) && *len > 0 && v >= 0 && v <= 255)
+		return give(val, len, &byte, sizeof(byte));
+	return get_int(v, val, len);
+}
+
+/* 1: not one of these. */
+static int get_socket_level(const struct bsd_file *f, int name, void *val, uint32_t *len)
+{
 	switch (name) {
 	case BSD_SO_RCVTIMEO: return get_timeout(f->rcv_timeout_ns, val, len);
 	case BSD_SO_SNDTIMEO: return get_timeout(f->snd_timeout_ns, val, len);
-	case BSD_SO_DOMAIN: v = BSD_AF_INET; return give(val, len, &v, sizeof(v));
+	case BSD_SO_DOMAIN: return get_int(BSD_AF_INET, val, len);
+	case BSD_SO_SNDLOWAT: return get_int(1, val, len);
 	case BSD_SO_PROTOCOL:
-		v = f->type == TG_STREAM ? BSD_SOL_TCP : f->type == TG_DGRAM ? BSD_SOL_UDP : 0;
-		return give(val, len, &v, sizeof(v));
+		return get_int(f->type == TG_STREAM  ? BSD_SOL_TCP
+			       : f->type == TG_DGRAM ? BSD_SOL_UDP
+						     : f->proto,
+			val, len);
 	default: return 1;
 	}
 }
 
-/* ---- The calls ------------------------------------------------------------------------------- */
+static int get_ip_level(struct bsd *b, const struct bsd_file *f, int name, void *val, uint32_t *len)
+{
+	struct tg_tcp_info i;
+
+	switch (name) {
+	case BSD_IP_PKTINFO: return get_byte(f->recv_pktinfo, val, len);
+	case BSD_IP_RECVTTL: return get_byte(f->recv_ttl, val, len);
+	case BSD_IP_RECVTOS: return get_byte(f->recv_tos, val, len);
+	case BSD_IP_MULTICAST_TTL: return get_byte(f->mc_ttl, val, len);
+	case BSD_IP_MTU:
+		if (tg_tcp_status(b->s, f->sock, &i) < 0 || !i.pmtu)
+			return -TG_ENOTCONN;
+		return get_int((int32_t)i.pmtu, val, len);
+	default: return 1;
+	}
+}
+
+static int get_congestion(void *val, uint32_t *len)
+{
+	static const char name[16] = "reno";
+
+	return give(val, len, name, sizeof(name));
+}
+
+static int get_tcp_level(
+	struct bsd *b, const struct bsd_file *f, int name, void *val, uint32_t *len)
+{
+	if (f->type != TG_STREAM)
+		return -TG_EOPNOTSUPP;
+	if (name == BSD_TCP_INFO)
+		return bsd_tcp_info(b, f, val, len);
+	return name == BSD_TCP_CONGESTION ? get_congestion(val, len) : 1;
+}
+
+/* ---- getsockopt ------------------------------------------------------------------------------ */
 
 static int give_value(const struct opt *o, int64_t v, void *val, uint32_t *len)
 {
@@ -116,107 +172,243 @@ static int give_value(const struct opt *o, int64_t v, void *val, uint32_t *len)
 		return give(val, len, &l, sizeof(l));
 	case FORM_S: i = (int32_t)(v / (int64_t)NS_PER_SEC); break;
 	case FORM_MS: i = (int32_t)(v / (int64_t)NS_PER_MS); break;
+	case FORM_BUF: i = v > INT32_MAX / 2 ? INT32_MAX : (int32_t)(2 * v); break;
+	case FORM_BYTE:
+	case FORM_FLAG: return get_byte(i, val, len);
 	case FORM_INT:
 	case FORM_BOOL: break;
 	}
-	return give(val, len, &i, sizeof(i));
+	return get_int(i, val, len);
 }
 
-int bsd_getsockopt(struct bsd *b, int fd, int level, int name, void *val, uint32_t *len)
+static int get_option(
+	struct bsd *b, const struct bsd_file *f, int level, int name, void *val, uint32_t *len)
 {
-	struct bsd_file *f = file_of(b, fd);
 	const struct opt *o;
 	int64_t v;
 	int r;
 
-	if (!f)
-		return -TG_EBADF;
-	r = level == BSD_SOL_SOCKET ? get_local(f, name, val, len) : 1;
+	if (*len > INT32_MAX)
+		return -TG_EINVAL;
+	switch (level) {
+	case BSD_SOL_SOCKET: r = get_socket_level(f, name, val, len); break;
+	case BSD_SOL_IP: r = get_ip_level(b, f, name, val, len); break;
+	case BSD_SOL_TCP: r = get_tcp_level(b, f, name, val, len); break;
+	case BSD_SOL_UDP: return f->type == TG_DGRAM ? -TG_ENOPROTOOPT : -TG_EOPNOTSUPP;
+	default: return -TG_EOPNOTSUPP;
+	}
 	if (r <= 0)
 		return r;
 	o = opt_find(level, name);
-	if (!o || (level == BSD_SOL_TCP && f->type != TG_STREAM))
+	if (!o)
 		return -TG_ENOPROTOOPT;
 	r = tg_sock_getopt(b->s, f->sock, (enum tg_option)o->core, &v);
 	return r < 0 ? r : give_value(o, v, val, len);
 }
 
-/* The core's value of what was passed. */
-static int take_value(const struct opt *o, const void *val, uint32_t len, int64_t *v)
+int bsd_getsockopt(struct bsd *b, int fd, int level, int name, void *val, uint32_t *len)
 {
-	struct bsd_linger l;
-	int32_t i;
+	int r;
+	struct bsd_file *f = bsd_get(b, fd, &r);
 
-	if (len < (o->form == FORM_LINGER ? sizeof(l) : sizeof(i)))
+	if (!f)
+		return r;
+	r = get_option(b, f, level, name, val, len);
+	bsd_put(b, f);
+	return r;
+}
+
+/* ---- setsockopt ------------------------------------------------------------------------------ */
+
+/* An int, or at the level of IP as little as a byte. */
+static int take_int(bool byte_will_do, const void *val, uint32_t len, int32_t *i)
+{
+	*i = 0;
+	if (len >= sizeof(*i))
+		memcpy(i, val, sizeof(*i));
+	else if (!byte_will_do)
 		return -TG_EINVAL;
-	memcpy(&i, val, sizeof(i));
-	*v = i;
-	switch ((enum form)o->form) {
-	case FORM_LINGER:
-		memcpy(&l, val, sizeof(l));
-		*v = l.onoff ? (int64_t)l.linger_s * (int64_t)NS_PER_SEC : -1;
-		return l.onoff && l.linger_s < 0 ? -TG_EINVAL : 0;
-	case FORM_S: *v *= (int64_t)NS_PER_SEC; return i < 1 ? -TG_EINVAL : 0;
-	case FORM_MS: *v *= (int64_t)NS_PER_MS; return i < 0 ? -TG_EINVAL : 0;
-	case FORM_BOOL: *v = i != 0; return 0;
-	case FORM_INT: break;
-	}
+	else if (len)
+		*i = *(const uint8_t *)val;
 	return 0;
 }
 
-int bsd_setsockopt(struct bsd *b, int fd, int level, int name, const void *val, uint32_t len)
+/* As Linux: a negative time is a very long one. */
+static int64_t linger_value(const struct bsd_linger *l)
 {
-	struct bsd_file *f = file_of(b, fd);
-	const struct opt *o;
-	int64_t v;
+	uint32_t s = min_u32((uint32_t)l->linger_s, INT32_MAX);
+
+	return l->onoff ? (int64_t)s * (int64_t)NS_PER_SEC : -1;
+}
+
+/* As Linux: what is too small is taken for the least, above the most (or below nothing: the buffer
+ * is as large as may be). */
+static int64_t buffer_value(int32_t i, bool send)
+{
+	const uint32_t most = 212992, least = send ? 2304 : 1152;
+
+	return max_u32(min_u32((uint32_t)i, most), least);
+}
+
+/* The core's value of what was passed. */
+static int take_value(
+	const struct opt *o, const struct bsd_file *f, const void *val, uint32_t len, int64_t *v)
+{
+	struct bsd_linger l;
+	int32_t i;
 	int r;
 
-	if (!f)
-		return -TG_EBADF;
+	if (o->form == FORM_LINGER && len < sizeof(l))
+		return -TG_EINVAL;
+	r = take_int(o->level == BSD_SOL_IP, val, len, &i);
+	*v = i;
+	if (r < 0)
+		return r;
+	switch ((enum form)o->form) {
+	case FORM_LINGER:
+		memcpy(&l, val, sizeof(l));
+		*v = linger_value(&l);
+		return 0;
+	case FORM_S:
+		*v *= (int64_t)NS_PER_SEC;
+		return i < (o->name == BSD_TCP_DEFER_ACCEPT ? 0 : 1) ? -TG_EINVAL : 0;
+	case FORM_MS: *v *= (int64_t)NS_PER_MS; return i < 0 ? -TG_EINVAL : 0;
+	case FORM_BOOL:
+	case FORM_FLAG: *v = i != 0; return 0;
+	case FORM_BUF: *v = buffer_value(i, o->name == BSD_SO_SNDBUF); return 0;
+	case FORM_BYTE:
+		if (o->name == BSD_IP_TTL)
+			*v = i == -1 ? 64 : i;
+		else /* the two bits of ECN are the stream's own affair */
+			*v = i & (f->type == TG_STREAM ? 0xfc : 0xff);
+		return 0;
+	case FORM_INT: break;
+	}
+	if (o->name == BSD_SO_RCVLOWAT && i < 0)
+		*v = INT32_MAX;
+	return 0;
+}
+
+static int set_ip_flag(struct bsd_file *f, int name, const void *val, uint32_t len)
+{
+	int32_t i;
+
+	take_int(true, val, len, &i);
+	switch (name) {
+	case BSD_IP_PKTINFO: f->recv_pktinfo = i != 0; return 0;
+	case BSD_IP_RECVTTL: f->recv_ttl = i != 0; return 0;
+	case BSD_IP_RECVTOS: f->recv_tos = i != 0; return 0;
+	case BSD_IP_MULTICAST_TTL:
+		if (f->type == TG_STREAM || len < 1 || i < -1 || i > 255 || i == 0)
+			return -TG_EINVAL;
+		f->mc_ttl = (uint8_t)(i == -1 ? 1 : i);
+		return 0;
+	default: return 1;
+	}
+}
+
+/* There is one algorithm to choose. */
+static int set_congestion(const void *val, uint32_t len)
+{
+	if (len < 1)
+		return -TG_EINVAL;
+	return len >= 4 && memcmp(val, "reno", 4) == 0 && (len == 4 || ((const char *)val)[4] == 0)
+		       ? 0
+		       : -TG_ENOENT;
+}
+
+static int set_option(
+	struct bsd *b, struct bsd_file *f, int level, int name, const void *val, uint32_t len)
+{
+	const struct opt *o = opt_find(level, name);
+	int64_t v;
+	int r = 1;
+
+	if (len > INT32_MAX)
+		return -TG_EINVAL;
+	if (level != BSD_SOL_SOCKET && level != BSD_SOL_IP &&
+		!(level == BSD_SOL_TCP && f->type == TG_STREAM))
+		return -TG_ENOPROTOOPT;
+	if (level == BSD_SOL_SOCKET && len < sizeof(int32_t))
+		return -TG_EINVAL;
 	if (level == BSD_SOL_SOCKET && name == BSD_SO_RCVTIMEO)
 		return set_timeout(&f->rcv_timeout_ns, val, len);
 	if (level == BSD_SOL_SOCKET && name == BSD_SO_SNDTIMEO)
 		return set_timeout(&f->snd_timeout_ns, val, len);
-	o = opt_find(level, name);
-	if (!o || o->read_only || (level == BSD_SOL_TCP && f->type != TG_STREAM))
+	if (level == BSD_SOL_TCP && name == BSD_TCP_CONGESTION)
+		return set_congestion(val, len);
+	if (level == BSD_SOL_IP)
+		r = set_ip_flag(f, name, val, len);
+	if (r <= 0)
+		return r;
+	if (!o || o->read_only)
 		return -TG_ENOPROTOOPT;
-	r = take_value(o, val, len, &v);
-	return r < 0 ? r : tg_sock_setopt(b->s, f->sock, (enum tg_option)o->core, v, now_of(b));
+	r = take_value(o, f, val, len, &v);
+	return r < 0 ? r : tg_sock_setopt(b->s, f->sock, (enum tg_option)o->core, v, bsd_now(b));
 }
+
+int bsd_setsockopt(struct bsd *b, int fd, int level, int name, const void *val, uint32_t len)
+{
+	int r;
+	struct bsd_file *f = bsd_get(b, fd, &r);
+
+	if (!f)
+		return r;
+	r = set_option(b, f, level, name, val, len);
+	bsd_put(b, f);
+	return r;
+}
+
+/* ---- fcntl and ioctl ------------------------------------------------------------------------- */
 
 int bsd_fcntl(struct bsd *b, int fd, int cmd, int arg)
 {
-	struct bsd_file *f = file_of(b, fd);
+	int r = 0;
+	struct bsd_file *f = bsd_get_any(b, fd, &r);
+	bool *cloexec = f ? &b->files[fd - b->first_fd].cloexec : NULL;
 
 	if (!f)
-		return -TG_EBADF;
-	if (cmd == BSD_F_GETFL)
-		return BSD_O_RDWR | (f->nonblock ? BSD_O_NONBLOCK : 0);
-	if (cmd != BSD_F_SETFL)
+		return r;
+	switch (cmd) {
+	case BSD_F_GETFD: r = *cloexec; break;
+	case BSD_F_SETFD: *cloexec = (arg & 1) != 0; break;
+	case BSD_F_GETFL: r = BSD_O_RDWR | (f->nonblock ? BSD_O_NONBLOCK : 0); break;
+	case BSD_F_SETFL: f->nonblock = (arg & BSD_O_NONBLOCK) != 0; break;
+	default: r = -TG_EINVAL; break;
+	}
+	bsd_put(b, f);
+	return r;
+}
+
+static int ask_int(struct bsd *b, const struct bsd_file *f, enum tg_option opt, int *arg)
+{
+	int64_t v = 0;
+	int r;
+
+	if (f->type != TG_STREAM && opt == TG_SO_ATMARK)
+		return -TG_ENOTTY;
+	/* As Linux: none of these makes sense of a listener. */
+	if (opt != TG_SO_ATMARK && tg_sock_getopt(b->s, f->sock, TG_SO_ACCEPTCONN, &v) == 0 && v)
 		return -TG_EINVAL;
-	f->nonblock = (arg & BSD_O_NONBLOCK) != 0;
-	return 0;
+	r = tg_sock_getopt(b->s, f->sock, opt, &v);
+	*arg = (int)v;
+	return r;
 }
 
 int bsd_ioctl(struct bsd *b, int fd, unsigned long request, int *arg)
 {
-	struct bsd_file *f = file_of(b, fd);
-	int64_t v = 0;
 	int r;
+	struct bsd_file *f = bsd_get(b, fd, &r);
 
 	if (!f)
-		return -TG_EBADF;
-	switch (request) {
-	case BSD_FIONBIO: f->nonblock = *arg != 0; return 0;
-	case BSD_FIONREAD:
-	case BSD_SIOCOUTQ:
-		/* As Linux: neither makes sense of a listener. */
-		if (tg_sock_getopt(b->s, f->sock, TG_SO_ACCEPTCONN, &v) == 0 && v)
-			return -TG_EINVAL;
-		r = tg_sock_getopt(
-			b->s, f->sock, request == BSD_FIONREAD ? TG_SO_INQ : TG_SO_OUTQ, &v);
-		*arg = (int)v;
 		return r;
-	default: return -TG_EINVAL;
+	switch (request) {
+	case BSD_FIONBIO: f->nonblock = *arg != 0; break;
+	case BSD_FIONREAD: r = ask_int(b, f, TG_SO_INQ, arg); break;
+	case BSD_SIOCOUTQ: r = ask_int(b, f, TG_SO_OUTQ, arg); break;
+	case BSD_SIOCATMARK: r = ask_int(b, f, TG_SO_ATMARK, arg); break;
+	default: r = -TG_ENOTTY; break;
 	}
+	bsd_put(b, f);
+	return r;
 }

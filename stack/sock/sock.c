@@ -27,7 +27,7 @@ static bool protocol_known(enum tg_type type, int protocol)
 	switch (type) {
 	case TG_STREAM: return protocol == 0 || protocol == IP_PROTO_TCP;
 	case TG_DGRAM: return protocol == 0 || protocol == IP_PROTO_UDP;
-	case TG_RAW: return protocol >= 1 && protocol <= 254; /* 255: whole headers, not offered */
+	case TG_RAW: return protocol >= 1 && protocol <= 255;
 	}
 	return false;
 }

@@ -1,6 +1,8 @@
 /* Options, addresses and STATUS (RFC 9293 3.10.6) of sockets, and readiness levels. */
 #include "sock/sock_impl.h"
 
+#include "core/dgram.h"
+
 int tg_sock_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k);
@@ -14,7 +16,7 @@ int tg_sock_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, u
 	}
 	/* Only to be read, of every type. */
 	if (opt == TG_SO_ERROR || opt == TG_SO_TYPE || opt == TG_SO_ACCEPTCONN ||
-		opt == TG_SO_INQ || opt == TG_SO_OUTQ)
+		opt == TG_SO_INQ || opt == TG_SO_OUTQ || opt == TG_SO_ATMARK || opt == TG_SO_BOUND)
 		return -TG_ENOPROTOOPT;
 	switch ((enum tg_type)e->type) {
 	case TG_STREAM: return tcp_user_setopt(s, e, opt, value);
@@ -29,17 +31,6 @@ static unsigned endpoint_level(const struct tg *s, const struct endpoint *e)
 	return e->type == TG_STREAM ? tcp_user_level(s, e) : e->level;
 }
 
-/* The error is gone by being told. */
-static int64_t take_error(struct tg *s, struct endpoint *e)
-{
-	int error = e->error;
-
-	e->error = 0;
-	if (error)
-		endpoint_set_level(s, e, endpoint_level(s, e) & ~(unsigned)TG_ERR);
-	return error;
-}
-
 int tg_sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
 {
 	struct endpoint *e = handle_find(s, k);
@@ -49,11 +40,16 @@ int tg_sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
 	if (!value)
 		return -TG_EFAULT;
 	if (opt == TG_SO_ERROR && e->type != TG_STREAM) {
-		*value = take_error(s, e);
+		/* The error is gone by being told. */
+		*value = -dsock_take_error(s, container_of(e, struct dsock, e));
 		return 0;
 	}
 	if (opt == TG_SO_TYPE) {
 		*value = e->type;
+		return 0;
+	}
+	if ((opt == TG_SO_ATMARK || opt == TG_SO_BOUND) && e->type != TG_STREAM) {
+		*value = 0;
 		return 0;
 	}
 	if (opt == TG_TCP_USER_COOKIE) {

@@ -88,8 +88,9 @@ struct tcp_tx {
 
 /* What a listening socket has more. */
 struct tcp_listener {
-	struct list queue; /* tcp_conn.link: established, not accepted yet */
-	uint32_t queued, backlog;
+	struct list queue;        /* tcp_conn.link: established, not accepted yet */
+	struct list deferred;     /* the same, waiting for their peer's first text */
+	uint32_t queued, backlog; /* queued: of both */
 };
 
 /* A local port in use. */
@@ -132,6 +133,7 @@ struct tcp_conn {
 	bool addr_bound : 1; /* ... and the address */
 	bool hashed : 1;     /* in tcp_state.conns */
 	bool in_accept_queue : 1;
+	bool deferred : 1; /* in listener.deferred */
 	bool ws_ok : 1, ts_ok : 1, sack_ok : 1;
 	/* Options of the user. */
 	bool nodelay : 1, cork : 1, keepalive : 1, reuseaddr : 1, quickack : 1;
@@ -153,7 +155,9 @@ struct tcp_conn {
 	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
 	bool fin_parked : 1; /* peer's FIN is known at fin_seq but text before it is missing */
 	bool rd_shut : 1, wr_shut : 1;
-	bool urg_in : 1;     /* RCV.UP is valid */
+	bool urg_in : 1;   /* RCV.UP is valid */
+	bool urg_read : 1; /* the user has had the urgent octet */
+	bool oobinline : 1, reuseport : 1, broadcast : 1;
 	bool dsack : 1;      /* dsack_start/end wait to be reported [2883] */
 	bool told_r1 : 1;    /* R1 was reported [9293 MUST-20] */
 	bool reset_seen : 1; /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
@@ -212,6 +216,7 @@ struct tcp_conn {
 	uint64_t challenge_ns;
 	uint64_t user_timeout_ns; /* 0: configuration */
 	int64_t linger_ns;        /* -1: off */
+	uint64_t defer_ns;        /* of a listener: TG_TCP_DEFER_ACCEPT */
 	uint64_t delivered;       /* bytes known to have arrived, SACKed included */
 	uint64_t bytes_received, bytes_retrans;
 	uint64_t bytes_acked;
@@ -420,6 +425,8 @@ void tcp_timers_ack_sent(struct tcp_conn *c);
 void tcp_timers_segment_received(struct tg *s, struct tcp_conn *c);
 void tcp_timers_established(struct tg *s, struct tcp_conn *c);
 void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c);
+void tcp_timers_defer(struct tg *s, struct tcp_conn *c, uint64_t after_ns);
+void tcp_timers_defer_ended(struct tcp_conn *c);
 void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c);
 void tcp_timers_stop(struct tg *s, struct tcp_conn *c);
 void tcp_timer_fired(struct tg *s, struct timer *t);
@@ -465,7 +472,15 @@ uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t 
 	const struct tg_ip *raddr, uint16_t rport);
 struct tcp_conn *tcp_find_conn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport, uint32_t hash);
-struct tcp_conn *tcp_find_listener(const struct tg *s, const struct tg_ip *laddr, uint16_t lport);
+/* hash: of the 4-tuple, spreads connections over listeners with TG_SO_REUSEPORT. */
+struct tcp_conn *tcp_pick_listener(
+	const struct tg *s, const struct tg_ip *laddr, uint16_t lport, uint32_t hash);
+/* The first of them. */
+static inline struct tcp_conn *tcp_find_listener(
+	const struct tg *s, const struct tg_ip *laddr, uint16_t lport)
+{
+	return tcp_pick_listener(s, laddr, lport, 0);
+}
 bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
 bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);
@@ -480,7 +495,19 @@ struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport
 uint32_t tcp_ts_offset(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
 
+/* tcp_urg.c: urgent octets as the user reads them. */
+int64_t tcp_urg_recv(struct tcp_conn *c, void *data, size_t n, unsigned flags); /* TG_MSG_OOB */
+/* Up to n octets of the stream, not beyond the mark; TG_MSG_TRUNC takes them without copying. */
+uint32_t tcp_urg_read(struct tg *s, struct tcp_conn *c, void *data, uint32_t n, unsigned flags);
+bool tcp_urg_at_mark(const struct tcp_conn *c);
+bool tcp_urg_waits(const struct tcp_conn *c);        /* TG_PRI */
+uint32_t tcp_urg_readable(const struct tcp_conn *c); /* octets of the stream, for TG_IN */
+uint32_t tcp_urg_inq(const struct tcp_conn *c);      /* octets up to the mark, for TG_SO_INQ */
 /* tcp_user.c */
+/* A connection of the listener's queue that accept may have now, or NULL. */
+/* tcp_accept.c: c's handshake is complete; c, deferred so far, may be accepted. */
+void tcp_accept_enqueue(struct tg *s, struct tcp_conn *l, struct tcp_conn *c);
+void tcp_accept_ready(struct tg *s, struct tcp_conn *c);
 void tcp_end_listener(struct tg *s, struct tcp_conn *c);
 /* tcp_conn.c */
 struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie);

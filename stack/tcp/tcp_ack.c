@@ -187,14 +187,8 @@ static bool ack_in_syn_received(struct tcp_conn *c, struct tcp_rx *r)
 	tcp_set_state(s, c, TG_ESTABLISHED, TG_CAUSE_ACK_OF_SYN);
 	if (c->fin_queued) /* [9293 3.10.4] a CLOSE that waited behind data */
 		tcp_set_state(s, c, TG_FIN_WAIT_1, TG_CAUSE_CLOSE_CALL);
-	if (c->parent && c->passive) {
-		struct tcp_conn *l = c->parent;
-
-		list_push_back(&l->listener->queue, &c->link);
-		c->in_accept_queue = true;
-		l->listener->queued++;
-		tcp_notify(s, l);
-	}
+	if (c->parent && c->passive)
+		tcp_accept_enqueue(s, c->parent, c);
 	tcp_conn_established(s, c);
 	return true;
 }

@@ -165,15 +165,15 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 	if (c->state == TG_CLOSED)
 		return level_of_closed(c);
 	if (c->state == TG_LISTEN)
-		return c->listener->queued ? TG_IN : 0;
+		return list_empty(&c->listener->queue) ? 0 : TG_IN;
 	if (c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED)
 		return level;
-	if (c->rcvq.bytes >= max_u32(min_u32(c->rcvlowat, c->rcvbuf / 2), 1) || tcp_at_eof(c) ||
-		c->fin_seen)
+	if (tcp_urg_readable(c) >= max_u32(min_u32(c->rcvlowat, c->rcvbuf / 2), 1) ||
+		tcp_at_eof(c) || c->fin_seen)
 		level |= TG_IN;
 	if (c->fin_seen || c->rd_shut)
 		level |= TG_RDHUP;
-	if (c->urg_in && seq_gt(c->rcv.up, seq_sub(c->rcv.nxt, c->rcvq.bytes)))
+	if (tcp_urg_waits(c))
 		level |= TG_PRI;
 	if (c->wr_shut || tcp_queued(c) < c->sndbuf - c->sndbuf / 3)
 		level |= TG_OUT;
@@ -185,6 +185,8 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 void tcp_notify(struct tg *s, struct tcp_conn *c)
 {
 	endpoint_set_level(s, &c->ep, tcp_user_level(s, &c->ep));
+	if (c->deferred && (c->rcvq.bytes || c->state != TG_ESTABLISHED))
+		tcp_accept_ready(s, c);
 }
 
 void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c)

@@ -127,24 +127,35 @@ void tcp_port_put(struct tg *s, struct tcp_port *p)
 	core_free(s, p, sizeof(*p));
 }
 
-struct tcp_conn *tcp_find_listener(const struct tg *s, const struct tg_ip *laddr, uint16_t lport)
+/* A listener on exactly this address (any: on all) that is the pick-th of those; *count of them. */
+static struct tcp_conn *nth_listener(
+	const struct tcp_port *p, const struct tg_ip *laddr, uint32_t pick, uint32_t *count)
 {
-	struct tcp_port *p = tcp_port_find(s, lport);
-	struct tcp_conn *any = NULL;
-
-	if (!p)
-		return NULL;
+	*count = 0;
 	list_for_each (n, &p->bound) {
 		struct tcp_conn *c = list_entry(n, struct tcp_conn, link);
 
-		if (c->state != TG_LISTEN)
-			continue;
-		if (ip_equal(&c->laddr, laddr))
+		if (c->state == TG_LISTEN && ip_equal(&c->laddr, laddr) && (*count)++ == pick)
 			return c;
-		if (ip_is_any(&c->laddr))
-			any = c;
 	}
-	return any;
+	return NULL;
+}
+
+struct tcp_conn *tcp_pick_listener(
+	const struct tg *s, const struct tg_ip *laddr, uint16_t lport, uint32_t hash)
+{
+	static const struct tg_ip any;
+	struct tcp_port *p = tcp_port_find(s, lport);
+	uint32_t count;
+
+	if (!p)
+		return NULL;
+	nth_listener(p, laddr, UINT32_MAX, &count);
+	if (count == 0) {
+		laddr = &any;
+		nth_listener(p, laddr, UINT32_MAX, &count);
+	}
+	return count ? nth_listener(p, laddr, hash % count, &count) : NULL;
 }
 
 /* May c (raddr set) or a plain bind use this port? */

@@ -332,6 +332,7 @@ static void step6_urg(struct tcp_conn *c, struct tcp_rx *r)
 		if (!c->urg_in || seq_gt(up, c->rcv.up)) {
 			c->rcv.up = up;
 			c->urg_in = true;
+			c->urg_read = false;
 		}
 		break;
 	case TG_CLOSED:
@@ -497,7 +498,7 @@ static void dispatch(struct tcp_rx *r)
 	m = mini_find(s, &t->time_wait, &k, hash);
 	if (m && tcp_tw_segment(m, r))
 		return;
-	c = tcp_find_listener(s, la, r->g.dst_port);
+	c = tcp_pick_listener(s, la, r->g.dst_port, hash);
 	if (c)
 		tcp_listen_segment(c, r);
 	else

@@ -2,7 +2,7 @@
 #include "tcp/tcp.h"
 
 #define KEEP_MAX_S 32767
-#define BUFFER_MIN 2048u
+#define BUFFER_MIN 1152u
 #define BUFFER_MAX (1u << 30)
 
 static int set_buffer(uint32_t *field, int64_t v)
@@ -79,7 +79,12 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 
 	switch (opt) {
 	case TG_SO_REUSEADDR: c->reuseaddr = v != 0; return 0;
-	case TG_SO_BROADCAST: return 0; /* means nothing to a stream, as on Linux */
+	case TG_SO_REUSEPORT: c->reuseport = v != 0; return 0;
+	case TG_SO_OOBINLINE: c->oobinline = v != 0; break;
+	case TG_TCP_DEFER_ACCEPT: c->defer_ns = v < 0 ? 0 : (uint64_t)v; break;
+	case TG_IP_RECVERR:
+	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
+	case TG_SO_BROADCAST: c->broadcast = v != 0; return 0; /* means nothing here */
 	case TG_SO_KEEPALIVE:
 	case TG_TCP_KEEPIDLE:
 	case TG_TCP_KEEPINTVL:
@@ -108,6 +113,8 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_IP_TOS: return set_byte(&c->tos, v, 0); /* [9293 MUST-48, SHLD-21] */
 	case TG_TCP_USER_COOKIE: c->ep.cookie = (uint64_t)v; return 0;
 	case TG_SO_ERROR:
+	case TG_SO_ATMARK:
+	case TG_SO_BOUND:
 	case TG_SO_INQ:
 	case TG_SO_OUTQ:
 	case TG_SO_TYPE:
@@ -132,7 +139,14 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 		tcp_notify(s, c);
 		break;
 	case TG_SO_REUSEADDR: *v = c->reuseaddr; break;
-	case TG_SO_BROADCAST: *v = 0; break;
+	case TG_SO_REUSEPORT: *v = c->reuseport; break;
+	case TG_SO_OOBINLINE: *v = c->oobinline; break;
+	case TG_SO_ATMARK: *v = tcp_urg_at_mark(c); break;
+	case TG_SO_BOUND: *v = c->bound; break;
+	case TG_TCP_DEFER_ACCEPT: *v = (int64_t)c->defer_ns; break;
+	case TG_IP_RECVERR:
+	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
+	case TG_SO_BROADCAST: *v = c->broadcast; break;
 	case TG_SO_KEEPALIVE: *v = c->keepalive; break;
 	case TG_SO_SNDBUF: *v = c->sndbuf; break;
 	case TG_SO_RCVBUF: *v = c->rcvbuf; break;
@@ -150,7 +164,7 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_TCP_USER_TIMEOUT: *v = (int64_t)c->user_timeout_ns; break;
 	case TG_IP_TTL: *v = c->ttl; break;
 	case TG_IP_TOS: *v = c->tos; break;
-	case TG_SO_INQ: *v = c->rcvq.bytes; break;
+	case TG_SO_INQ: *v = tcp_urg_inq(c); break;
 	case TG_SO_OUTQ: *v = tcp_queued(c); break;
 	case TG_SO_TYPE: *v = TG_STREAM; break;
 	case TG_SO_ACCEPTCONN: *v = c->state == TG_LISTEN; break;

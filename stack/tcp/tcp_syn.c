@@ -54,7 +54,7 @@ static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tc
 	memset(k, 0, sizeof(*k));
 	ip_addr_at(s, m->laddr, &k->src);
 	memcpy(&k->dst, m->raddr, sizeof(k->dst));
-	l = tcp_find_listener(s, &k->src, m->lport);
+	l = tcp_pick_listener(s, &k->src, m->lport, mini_hash(s, m));
 	k->ttl = l ? l->ttl : s->cfg.ip.default_ttl;
 	k->tos = l ? l->tos : 0;
 	k->g.src_port = m->lport;
@@ -71,8 +71,9 @@ static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tc
 static uint32_t rcvbuf_of(const struct tg *s, const struct tcp_mini *m)
 {
 	struct tg_ip laddr;
-	struct tcp_conn *l =
-		ip_addr_at(s, m->laddr, &laddr) ? tcp_find_listener(s, &laddr, m->lport) : NULL;
+	struct tcp_conn *l = ip_addr_at(s, m->laddr, &laddr)
+				     ? tcp_pick_listener(s, &laddr, m->lport, mini_hash(s, m))
+				     : NULL;
 
 	return l ? l->rcvbuf : s->cfg.tcp.rcvbuf_bytes;
 }
@@ -324,7 +325,7 @@ static void syn_received_rst(struct tcp_mini *m, struct tcp_rx *r)
 void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
-	struct tcp_conn *l = tcp_find_listener(s, &r->ip->dst, r->g.dst_port);
+	struct tcp_conn *l = tcp_pick_listener(s, &r->ip->dst, r->g.dst_port, mini_hash(s, m));
 	uint8_t flags = r->g.flags;
 	bool ts = (r->g.opts.has & TCP_HAS_TS) != 0;
 
@@ -414,7 +415,7 @@ void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener)
 
 		if (!m || m->lport != listener->lport || !ip_addr_at(s, m->laddr, &laddr))
 			continue;
-		if (tcp_find_listener(s, &laddr, m->lport))
+		if (tcp_pick_listener(s, &laddr, m->lport, 0))
 			continue; /* another listener covers it */
 		fill_control(s, m, &k);
 		k.g.flags = TCP_RST | TCP_ACK;

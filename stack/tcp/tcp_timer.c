@@ -158,6 +158,17 @@ void tcp_timers_established(struct tg *s, struct tcp_conn *c)
 	tcp_timers_keepalive_changed(s, c);
 }
 
+/* Its listener defers: it is accepted at the latest then. */
+void tcp_timers_defer(struct tg *s, struct tcp_conn *c, uint64_t after_ns)
+{
+	set(s, c, CT_STATE, after_ns);
+}
+
+void tcp_timers_defer_ended(struct tcp_conn *c)
+{
+	c->deadline[CT_STATE] = NEVER_NS;
+}
+
 /* Nobody holds the socket: the peer's FIN is waited for only so long. */
 void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c)
 {
@@ -323,6 +334,8 @@ void tcp_timer_fired(struct tg *s, struct timer *t)
 		return;
 	if (take_due(s, c, CT_KEEPALIVE) && !keepalive_fired(s, c))
 		return;
+	if (c->deferred && take_due(s, c, CT_STATE))
+		tcp_accept_ready(s, c);
 	if (take_due(s, c, CT_STATE)) {
 		trace_timer(s, c, TG_TIMER_STATE);
 		tcp_conn_end(s, c, TG_CAUSE_FIN_WAIT_2_OUT, 0);

@@ -39,6 +39,8 @@ static bool port_conflicts(
 			continue;
 		if (!ip_is_any(&a->ip) && !ip_is_any(&o->laddr) && !ip_equal(&a->ip, &o->laddr))
 			continue; /* different addresses of ours */
+		if (o->reuseport && c->reuseport)
+			continue;
 		if (o->state == TG_LISTEN || !o->reuseaddr || !c->reuseaddr)
 			return true;
 		if (listening && o->state == TG_LISTEN)
@@ -126,6 +128,7 @@ int tcp_user_listen(struct tg *s, struct endpoint *e, uint32_t backlog)
 	if (!c->listener)
 		return -TG_ENOMEM;
 	list_init(&c->listener->queue);
+	list_init(&c->listener->deferred);
 	c->listener->queued = 0;
 	c->listener->backlog = backlog;
 	tcp_set_state(s, c, TG_LISTEN, TG_CAUSE_LISTEN_CALL);
@@ -251,38 +254,6 @@ int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *pee
 	tcp_notify(s, c);
 	tcp_want_output(s, c);
 	return -TG_EINPROGRESS;
-}
-
-int tcp_user_accept(struct tg *s, struct endpoint *e, struct endpoint **out)
-{
-	struct tcp_conn *l = conn_of(e), *c;
-	struct list *n;
-
-	if (l->state != TG_LISTEN)
-		return -TG_EINVAL;
-	n = list_pop_front(&l->listener->queue);
-	if (!n)
-		return -TG_EAGAIN;
-	c = list_entry(n, struct tcp_conn, link);
-	c->in_accept_queue = false;
-	if (c->state != TG_TIME_WAIT)
-		c->parent = NULL;
-	l->listener->queued--;
-	*out = &c->ep;
-	tcp_notify(s, l);
-	return 0;
-}
-
-void tcp_user_unaccept(struct tg *s, struct endpoint *listener, struct endpoint *e)
-{
-	struct tcp_conn *l = conn_of(listener), *c = conn_of(e);
-
-	list_push_front(&l->listener->queue, &c->link);
-	c->in_accept_queue = true;
-	if (c->state != TG_TIME_WAIT)
-		c->parent = l;
-	l->listener->queued++;
-	tcp_notify(s, l);
 }
 
 /* ---- SEND ---- */
@@ -413,16 +384,20 @@ static void text_taken(struct tg *s, struct tcp_conn *c)
 int64_t tcp_user_recv(struct tg *s, struct endpoint *e, void *data, size_t n, unsigned flags)
 {
 	struct tcp_conn *c = conn_of(e);
-	int r = check_recv(c);
 	uint32_t got;
+	int r;
 
-	if (r)
-		return r == 1 ? 0 : r;
-	got = pktq_read(s, &c->rcvq, data, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX,
-		(flags & TG_MSG_PEEK) != 0);
+	if (flags & TG_MSG_OOB)
+		return tcp_urg_recv(c, data, n, flags);
+	do {
+		r = check_recv(c);
+		if (r)
+			return r == 1 ? 0 : r;
+		got = tcp_urg_read(s, c, data, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX, flags);
+	} while (!got && n && !(flags & TG_MSG_PEEK)); /* only the urgent octet was there */
 	if (!(flags & TG_MSG_PEEK))
 		text_taken(s, c);
-	return got;
+	return got || !n ? (int64_t)got : -TG_EAGAIN;
 }
 
 int tcp_user_peek(struct tg *s, struct endpoint *e, struct tg_span *out, unsigned max)
@@ -516,10 +491,12 @@ void tcp_end_listener(struct tg *s, struct tcp_conn *c)
 	tcp_set_state(s, c, TG_CLOSED, TG_CAUSE_CLOSE_CALL);
 	c->listener = NULL;
 	tcp_syn_drop_port(s, c);
+	list_splice_back(&l->queue, &l->deferred);
 	while ((n = list_pop_front(&l->queue))) {
 		struct tcp_conn *child = list_entry(n, struct tcp_conn, link);
 
 		child->in_accept_queue = false;
+		child->deferred = false;
 		tcp_user_abort(s, &child->ep);
 	}
 	core_free(s, l, sizeof(*l));

@@ -175,7 +175,10 @@ bool udp_error(struct tg *s, const struct ip_error *e)
 	if (!u)
 		return false;
 	/* We never set DF, so that no router has a reason to say "fragmentation needed". */
-	if (u->d.connected && e->error && e->error != TG_EMSGSIZE)
+	if (u->d.recverr && e->quote_bytes >= UDP_HDR_BYTES)
+		dsock_queue_error(s, &u->d, e, &peer, e->quote + UDP_HDR_BYTES,
+			e->quote_bytes - UDP_HDR_BYTES);
+	if ((u->d.connected || u->d.recverr) && e->error && e->error != TG_EMSGSIZE)
 		dsock_set_error(s, &u->d, e->error);
 	return true;
 }

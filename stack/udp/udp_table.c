@@ -68,7 +68,7 @@ static bool conflicts(
 
 	if (other == u || b->port != a->port)
 		return false;
-	if (u && u->d.reuse && other->d.reuse)
+	if (u && ((u->d.reuse && other->d.reuse) || (u->d.reuseport && other->d.reuseport)))
 		return false;
 	return ip_is_any(&a->ip) || ip_is_any(&b->ip) || ip_equal(&a->ip, &b->ip);
 }
@@ -148,10 +148,35 @@ struct udp_sock *udp_find_next(const struct tg *s, const struct tg_addr *local,
 	return NULL;
 }
 
+/* Of the sockets from u on that match in the same stage and share, the one for this peer. */
+static struct udp_sock *spread(const struct tg *s, struct udp_sock *u, const struct tg_addr *local,
+	const struct tg_addr *peer, struct udp_group_iter first)
+{
+	uint32_t hash = hash_peers(s->udp, local, peer), count = 0;
+
+	for (unsigned pass = 0; pass < 2; pass++) {
+		struct udp_group_iter it = first;
+		uint32_t pick = count ? hash % count : 0;
+
+		count = 0;
+		for (struct udp_sock *v = u; v && it.stage == first.stage;
+			v = udp_find_next(s, local, peer, &it)) {
+			if (!v->d.reuseport)
+				continue;
+			if (pass == 1 && count == pick)
+				return v;
+			count++;
+		}
+	}
+	return u;
+}
+
 struct udp_sock *udp_find(
 	const struct tg *s, const struct tg_addr *local, const struct tg_addr *peer)
 {
 	struct udp_group_iter it = {NULL, STAGE_PEERS};
+	struct udp_sock *u = udp_find_next(s, local, peer, &it);
 
-	return udp_find_next(s, local, peer, &it);
+	/* Sockets that share a port by TG_SO_REUSEPORT share the senders among them. */
+	return u && u->d.reuseport && it.stage != STAGE_PEERS ? spread(s, u, local, peer, it) : u;
 }

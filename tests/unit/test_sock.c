@@ -41,7 +41,7 @@ START_TEST (open_knows_protocols_and_limits) {
 	ck_assert_uint_eq(k, 0);
 	ck_assert_int_eq(tg_sock_open(s, TG_DGRAM, 6, 0, &k), -TG_EPROTONOSUPPORT);
 	ck_assert_int_eq(tg_sock_open(s, TG_RAW, 0, 0, &k), -TG_EPROTONOSUPPORT);
-	ck_assert_int_eq(tg_sock_open(s, TG_RAW, 255, 0, &k), -TG_EPROTONOSUPPORT);
+	ck_assert_int_eq(tg_sock_open(s, TG_RAW, 256, 0, &k), -TG_EPROTONOSUPPORT);
 	ck_assert_int_eq(tg_sock_open(s, (enum tg_type)7, 0, 0, &k), -TG_EPROTONOSUPPORT);
 	open_sock(TG_STREAM, 6, 0);
 	open_sock(TG_DGRAM, 17, 0);

@@ -1,0 +1,334 @@
+/* tapglass_sockets.h: the calls that move bytes, and control messages in Linux's layouts. */
+#define _GNU_SOURCE
+#include "port/bsd_port.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIECES_MAX   1024 /* of one message, as Linux */
+#define BOUNCE_BYTES 65536u
+
+/* ---- Plain ones ------------------------------------------------------------------------------ */
+
+ssize_t tg_sendto(
+	int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t to_len)
+{
+	struct bsd_host *bh = bsd_enter(fd);
+	struct tg_addr a;
+	bool none = true;
+	int r = 0;
+
+	if (!bh)
+		return -1;
+	if (!buf && n)
+		r = -EFAULT;
+	else if (to)
+		r = bsd_addr_in(to, to_len, &a, &none);
+	/* A stream does not look at it, a datagram takes AF_UNSPEC for an address. */
+	if (r < 0)
+		return bsd_leave(bh, r);
+	return bsd_leave(bh, bsd_sendto(&bh->b, fd, buf, n, flags, none ? NULL : &a));
+}
+
+ssize_t tg_recvfrom(
+	int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *from_len)
+{
+	struct bsd_host *bh = bsd_enter(fd);
+	struct bsd_iov v = {buf, n};
+	struct bsd_msg m = {.iov = &v, .n_iov = 1};
+	int64_t r;
+
+	if (!bh)
+		return -1;
+	r = !buf && n ? -EFAULT : bsd_recvmsg(&bh->b, fd, &m, flags);
+	if (r >= 0 && from && m.has_addr) {
+		int e = bsd_addr_out(&m.info.peer, from, from_len);
+
+		r = e < 0 ? e : r;
+	} else if (r >= 0 && from && from_len) {
+		*from_len = 0;
+	}
+	return bsd_leave(bh, r);
+}
+
+ssize_t tg_send(int fd, const void *buf, size_t n, int flags)
+{
+	return tg_sendto(fd, buf, n, flags, NULL, 0);
+}
+
+ssize_t tg_recv(int fd, void *buf, size_t n, int flags)
+{
+	return tg_recvfrom(fd, buf, n, flags, NULL, NULL);
+}
+
+ssize_t tg_read(int fd, void *buf, size_t n)
+{
+	return bsd_owner(fd) ? tg_recv(fd, buf, n, 0) : read(fd, buf, n);
+}
+
+ssize_t tg_write(int fd, const void *buf, size_t n)
+{
+	return bsd_owner(fd) ? tg_send(fd, buf, n, 0) : write(fd, buf, n);
+}
+
+ssize_t tg_readv(int fd, const struct iovec *v, int n)
+{
+	struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = (size_t)n};
+
+	if (!bsd_owner(fd))
+		return readv(fd, v, n);
+	return n < 0 || n > PIECES_MAX ? bsd_fail(EINVAL) : tg_recvmsg(fd, &m, 0);
+}
+
+ssize_t tg_writev(int fd, const struct iovec *v, int n)
+{
+	struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = (size_t)n};
+
+	if (!bsd_owner(fd))
+		return writev(fd, v, n);
+	return n < 0 || n > PIECES_MAX ? bsd_fail(EINVAL) : tg_sendmsg(fd, &m, 0);
+}
+
+/* ---- Messages -------------------------------------------------------------------------------- */
+
+/* The pieces, and what several of a datagram are put together in. 0 or a negative errno. */
+static int open_msg(struct bsd_msg *m, const struct msghdr *h)
+{
+	size_t total = 0;
+
+	memset(m, 0, sizeof(*m));
+	if (!h)
+		return -EFAULT;
+	if (h->msg_iovlen > PIECES_MAX)
+		return -EMSGSIZE;
+	m->n_iov = (unsigned)h->msg_iovlen;
+	m->iov = calloc(m->n_iov ? m->n_iov : 1, sizeof(*m->iov));
+	if (!m->iov)
+		return -ENOMEM;
+	for (unsigned i = 0; i < m->n_iov; i++) {
+		m->iov[i] = (struct bsd_iov){h->msg_iov[i].iov_base, h->msg_iov[i].iov_len};
+		if (!m->iov[i].base && m->iov[i].len)
+			return -EFAULT;
+		if (m->iov[i].len > SSIZE_MAX - total)
+			return -EINVAL;
+		total += m->iov[i].len;
+	}
+	if (m->n_iov > 1) {
+		m->bounce = malloc(BOUNCE_BYTES);
+		m->bounce_bytes = BOUNCE_BYTES;
+	}
+	return m->n_iov > 1 && !m->bounce ? -ENOMEM : 0;
+}
+
+static void close_msg(struct bsd_msg *m)
+{
+	free(m->iov);
+	free(m->bounce);
+}
+
+static int take_number(const struct cmsghdr *c, uint8_t *out, int least)
+{
+	int v;
+
+	if (c->cmsg_len == CMSG_LEN(1)) {
+		v = *CMSG_DATA(c);
+	} else if (c->cmsg_len == CMSG_LEN(sizeof(v))) {
+		memcpy(&v, CMSG_DATA(c), sizeof(v));
+	} else {
+		return -EINVAL;
+	}
+	if (v < least || v > 255)
+		return -EINVAL;
+	*out = (uint8_t)v;
+	return 0;
+}
+
+static int take_control(const struct cmsghdr *c, struct tg_dgram *info)
+{
+	struct in_pktinfo pi;
+	uint32_t ip;
+
+	if (c->cmsg_level != IPPROTO_IP)
+		return 0; /* somebody else's, as Linux */
+	switch (c->cmsg_type) {
+	case IP_TTL: return take_number(c, &info->ttl, 1);
+	case IP_TOS: return take_number(c, &info->tos, 0);
+	case IP_PKTINFO:
+		if (c->cmsg_len != CMSG_LEN(sizeof(pi)))
+			return -EINVAL;
+		memcpy(&pi, CMSG_DATA(c), sizeof(pi));
+		ip = ntohl(pi.ipi_spec_dst.s_addr);
+		if (ip)
+			info->local = tg_ip4_of(ip);
+		return 0;
+	default: return -EINVAL;
+	}
+}
+
+static int take_controls(const struct msghdr *h, struct tg_dgram *info)
+{
+	struct cmsghdr *c;
+	int r = 0;
+
+	if (!h->msg_control || !h->msg_controllen)
+		return 0;
+	for (c = CMSG_FIRSTHDR(h); c && r == 0; c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)h, c))
+		r = c->cmsg_len < sizeof(*c) ? -EINVAL : take_control(c, info);
+	return r;
+}
+
+ssize_t tg_sendmsg(int fd, const struct msghdr *h, int flags)
+{
+	struct bsd_host *bh = bsd_enter(fd);
+	struct bsd_msg m;
+	bool none = true;
+	int64_t r;
+
+	if (!bh)
+		return -1;
+	r = open_msg(&m, h);
+	if (r == 0 && h->msg_name)
+		r = bsd_addr_in(h->msg_name, h->msg_namelen, &m.info.peer, &none);
+	m.has_addr = !none;
+	if (r == 0)
+		r = take_controls(h, &m.info);
+	if (r == 0)
+		r = bsd_sendmsg(&bh->b, fd, &m, flags);
+	close_msg(&m);
+	return bsd_leave(bh, r);
+}
+
+/* ---- Control messages received --------------------------------------------------------------- */
+
+/* Appends one; what does not fit is cut and told by MSG_CTRUNC. */
+static void put_control(struct msghdr *h, size_t *used, int type, const void *data, size_t bytes)
+{
+	size_t room = h->msg_controllen - *used;
+	struct cmsghdr c = {
+		.cmsg_len = CMSG_LEN(bytes), .cmsg_level = IPPROTO_IP, .cmsg_type = type};
+	uint8_t *at = (uint8_t *)h->msg_control + *used;
+
+	if (!h->msg_control || room < sizeof(c)) {
+		h->msg_flags |= MSG_CTRUNC;
+		return;
+	}
+	if (room < c.cmsg_len) {
+		h->msg_flags |= MSG_CTRUNC;
+		c.cmsg_len = room;
+	}
+	memcpy(at, &c, sizeof(c));
+	memcpy(at + CMSG_LEN(0), data, c.cmsg_len - CMSG_LEN(0));
+	*used += CMSG_SPACE(bytes) < room ? CMSG_SPACE(bytes) : room;
+}
+
+static void put_error(struct msghdr *h, size_t *used, const struct tg_dgram *d)
+{
+	struct {
+		struct sock_extended_err ee;
+		struct sockaddr_in offender;
+	} e;
+
+	memset(&e, 0, sizeof(e));
+	e.ee.ee_errno = (uint32_t)d->error;
+	e.ee.ee_origin = SO_EE_ORIGIN_ICMP;
+	e.ee.ee_type = d->icmp_type;
+	e.ee.ee_code = d->icmp_code;
+	e.ee.ee_info = d->mtu;
+	e.offender.sin_family = AF_INET;
+	e.offender.sin_addr.s_addr = htonl(tg_ip4_value(&d->offender));
+	put_control(h, used, IP_RECVERR, &e, sizeof(e));
+}
+
+static void put_controls(struct msghdr *h, const struct bsd_msg *m, bool stream)
+{
+	struct in_pktinfo pi = {.ipi_ifindex = m->info.netif + 1};
+	int ttl = m->info.ttl;
+	size_t used = 0;
+
+	if (!stream && m->pktinfo) {
+		pi.ipi_addr.s_addr = htonl(tg_ip4_value(&m->info.local));
+		pi.ipi_spec_dst = pi.ipi_addr;
+		put_control(h, &used, IP_PKTINFO, &pi, sizeof(pi));
+	}
+	if (!stream && m->ttl)
+		put_control(h, &used, IP_TTL, &ttl, sizeof(ttl));
+	if (!stream && m->tos)
+		put_control(h, &used, IP_TOS, &m->info.tos, 1);
+	if (m->flags & BSD_MSG_ERRQUEUE)
+		put_error(h, &used, &m->info);
+	h->msg_controllen = used;
+}
+
+/* The host is entered. */
+static int64_t recv_msg(struct bsd_host *bh, int fd, struct msghdr *h, int flags)
+{
+	struct bsd_msg m;
+	int64_t r = open_msg(&m, h);
+
+	if (r == 0)
+		r = bsd_recvmsg(&bh->b, fd, &m, flags);
+	if (r >= 0) {
+		h->msg_flags = (int)m.flags;
+		put_controls(h, &m, !m.has_addr);
+		if (h->msg_name && m.has_addr)
+			bsd_addr_out(&m.info.peer, h->msg_name, &h->msg_namelen);
+		else
+			h->msg_namelen = 0;
+	}
+	close_msg(&m);
+	return r;
+}
+
+ssize_t tg_recvmsg(int fd, struct msghdr *h, int flags)
+{
+	struct bsd_host *bh = bsd_enter(fd);
+
+	return bh ? bsd_leave(bh, recv_msg(bh, fd, h, flags)) : -1;
+}
+
+int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
+{
+	unsigned done = 0;
+
+	if (!n)
+		return bsd_owner(fd) ? 0 : (int)tg_send(fd, NULL, 0, 0);
+	for (; done < n && done < PIECES_MAX; done++) {
+		ssize_t r = tg_sendmsg(fd, &v[done].msg_hdr, flags);
+
+		if (r < 0)
+			return done ? (int)done : -1;
+		v[done].msg_len = (unsigned)r;
+	}
+	return (int)done;
+}
+
+int tg_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
+{
+	uint64_t deadline = NEVER_NS;
+	unsigned done = 0;
+
+	if (timeout &&
+		(timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec > 999999999))
+		return bsd_fail(EINVAL);
+	if (timeout)
+		deadline = tg_host_now() + (uint64_t)timeout->tv_sec * NS_PER_SEC +
+			   (uint64_t)timeout->tv_nsec;
+	while (done < n) {
+		ssize_t r = tg_recvmsg(fd, &v[done].msg_hdr, flags & ~MSG_WAITFORONE);
+
+		if (r < 0)
+			return done ? (int)done : -1;
+		v[done++].msg_len = (unsigned)r;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (tg_host_now() >= deadline)
+			break;
+	}
+	return (int)done;
+}
