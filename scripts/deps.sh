@@ -78,6 +78,8 @@ if [ "$what" = check ]; then
 	cmd tcpdump tcpdump
 	cmd tshark tshark
 	cmd wrk wrk
+	cmd nmap nmap
+	cmd chromium chromium
 	cmd ethtool ethtool
 	file libc6-dbg '/usr/lib/debug/.build-id' # valgrind needs the loader's symbols
 fi
