@@ -75,6 +75,8 @@ if [ "$what" = check ]; then
 	cmd iputils-ping ping
 	cmd curl curl
 	cmd netcat-openbsd nc
+	cmd nginx-light nginx
+	cmd mandoc mandoc
 	cmd tcpdump tcpdump
 	cmd tshark tshark
 	cmd wrk wrk
