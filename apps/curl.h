@@ -73,7 +73,7 @@ struct curl {
 	enum curl_framing framing;
 	struct http_chunk chunks;
 	uint64_t left_bytes;
-	bool has_file, file_watched;
+	bool has_file, file_watched, file_begun;
 	struct out file;
 
 	/* what -w tells */

@@ -241,6 +241,15 @@ static void complete(struct curl *c)
 	}
 }
 
+/* What the file held before goes when there is something to take its place. */
+static void file_begin(struct curl *c)
+{
+	if (c->has_file && !c->file_begun && ftruncate(c->file.fd, 0) < 0 && c->opt.verbose) {
+		job_error(c->job, "* the output is no regular file\n");
+	}
+	c->file_begun = true;
+}
+
 /* The head of a response is complete. */
 static void head_done(struct curl *c)
 {
@@ -253,6 +262,11 @@ static void head_done(struct curl *c)
 	if (h->status == 100) {
 		c->upload_go = true;
 	}
+	if (o->fail && h->status >= 400) {
+		curl_fail(c, CURL_E_HTTP, "the server answered with error %u", h->status);
+		return;
+	}
+	file_begin(c);
 	if (o->include || o->head) {
 		out_line(sink(c), h->text, h->bytes);
 	}
@@ -261,16 +275,9 @@ static void head_done(struct curl *c)
 		memset(h, 0, sizeof *h);
 		return;
 	}
-	if (o->fail && h->status >= 400) {
-		curl_fail(c, CURL_E_HTTP, "the server answered with error %u", h->status);
-		return;
-	}
 	if (h->status >= 400 && c->has_upload && !c->upload_done) {
 		c->send_failed = true; /* it does not want the rest */
 		in_watch(&c->in, c->job->link->host, false);
-	}
-	if (c->has_file && ftruncate(c->file.fd, 0) < 0 && o->verbose) {
-		job_error(c->job, "* the output is no regular file\n");
 	}
 	c->framing = curl_head_framing(h, strcmp(curl_method(o), "HEAD") == 0);
 	c->left_bytes = h->length;

@@ -102,6 +102,7 @@ fedora_name() {
 	iproute2) echo iproute ;;
 	iputils-ping) echo iputils ;;
 	netcat-openbsd) echo netcat ;;
+	nginx-light) echo nginx ;;
 	tshark) echo wireshark-cli ;;
 	procps) echo procps-ng ;;
 	pkg-config) echo pkgconf-pkg-config ;;

@@ -217,6 +217,8 @@ equal "chunks override the length" "$($CURL $R/both)" abc
 status "malformed chunks: 56" 56 "chunks" $CURL $R/badchunk
 status "chunks cut short: 18" 18 "" $CURL $R/cutchunk
 equal "103 before 200" "$($CURL $R/hints)" ok
+$CURL -i -o "$work/got" $R/hints
+equal "both heads with -i -o" "$(grep -c HTTP/1.1 "$work/got") $(tail -n 1 "$work/got")" "2 ok"
 equal "byte by byte" "$($CURL $R/drip)" slowl
 status "a head without end: 8" 8 "longer than 65536" $CURL $R/long
 status "fields without end: 8" 8 "200 fields" $CURL $R/many
