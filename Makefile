@@ -92,11 +92,16 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
 
 LIB_A := $(OUT)/libtapglass.a
 LIB_SO := $(OUT)/libtapglass.so
+SONAME := libtapglass.so.0
+LIB_SO_0 := $(OUT)/$(SONAME)
 PROGRAM := $(OUT)/tapglass
+
+PREFIX ?= /usr/local
+INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME) scripts/install
 
 # ---- What people type ------------------------------------------------------------------------------
 
-.PHONY: all lib run tests check check-fast check-unit check-sim check-drill check-net check-style \
+.PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-drill check-net check-style \
 	fuzzers fuzz clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -122,6 +127,12 @@ run: ## installs what is missing, builds, brings the stack up
 	@scripts/deps.sh build
 	@$(MAKE) --no-print-directory all
 	@./tapglass up
+
+install: all ## into PREFIX (default /usr/local), below DESTDIR if that is set
+	@$(INSTALLER) install
+
+uninstall: ## removes what install put there
+	@$(INSTALLER) uninstall
 
 tests: all $(TESTS) $(TOOLS) $(TRANSCRIPTS) ## builds the test programs
 
@@ -197,9 +208,13 @@ $(LIB_A): $(B)/libtapglass.o
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $<
 
-$(LIB_SO): $(STACK_OBJ)
+# Programs look for the name with the number; the linker, for the one without.
+$(LIB_SO): $(LIB_SO_0)
+	@ln -sfn $(SONAME) $@
+
+$(LIB_SO_0): $(STACK_OBJ)
 	$(call say,LD,$(@F))
-	$(Q)$(CC) -shared $(if $(SAN),,-Wl,-z,defs) -Wl,-z,relro,-z,now -Wl,-soname,libtapglass.so \
+	$(Q)$(CC) -shared $(if $(SAN),,-Wl,-z,defs) -Wl,-z,relro,-z,now -Wl,-soname,$(SONAME) \
 		$(LDFLAGS_ALL) -o $@ $(STACK_OBJ)
 
 $(PROGRAM): $(APPS_OBJ) $(LIB_A)

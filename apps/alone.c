@@ -11,6 +11,9 @@
 #include "control.h"
 #include "service.h"
 
+#define FAREWELL_NS      NS_PER_S
+#define FAREWELL_STEP_NS (10 * NS_PER_MS)
+
 struct alone {
 	struct link link;
 	struct job job;
@@ -64,9 +67,38 @@ static int alone_loop(struct alone *a, uint64_t busy_ns)
 	return rc < 0 ? failure("the event loop failed: %s", errno_text(rc)) : a->job.status;
 }
 
-static int alone_run(const struct job_verb *v, const struct options *o, int argc, char **argv)
+/* Does a connection still have something to tell its peer? */
+static bool unsaid(const struct tg *s)
 {
-	static const int stdio[3] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	struct tg_sock_row row;
+	uint64_t cursor = 0;
+
+	while (tg_table_socks(s, &cursor, &row)) {
+		if (row.type == TG_STREAM && row.state != TG_CLOSED && row.state != TG_LISTEN &&
+			row.state != TG_TIME_WAIT && row.state != TG_FIN_WAIT_2) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The link ends with the verb: what its sockets left behind is delivered first, within reason. */
+static void farewell(struct alone *a)
+{
+	uint64_t now = tg_host_now(), end = now + FAREWELL_NS;
+
+	do {
+		if (tg_host_round(a->link.host, FAREWELL_STEP_NS) < 0) {
+			return;
+		}
+		now = tg_host_now();
+	} while (now < end && (unsaid(a->link.stack) || tg_next_deadline(a->link.stack) <= now));
+}
+
+static int alone_run(const struct job_verb *v, const struct options *o, const struct job_io *io,
+	int argc, char **argv)
+{
+	struct job_io own = *io;
 	struct sigaction on = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
 	struct alone *a = calloc(1, sizeof *a);
 	struct tg_host_app app = {a, alone_event, NULL, alone_round};
@@ -81,19 +113,25 @@ static int alone_run(const struct job_verb *v, const struct options *o, int argc
 		running = a->link.host;
 		sigaction(SIGINT, &on, NULL);
 		sigaction(SIGTERM, &on, NULL);
-		rc = job_open(&a->job, v, &a->link, stdio, argc, argv);
-		rc = rc == JOB_GOES_ON ? alone_loop(a, o->busy_ns) : rc;
+		own.alone = true;
+		rc = job_open(&a->job, v, &a->link, &own, argc, argv);
+		rc = rc == JOB_GOES_ON || !job_over(&a->job) ? alone_loop(a, o->busy_ns) : rc;
 		job_close(&a->job);
+		farewell(a);
 	}
 	closed = link_close(&a->link, o);
 	free(a);
 	return rc != EXIT_OK ? rc : closed;
 }
 
-int verb_run(const struct job_verb *v, const struct options *o, int argc, char **argv)
+int verb_run(const struct job_verb *v, const struct options *o, const struct job_io *io, int argc,
+	char **argv)
 {
+	static const struct job_io standard = {
+		.fd = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}, .n_fds = 3};
 	struct tg_host_error err;
 	int fd = o->own_link ? -1 : control_connect(o->name, &err);
 
-	return fd >= 0 ? control_run(fd, argc, argv) : alone_run(v, o, argc, argv);
+	io = io != NULL ? io : &standard;
+	return fd >= 0 ? control_run(fd, io, argc, argv) : alone_run(v, o, io, argc, argv);
 }

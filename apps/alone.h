@@ -4,9 +4,11 @@
 
 #include "job.h"
 
-/* o: as parsed from argv. On the instance of that name if it runs and nothing was said about a
- * link, else on a link of its own, until the job has finished, SIGINT or SIGTERM. The exit status.
+/* io: what to work with; NULL: the standard descriptors. o: as parsed from argv. On the instance of
+ * that name if it runs and nothing was said about a link, else on a link of its own, until the job
+ * has finished, SIGINT or SIGTERM. The exit status.
  */
-int verb_run(const struct job_verb *v, const struct options *o, int argc, char **argv);
+int verb_run(const struct job_verb *v, const struct options *o, const struct job_io *io, int argc,
+	char **argv);
 
 #endif

@@ -24,8 +24,7 @@ struct client {
 	uint64_t since_ns;
 	bool ended;   /* sends no more */
 	bool closing; /* to be freed after this round */
-	int stdio[STDIO_FDS];
-	unsigned n_stdio;
+	struct job_io io;
 	struct json_object *request; /* argv points into it */
 	char *argv[ARGS_MAX + 1];
 	bool working;
@@ -149,12 +148,12 @@ static void request_run(struct client *c)
 		return;
 	}
 	v = job_verb_find(c->argv[0]);
-	if (v == NULL || c->n_stdio != STDIO_FDS) {
+	if (v == NULL || c->io.n_fds < STDIO_FDS) {
 		answer_error(c, v == NULL ? "the running stack has no such verb"
 					  : "no descriptors came with the request");
 		return;
 	}
-	job_open(&c->job, v, c->control->link, c->stdio, argc, c->argv);
+	job_open(&c->job, v, c->control->link, &c->io, argc, c->argv);
 	c->working = true;
 }
 
@@ -169,8 +168,8 @@ static void client_free(struct client *c)
 	if (c->working) {
 		job_close(&c->job);
 	}
-	for (unsigned i = 0; i < c->n_stdio; i++) {
-		close(c->stdio[i]);
+	for (unsigned i = 0; i < c->io.n_fds; i++) {
+		close(c->io.fd[i]);
 	}
 	json_object_put(c->request);
 	close(c->fd);
@@ -194,8 +193,8 @@ static void take_descriptors(struct client *c, struct msghdr *m)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
-			if (c->n_stdio < STDIO_FDS) {
-				c->stdio[c->n_stdio++] = fd;
+			if (c->io.n_fds < JOB_FDS_MAX) {
+				c->io.fd[c->io.n_fds++] = fd;
 			} else {
 				close(fd);
 			}
@@ -208,7 +207,7 @@ static ssize_t client_receive(struct client *c)
 {
 	union {
 		struct cmsghdr h;
-		char b[CMSG_SPACE(STDIO_FDS * sizeof(int))];
+		char b[CMSG_SPACE(JOB_FDS_MAX * sizeof(int))];
 	} control;
 	struct iovec iov = {c->buf + c->have_bytes, sizeof c->buf - c->have_bytes};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};

@@ -4,7 +4,8 @@
  *
  *   {"v": 1, "argv": ["ss", "-t"]}
  *
- * with the standard descriptors of whoever asks passed along (SCM_RIGHTS). The answer, in the same
+ * with the standard descriptors of whoever asks passed along (SCM_RIGHTS), and behind them those of
+ * files that the verb is to read or write. The answer, in the same
  * form, comes when the verb has ended: {"v": 1, "exit": 0}. That the asking side sends no more asks
  * the verb to end (Ctrl-C). argv ["hello"] tells what is running instead, without descriptors. */
 #ifndef TAPGLASS_APPS_CONTROL_H
@@ -54,8 +55,10 @@ struct control_hello {
 /* Connects to the instance: a descriptor; -errno with err filled in: -ENOENT if none is running,
  * -EPERM if it is another user's. */
 int control_connect(const char *name, struct tg_host_error *err);
-/* Asks for a verb and waits for its end; closes fd. The exit status. */
-int control_run(int fd, int argc, char **argv);
+struct job_io;
+/* Asks for a verb and waits for its end; closes fd. io: what it gets; NULL: the standard
+ * descriptors. The exit status. */
+int control_run(int fd, const struct job_io *io, int argc, char **argv);
 /* Closes fd. False: no answer within the time. */
 bool control_ask_hello(int fd, int timeout_ms, struct control_hello *out);
 

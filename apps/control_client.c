@@ -1,6 +1,7 @@
 /* Those who ask a running instance. */
 #define _GNU_SOURCE 1
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "control_wire.h"
+#include "job.h"
 
 #define UNIX_TABLE "/proc/net/unix"
 
@@ -71,13 +73,12 @@ static void on_signal(int number)
 	shutdown(asking, SHUT_WR); /* the verb is asked to end; a second signal ends us */
 }
 
-static bool request_send(int fd, int argc, char **argv, bool with_stdio)
+static bool request_send(int fd, int argc, char **argv, const struct job_io *io)
 {
 	union {
 		struct cmsghdr h;
-		char b[CMSG_SPACE(3 * sizeof(int))];
+		char b[CMSG_SPACE(JOB_FDS_MAX * sizeof(int))];
 	} control;
-	static const int stdio[3] = {0, 1, 2};
 	struct json_object *o = json_object_new_object(), *words = json_object_new_array();
 	uint8_t *buf = malloc(CONTROL_HDR_BYTES + CONTROL_REQUEST_MAX);
 	struct iovec iov = {.iov_base = buf};
@@ -93,14 +94,16 @@ static bool request_send(int fd, int argc, char **argv, bool with_stdio)
 		iov.iov_len = control_pack(o, buf, CONTROL_HDR_BYTES + CONTROL_REQUEST_MAX);
 	}
 	json_object_put(o);
-	if (with_stdio) {
+	if (io != NULL) {
+		size_t bytes = io->n_fds * sizeof io->fd[0];
+
 		memset(&control, 0, sizeof control);
 		m.msg_control = &control;
-		m.msg_controllen = sizeof control;
+		m.msg_controllen = CMSG_SPACE(bytes);
 		control.h.cmsg_level = SOL_SOCKET;
 		control.h.cmsg_type = SCM_RIGHTS;
-		control.h.cmsg_len = CMSG_LEN(sizeof stdio);
-		memcpy(CMSG_DATA(&control.h), stdio, sizeof stdio);
+		control.h.cmsg_len = CMSG_LEN(bytes);
+		memcpy(CMSG_DATA(&control.h), io->fd, bytes);
 	}
 	while (iov.iov_len > 0) {
 		done = sendmsg(fd, &m, MSG_NOSIGNAL);
@@ -118,8 +121,48 @@ static bool request_send(int fd, int argc, char **argv, bool with_stdio)
 	return done > 0;
 }
 
-/* Waits for the answer; NULL: there is none. */
-static struct json_object *answer_receive(int fd, int timeout_ms)
+/* A terminal's input goes through us: it may be read by its foreground processes alone, and the
+ * instance need not be among them. */
+struct typed {
+	int from, to; /* from -1: nothing to pass on */
+};
+
+static void typed_open(struct typed *t, struct job_io *io)
+{
+	int ends[2];
+
+	t->from = t->to = -1;
+	if (io->takes_input && isatty(io->fd[0]) == 1 && pipe2(ends, O_CLOEXEC) == 0) {
+		t->from = io->fd[0];
+		t->to = ends[1];
+		io->fd[0] = ends[0];
+	}
+}
+
+static void typed_close(struct typed *t)
+{
+	if (t->to >= 0) {
+		close(t->to);
+	}
+	t->from = t->to = -1;
+}
+
+static void typed_pass(struct typed *t)
+{
+	char buf[4096];
+	ssize_t n = read(t->from, buf, sizeof buf);
+
+	if (n < 0 && errno == EINTR) {
+		return;
+	}
+	/* writing may wait; it ends when the verb does */
+	if (n <= 0 || write(t->to, buf, (size_t)n) != n) {
+		typed_close(t);
+	}
+}
+
+/* Waits for the answer; NULL: there is none. t may be NULL. */
+static struct json_object *answer_receive(int fd, int timeout_ms, struct typed *t)
 {
 	uint64_t end = tg_host_now() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * NS_PER_MS;
 	struct json_object *o = NULL;
@@ -127,10 +170,11 @@ static struct json_object *answer_receive(int fd, int timeout_ms)
 	size_t have = 0;
 
 	while (have < sizeof buf) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
+		struct pollfd p[2] = {{.fd = fd, .events = POLLIN},
+			{.fd = t != NULL ? t->from : -1, .events = POLLIN}};
 		uint64_t now = tg_host_now();
 		int wait = timeout_ms < 0 ? -1 : now < end ? (int)((end - now) / NS_PER_MS) + 1 : 0;
-		int ready = poll(&p, 1, wait);
+		int ready = poll(p, 2, wait);
 		ssize_t n;
 
 		if (ready < 0 && errno == EINTR) {
@@ -138,6 +182,12 @@ static struct json_object *answer_receive(int fd, int timeout_ms)
 		}
 		if (ready <= 0) {
 			return NULL;
+		}
+		if (p[1].revents != 0) {
+			typed_pass(t);
+		}
+		if (p[0].revents == 0) {
+			continue;
 		}
 		n = read(fd, buf + have, sizeof buf - have);
 		if (n < 0 && errno == EINTR) {
@@ -173,21 +223,33 @@ static int answer_status(int fd, struct json_object *o)
 	return status >= 0 && status <= 255 ? (int)status : EXIT_FAILED;
 }
 
-int control_run(int fd, int argc, char **argv)
+int control_run(int fd, const struct job_io *io, int argc, char **argv)
 {
+	struct job_io mine = {.fd = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}, .n_fds = 3};
 	struct sigaction a = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
 	struct json_object *o;
+	struct typed typed;
+	bool asked;
 	int rc;
 
+	mine = io != NULL ? *io : mine;
 	fflush(stdout);
+	typed_open(&typed, &mine);
+	signal(SIGPIPE, SIG_IGN);
 	asking = fd;
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
-	if (!request_send(fd, argc, argv, true)) {
+	asked = request_send(fd, argc, argv, &mine);
+	if (typed.from >= 0) {
+		close(mine.fd[0]); /* theirs now */
+	}
+	if (!asked) {
+		typed_close(&typed);
 		close(fd);
 		return failure("the running stack does not listen: %s", strerror(errno));
 	}
-	o = answer_receive(fd, -1);
+	o = answer_receive(fd, -1, &typed);
+	typed_close(&typed);
 	rc = o != NULL ? answer_status(fd, o) : failure("the running stack has gone");
 	json_object_put(o);
 	close(fd);
@@ -204,8 +266,8 @@ bool control_ask_hello(int fd, int timeout_ms, struct control_hello *out)
 	bool ok;
 
 	memset(out, 0, sizeof *out);
-	if (request_send(fd, 1, argv, false)) {
-		o = answer_receive(fd, timeout_ms);
+	if (request_send(fd, 1, argv, NULL)) {
+		o = answer_receive(fd, timeout_ms, NULL);
 	}
 	ok = o != NULL && answer_status(fd, o) == EXIT_OK &&
 	     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) == 0;

@@ -35,7 +35,7 @@ static int doctor_set(void *ctx, int value, const char *arg)
 	return 0;
 }
 
-static const struct verb_spec doctor_spec = {
+const struct verb_spec doctor_spec = {
 	.usage = "doctor [OPTION]...",
 	.about = "Tries every link that tapglass up can use, changes nothing, and says which work, "
 		 "and "

@@ -199,29 +199,29 @@ static void *map(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+const struct verb_spec drill_spec = {
+	.usage = "drill [OPTION]... FILE|DIR...",
+	.about = "Runs packet scripts (packetdrill's language) against the stack in virtual "
+		 "time.\nDirectories are searched for *.pkt. Exit status: 0 all passed, 1 "
+		 "some "
+		 "did not.",
+	.example = "  tapglass drill tests/drill/rfc9293",
+	.options = specs,
+	.min_args = 1,
+	.max_args = 1000000,
+	.args_name = "FILE",
+	.set = set_option,
+};
+
 int drill_main(int argc, char **argv)
 {
-	static const struct verb_spec spec = {
-		.usage = "drill [OPTION]... FILE|DIR...",
-		.about =
-			"Runs packet scripts (packetdrill's language) against the stack in virtual "
-			"time.\nDirectories are searched for *.pkt. Exit status: 0 all passed, 1 "
-			"some "
-			"did not.",
-		.example = "  tapglass drill tests/drill/rfc9293",
-		.options = specs,
-		.min_args = 1,
-		.max_args = 1000000,
-		.args_name = "FILE",
-		.set = set_option,
-	};
 	struct drill_verb v = {0};
 	struct options common;
 	int first, r;
 
 	tg_drill_options_default(&v.opt);
 	options_default(&common);
-	r = options_parse(argc, argv, &spec, &common, &v, &first);
+	r = options_parse(argc, argv, &drill_spec, &common, &v, &first);
 	if (r != OPTIONS_GO) {
 		return r;
 	}

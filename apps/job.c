@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct job_verb *const verbs[] = {&ping_job, &ss_job, &arp_job, &route_job, &stat_job};
+static const struct job_verb *const verbs[] = {
+	&ping_job, &curl_job, &nc_job, &ss_job, &arp_job, &route_job, &stat_job};
 
 const struct job_verb *job_verb_find(const char *name)
 {
@@ -19,7 +20,7 @@ const struct job_verb *job_verb_find(const char *name)
 	return NULL;
 }
 
-int job_open(struct job *j, const struct job_verb *v, const struct link *l, const int *stdio,
+int job_open(struct job *j, const struct job_verb *v, const struct link *l, const struct job_io *io,
 	int argc, char **argv)
 {
 	int rc;
@@ -28,8 +29,9 @@ int job_open(struct job *j, const struct job_verb *v, const struct link *l, cons
 	j->verb = v;
 	j->link = l;
 	j->start_ns = tg_host_now();
-	j->stdio = stdio;
-	out_open(&j->out, stdio[1]);
+	j->io = io;
+	out_open(&j->out, io->fd[1]);
+	out_open(&j->err, io->fd[2]);
 	rc = v->start(j, argc, argv);
 	if (rc != JOB_GOES_ON) {
 		job_finish(j, rc);
@@ -62,6 +64,16 @@ static void on_writable(void *arg, int fd, short revents)
 	(void)revents; /* the round that follows writes */
 }
 
+static void watch(struct job *j, unsigned which, bool more)
+{
+	struct out *o = which == 0 ? &j->out : &j->err;
+
+	if (more != j->watching[which]) {
+		tg_host_watch(j->link->host, o->fd, more ? POLLOUT : 0, on_writable, j);
+		j->watching[which] = more;
+	}
+}
+
 uint64_t job_round(struct job *j, uint64_t now_ns)
 {
 	uint64_t due = UINT64_MAX;
@@ -74,18 +86,17 @@ uint64_t job_round(struct job *j, uint64_t now_ns)
 	text_move(j);
 	more = out_flush(&j->out);
 	if (j->out.dead && !j->finished) {
-		job_finish(j, EXIT_FAILED); /* nobody reads it any more */
+		/* nobody reads it any more */
+		job_finish(j, j->lost_status != 0 ? j->lost_status : EXIT_FAILED);
 	}
-	if (more != j->watching) {
-		tg_host_watch(j->link->host, j->out.fd, more ? POLLOUT : 0, on_writable, j);
-		j->watching = more;
-	}
+	watch(j, 0, more);
+	watch(j, 1, out_flush(&j->err));
 	return j->finished ? UINT64_MAX : due;
 }
 
 bool job_over(const struct job *j)
 {
-	return j->finished &&
+	return j->finished && (j->err.dead || j->err.len_bytes == 0) &&
 	       (j->out.dead || (j->out.len_bytes == 0 && j->text_at == j->text_bytes));
 }
 
@@ -103,29 +114,45 @@ void job_stop(struct job *j)
 
 void job_close(struct job *j)
 {
-	if (j->watching) {
-		tg_host_watch(j->link->host, j->out.fd, 0, NULL, NULL);
-	}
+	watch(j, 0, false);
+	watch(j, 1, false);
 	if (j->verb->end != NULL) {
 		j->verb->end(j);
 	}
 	out_close(&j->out, 0);
+	out_close(&j->err, 0);
 	free(j->text);
 	memset(j, 0, sizeof *j);
 }
 
-void job_print(struct job *j, const char *format, ...)
+static void vprint(struct out *o, const char *format, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+static void vprint(struct out *o, const char *format, va_list ap)
 {
 	char line[512];
+	int n = vsnprintf(line, sizeof line, format, ap);
+
+	if (n > 0) {
+		out_line(o, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+	}
+}
+
+void job_print(struct job *j, const char *format, ...)
+{
 	va_list ap;
-	int n;
 
 	va_start(ap, format);
-	n = vsnprintf(line, sizeof line, format, ap);
+	vprint(&j->out, format, ap);
 	va_end(ap);
-	if (n > 0) {
-		out_line(&j->out, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
-	}
+}
+
+void job_error(struct job *j, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vprint(&j->err, format, ap);
+	va_end(ap);
 }
 
 void job_text(struct job *j, char *text, size_t bytes)

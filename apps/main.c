@@ -4,31 +4,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "complete.h"
 #include "util.h"
 #include "verbs.h"
 
 static int help_main(int argc, char **argv);
 static int version_main(int argc, char **argv);
 
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *about;
-} verbs[] = {
-	{"up", up_main,
+static const struct verb verbs[] = {
+	{"up", up_main, &up_spec,
 		"bring up the stack with its services; Ctrl-C ends it (also without a verb)"},
-	{"ping", ping_main, "ping an address from the running stack, or one of its own"},
-	{"ss", ss_main, "print the running stack's sockets"},
-	{"arp", arp_main, "print its neighbours"},
-	{"route", route_main, "print its routes"},
-	{"stat", stat_main, "print its counters and why it dropped what it dropped"},
-	{"sh", sh_main, "run a shell or a command where the kernel is the stack's peer"},
-	{"wait", wait_main, "wait until the stack is up"},
-	{"doctor", doctor_main, "try which links work here, and say why others do not"},
-	{"setup", setup_main, "make a TAP that needs no root afterwards (--undo removes it)"},
-	{"drill", drill_main, "run packet scripts against the stack in virtual time"},
-	{"help", help_main, "this text, or that of a verb"},
-	{"version", version_main, "print the version"},
+	{"ping", ping_main, &ping_spec,
+		"ping an address from the running stack, or one of its own"},
+	{"curl", curl_main, &curl_spec, "the same with an HTTP request"},
+	{"nc", nc_main, &nc_spec, "the same with a TCP connection or UDP datagrams, to or from it"},
+	{"ss", ss_main, &ss_spec, "print the running stack's sockets"},
+	{"arp", arp_main, &arp_spec, "print its neighbours"},
+	{"route", route_main, &route_spec, "print its routes"},
+	{"stat", stat_main, &stat_spec, "print its counters and why it dropped what it dropped"},
+	{"sh", sh_main, &sh_spec, "run a shell or a command where the kernel is the stack's peer"},
+	{"wait", wait_main, &wait_spec, "wait until the stack is up"},
+	{"doctor", doctor_main, &doctor_spec,
+		"try which links work here, and say why others do not"},
+	{"setup", setup_main, &setup_spec,
+		"make a TAP that needs no root afterwards (--undo removes it)"},
+	{"drill", drill_main, &drill_spec, "run packet scripts against the stack in virtual time"},
+	{"help", help_main, NULL, "this text, or that of a verb"},
+	{"version", version_main, NULL, "print the version"},
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])
 
@@ -89,6 +91,10 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		return version_main(argc - 1, argv + 1);
+	}
+	if (strcmp(argv[1], "--complete") == 0) {
+		complete_print(verbs, VERBS, argc - 2, argv + 2);
+		return EXIT_OK;
 	}
 	if (argv[1][0] == '-') { /* options of up; the name's place takes the verb */
 		argv[0] = up;

@@ -320,17 +320,63 @@ static const struct option_spec *shared_options(const struct verb_spec *v)
 	return v->link_options ? common : v->name_option ? named : help_only;
 }
 
-static void help_print(const struct verb_spec *v)
+/* A verb may give a shared option's name or letter another meaning. */
+static bool is_own(const struct verb_spec *v, const char *name, char letter)
 {
 	const struct option_spec *s;
 
-	printf("usage: tapglass %s\n\n%s\n\noptions:\n", v->usage, v->about);
 	for (s = v->options; s != NULL && s->help != NULL; s++) {
-		help_option(s);
+		if ((letter != 0 && s->letter == letter) ||
+			(name != NULL && s->name != NULL && strcmp(s->name, name) == 0)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void options_each(
+	const struct verb_spec *v, void (*fn)(void *ctx, const struct option_spec *s), void *ctx)
+{
+	const struct option_spec *s;
+
+	for (s = v->options; s != NULL && s->help != NULL; s++) {
+		fn(ctx, s);
 	}
 	for (s = shared_options(v); s->help != NULL; s++) {
-		help_option(s);
+		struct option_spec one = *s;
+
+		if (is_own(v, NULL, s->letter)) {
+			one.letter = 0;
+		}
+		if (!is_own(v, s->name, 0)) {
+			fn(ctx, &one);
+		}
 	}
+}
+
+bool options_impairment(unsigned i, struct option_spec *out, char name[16])
+{
+	static const char suffix[][8] = {"", "-in", "-out"};
+
+	if (i >= IMPAIRMENTS * 3) {
+		return false;
+	}
+	snprintf(name, 16, "%s%s", impairments[i / 3].name, suffix[i % 3]);
+	*out = (struct option_spec){
+		name, 0, OPT_IMPAIR + (int)i, impairments[i / 3].arg, impairments[i / 3].help};
+	return true;
+}
+
+static void help_each(void *ctx, const struct option_spec *s)
+{
+	(void)ctx;
+	help_option(s);
+}
+
+static void help_print(const struct verb_spec *v)
+{
+	printf("usage: tapglass %s\n\n%s\n\noptions:\n", v->usage, v->about);
+	options_each(v, help_each, NULL);
 	if (v->link_options) {
 		printf("\nimpairments, both ways, or one with --NAME-in (towards the stack), "
 		       "--NAME-out:\n");
@@ -355,8 +401,9 @@ struct table {
 	size_t n_longs, n_shorts;
 };
 
-static void table_add(struct table *t, const struct option_spec *s)
+static void table_add(void *ctx, const struct option_spec *s)
 {
+	struct table *t = ctx;
 	bool optional = s->arg != NULL && s->arg[0] == '[';
 	int has = s->arg == NULL ? no_argument : optional ? optional_argument : required_argument;
 
@@ -374,22 +421,13 @@ static void table_add(struct table *t, const struct option_spec *s)
 
 static void table_make(struct table *t, const struct verb_spec *v)
 {
-	static const char suffix[][8] = {"", "-in", "-out"};
-	const struct option_spec *s;
+	struct option_spec s;
 
 	memset(t, 0, sizeof *t);
 	t->shorts[t->n_shorts++] = ':';
-	for (s = shared_options(v); s->help != NULL; s++) {
-		table_add(t, s);
-	}
-	for (s = v->options; s != NULL && s->help != NULL; s++) {
-		table_add(t, s);
-	}
-	for (unsigned i = 0; v->link_options && i < IMPAIRMENTS * 3; i++) {
-		snprintf(t->names[i], sizeof t->names[i], "%s%s", impairments[i / 3].name,
-			suffix[i % 3]);
-		t->longs[t->n_longs++] =
-			(struct option){t->names[i], required_argument, NULL, OPT_IMPAIR + (int)i};
+	options_each(v, table_add, t);
+	for (unsigned i = 0; v->link_options && options_impairment(i, &s, t->names[i]); i++) {
+		table_add(t, &s);
 	}
 }
 

@@ -65,4 +65,11 @@ void options_default(struct options *o);
 int options_parse(
 	int argc, char **argv, const struct verb_spec *v, struct options *o, void *ctx, int *first);
 
+/* Calls fn for each option of the verb but the impairments: its own, then those it shares with
+ * others and gives no meaning of its own. */
+void options_each(
+	const struct verb_spec *v, void (*fn)(void *ctx, const struct option_spec *s), void *ctx);
+/* The i-th option that impairs a link; its name is put into name. False: there are no more. */
+bool options_impairment(unsigned i, struct option_spec *out, char name[16]);
+
 #endif

@@ -88,7 +88,7 @@ static int ping_set(void *ctx, int value, const char *arg)
 	}
 }
 
-static const struct verb_spec ping_spec = {
+const struct verb_spec ping_spec = {
 	.usage = "ping [OPTION]... ADDR",
 	.about = "Sends ICMP echo requests and prints the replies: from the running stack, or, if "
 		 "there is none or\n"
@@ -432,7 +432,7 @@ int ping_main(int argc, char **argv)
 	}
 	rc = ping_parse(p, argc, argv);
 	if (rc == OPTIONS_GO) {
-		rc = verb_run(&ping_job, &p->opt, argc, argv);
+		rc = verb_run(&ping_job, &p->opt, NULL, argc, argv);
 	}
 	free(p);
 	return rc;

@@ -72,7 +72,7 @@ static int setup_set(void *ctx, int value, const char *arg)
 	}
 }
 
-static const struct verb_spec setup_spec = {
+const struct verb_spec setup_spec = {
 	.usage = "setup [OPTION]...",
 	.about = "Makes a TAP that stays and belongs to you, so that tapglass up needs no root and "
 		 "any "

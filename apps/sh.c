@@ -30,7 +30,7 @@ static int no_options(void *ctx, int value, const char *arg)
 	return 0;
 }
 
-static const struct verb_spec sh_spec = {
+const struct verb_spec sh_spec = {
 	.usage = "sh [OPTION]... [-- COMMAND [ARGUMENT]...]",
 	.about = "Runs a shell or a command where the running stack's peer is this machine's "
 		 "kernel: "
@@ -153,7 +153,7 @@ static int wait_set(void *ctx, int value, const char *arg)
 		       : usage_error("--timeout %s: not a time in seconds", arg);
 }
 
-static const struct verb_spec wait_spec = {
+const struct verb_spec wait_spec = {
 	.usage = "wait [OPTION]...",
 	.about = "Waits until the stack is up and answers; for scripts.",
 	.example = "  tapglass up -q & tapglass wait && tapglass ping -c 1 192.0.2.1\n",

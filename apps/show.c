@@ -58,7 +58,7 @@ int show_running(int argc, char **argv, const struct verb_spec *v, struct option
 		tg_host_print_error(&err);
 		return EXIT_FAILED;
 	}
-	return control_run(rc, argc, argv);
+	return control_run(rc, NULL, argc, argv);
 }
 
 /* ---- The verbs ------------------------------------------------------------------------------- */
@@ -89,7 +89,7 @@ static int show_set(void *ctx, int value, const char *arg)
 	return 0;
 }
 
-static const struct verb_spec arp_spec = {
+const struct verb_spec arp_spec = {
 	.usage = "arp [OPTION]...",
 	.about = "Prints the running stack's neighbours: what it learned by ARP.",
 	.example = "  tapglass arp\n",
@@ -97,7 +97,7 @@ static const struct verb_spec arp_spec = {
 	.name_option = true,
 	.set = show_set,
 };
-static const struct verb_spec route_spec = {
+const struct verb_spec route_spec = {
 	.usage = "route [OPTION]...",
 	.about = "Prints the running stack's routes.",
 	.example = "  tapglass route\n",
@@ -105,7 +105,7 @@ static const struct verb_spec route_spec = {
 	.name_option = true,
 	.set = show_set,
 };
-static const struct verb_spec stat_spec = {
+const struct verb_spec stat_spec = {
 	.usage = "stat [OPTION]...",
 	.about = "Prints the running stack's counters under their MIB names, and why it discarded "
 		 "what it did.",

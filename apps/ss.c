@@ -57,7 +57,7 @@ static int ss_set(void *ctx, int value, const char *arg)
 	return 0;
 }
 
-static const struct verb_spec ss_spec = {
+const struct verb_spec ss_spec = {
 	.usage = "ss [OPTION]...",
 	.about = "Prints the sockets of the running stack as ss(8) prints the kernel's.",
 	.example = "  tapglass ss -t -a\n  tapglass ss -tin\n",

@@ -71,7 +71,7 @@ static int up_set(void *ctx, int value, const char *arg)
 	return 0;
 }
 
-static const struct verb_spec up_spec = {
+const struct verb_spec up_spec = {
 	.usage = "up [OPTION]...",
 	.about = "Brings up a TCP/IP stack with echo (7), discard (9), chargen (19) and HTTP (80) "
 		 "on it, and logs\n"

@@ -2,8 +2,12 @@
 #ifndef TAPGLASS_APPS_VERBS_H
 #define TAPGLASS_APPS_VERBS_H
 
+#include "options.h"
+
 int up_main(int argc, char **argv);
 int ping_main(int argc, char **argv);
+int curl_main(int argc, char **argv);
+int nc_main(int argc, char **argv);
 int drill_main(int argc, char **argv);
 int ss_main(int argc, char **argv);
 int arp_main(int argc, char **argv);
@@ -13,5 +17,9 @@ int wait_main(int argc, char **argv);
 int sh_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int setup_main(int argc, char **argv);
+
+/* Their command lines: what getopt, --help and completion are made of. */
+extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, ss_spec, arp_spec, route_spec,
+	stat_spec, sh_spec, wait_spec, doctor_spec, setup_spec, drill_spec;
 
 #endif

@@ -75,6 +75,8 @@ if [ "$what" = check ]; then
 	cmd iputils-ping ping
 	cmd curl curl
 	cmd netcat-openbsd nc
+	cmd nginx-light nginx
+	cmd mandoc mandoc
 	cmd tcpdump tcpdump
 	cmd tshark tshark
 	cmd wrk wrk
@@ -102,6 +104,7 @@ fedora_name() {
 	iproute2) echo iproute ;;
 	iputils-ping) echo iputils ;;
 	netcat-openbsd) echo netcat ;;
+	nginx-light) echo nginx ;;
 	tshark) echo wireshark-cli ;;
 	procps) echo procps-ng ;;
 	pkg-config) echo pkgconf-pkg-config ;;
