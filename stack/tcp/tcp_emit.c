@@ -57,8 +57,11 @@ static void fill_options(struct tg *s, const struct tcp_conn *c, struct tcp_opts
 		o->tsval = tcp_ts_now(s, c->ts_offset);
 		o->tsecr = c->ts_recent; /* [7323-T4] */
 	}
-	o->n_sack = (uint8_t)tcp_ooo_sack_blocks(
-		c, o->sack, c->ts_ok ? TCP_SACK_MAX - 1 : TCP_SACK_MAX);
+	/* none beside an urgent pointer: text that they push out of its segment would go in a
+	 * second one cut by the device, with the first one's pointer */
+	if (!c->urg_out)
+		o->n_sack = (uint8_t)tcp_ooo_sack_blocks(
+			c, o->sack, c->ts_ok ? TCP_SACK_MAX - 1 : TCP_SACK_MAX);
 	if (o->n_sack)
 		o->has |= TCP_HAS_SACK;
 	/* at the smallest MTUs: never so many that the header leaves no room for text */

@@ -94,7 +94,7 @@ uint32_t tcp_urg_read(struct tg *s, struct tcp_conn *c, void *data, uint32_t n, 
 	uint32_t ahead, skip = 0, got;
 
 	if (urgent_ahead(c, &ahead)) {
-		if (ahead == 0 && !c->oobinline && c->rcvq.bytes)
+		if (ahead == 0 && !c->oobinline && c->rcvq.bytes && n)
 			skip = 1;
 		else if (ahead > 0)
 			n = min_u32(n, ahead);

@@ -384,15 +384,18 @@ static void text_taken(struct tg *s, struct tcp_conn *c)
 int64_t tcp_user_recv(struct tg *s, struct endpoint *e, void *data, size_t n, unsigned flags)
 {
 	struct tcp_conn *c = conn_of(e);
-	uint32_t got;
+	uint32_t got, before = c->rcvq.bytes;
 	int r;
 
 	if (flags & TG_MSG_OOB)
 		return tcp_urg_recv(c, data, n, flags);
 	do {
 		r = check_recv(c);
-		if (r)
+		if (r) {
+			if (c->rcvq.bytes != before)
+				text_taken(s, c);
 			return r == 1 ? 0 : r;
+		}
 		got = tcp_urg_read(s, c, data, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX, flags);
 	} while (!got && n && !(flags & TG_MSG_PEEK)); /* only the urgent octet was there */
 	if (!(flags & TG_MSG_PEEK))
