@@ -141,8 +141,9 @@ check: ## every test there is; ends with the count
 	@$(MAKE) --no-print-directory CONFIG=release tests
 	@$(MAKE) --no-print-directory CONFIG=clang tests
 	@$(MAKE) --no-print-directory CONFIG=asan tests
+	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
-	@scripts/run-tests style house unit:release unit:asan unit:valgrind sim:release sim:asan \
+	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
 		drill:release drill:asan fuzz:20 net
 
 check-fast: tests ## the tests that need no privilege and no namespace, release build only
