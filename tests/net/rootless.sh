@@ -88,7 +88,8 @@ gone() {
 # ---- A veth pair, and the way down to it
 start_stack
 stop_stack
-if [ ! -r /dev/net/tun ] || [ "$user" = nobody ]; then
+# shellcheck disable=SC2086
+if ! $as_user sh -c '[ -r /dev/net/tun ] && [ -w /dev/net/tun ]'; then
 	matches "/dev/net/tun is not ours: said, with why and fix" "$stack_log" "cannot open /dev/net/tun \(E"
 	matches "the mode and the owner" "$stack_log" "why: .*(mode 0[0-7]{3}, owner root|missing)"
 	matches "what happens meanwhile" "$stack_log" "meanwhile: using a veth pair"

@@ -22,6 +22,9 @@
 #define CLOSERS   8
 #define SHARED    16
 #define KEPT      8
+#define CLOSES                                                                                     \
+	1500 /* by each: with the clients' they stay below the number of ephemeral ports, which    \
+		TIME-WAIT keeps */
 
 static struct sockaddr_in server_at;
 static struct sockaddr_in silent_at;
@@ -139,7 +142,7 @@ static void *closer(void *arg)
 	unsigned seed = (unsigned)(uintptr_t)arg;
 	struct timeval tv = {0, 30000};
 
-	while (!atomic_load(&over)) {
+	for (int i = 0; i < CLOSES && !atomic_load(&over); i++) {
 		int dgram = rand_r(&seed) % 2, fd, old;
 
 		fd = tg_socket(AF_INET, dgram ? SOCK_DGRAM : SOCK_STREAM, 0);
