@@ -4,13 +4,11 @@
 . "$(dirname "$0")/lib.sh"
 
 # Where we are root a user without any privilege is made of nobody; otherwise we are such a user already.
-user=nobody
 as_user="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all"
 chmod 711 "$work"
 if [ "$(id -u)" = 0 ] && $as_user true 2>/dev/null; then
 	chown 65534:65534 "$work/run"
 else
-	user=us
 	as_user="setpriv --inh-caps=-all --bounding-set=-all"
 fi
 install -m 755 "$TAPGLASS" "$work/tapglass"
