@@ -153,7 +153,7 @@ static void info_print(FILE *f, const struct tg_tcp_info *i)
 {
 	uint32_t mss = i->mss_snd != 0 ? i->mss_snd : 1;
 
-	fprintf(f, "%s%s", i->ts ? " ts" : "", i->sack ? " sack" : "");
+	fprintf(f, "%s%s %s", i->ts ? " ts" : "", i->sack ? " sack" : "", tg_cc_name(i->cc));
 	if (i->wscale) {
 		fprintf(f, " wscale:%u,%u", (unsigned)i->snd_wscale, (unsigned)i->rcv_wscale);
 	}

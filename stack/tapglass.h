@@ -103,6 +103,23 @@ TG_API char *tg_ip_format(const struct tg_ip *ip, char buf[16]);
 
 /* ---- Instance ------------------------------------------------------------------------------- */
 
+/* Congestion control. */
+enum tg_cc {
+	TG_CC_CUBIC, /* RFC 9438 */
+	TG_CC_RENO,  /* RFC 5681, 6582 */
+	TG_CC_COUNT
+};
+/* "cubic", "reno"; NULL from TG_CC_COUNT on. */
+TG_API const char *tg_cc_name(unsigned cc);
+
+/* What becomes of a congestion window that was not made use of. */
+enum tg_cwv {
+	TG_CWV_NONE,    /* it is kept */
+	TG_CWV_RESTART, /* slow start from the initial window after an idle RTO [5681 4.1] */
+	TG_CWV_DECAY,   /* halved for each idle RTO [2861 3.1] */
+	TG_CWV_7661     /* kept for 5 minutes, not grown while less than half is in use [7661] */
+};
+
 /* Everything that may be chosen, with tg_config_default's values behind the dash. */
 struct tg_config {
 	uint8_t seed[32]; /* source of every key and random number - zeros: the caller must set it
@@ -154,6 +171,10 @@ struct tg_config {
 		uint16_t port_first, port_last; /* ephemeral range - 32,768 to 60,999 [6056] */
 		bool fast_path;                 /* header prediction - true */
 		uint32_t challenge_acks;        /* per connection and 5 s - 10 [5961 7] */
+		uint8_t cc;                     /* enum tg_cc - TG_CC_CUBIC */
+		bool hystart;            /* HyStart++ in the first slow start - true [9406] */
+		bool pacing;             /* by cwnd over round-trip time - false */
+		uint8_t cwnd_validation; /* enum tg_cwv - TG_CWV_RESTART */
 		bool isn_fixed; /* - false: RFC 6528. For tests and lessons: every connection starts
 				   at isn */
 		uint32_t isn;
@@ -390,14 +411,16 @@ enum tg_option {
 	TG_SO_OUTQ, /* get: bytes readable; bytes not acknowledged */
 	TG_SO_TYPE,
 	TG_SO_ACCEPTCONN,
-	TG_TCP_USER_COOKIE,  /* the cookie of events */
-	TG_SO_REUSEPORT,     /* several sockets on one address and port: spread by a hash */
-	TG_SO_OOBINLINE,     /* urgent octets stay in the stream; else one is taken by TG_MSG_OOB */
-	TG_SO_ATMARK,        /* get: what is read next is the urgent octet */
-	TG_SO_BOUND,         /* get: the port was chosen by tg_sock_bind */
-	TG_TCP_DEFER_ACCEPT, /* ns; of a listener: accept waits so long for the first octets */
-	TG_IP_HDRINCL,       /* raw: what is sent begins with the IP header */
-	TG_IP_RECVERR        /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE */
+	TG_TCP_USER_COOKIE, /* the cookie of events */
+	TG_SO_REUSEPORT,    /* several sockets on one address and port: spread by a hash */
+	TG_SO_OOBINLINE,    /* urgent octets stay in the stream; else one is taken by TG_MSG_OOB */
+	TG_SO_ATMARK,       /* get: what is read next is the urgent octet */
+	TG_SO_BOUND,        /* get: the port was chosen by tg_sock_bind */
+	TG_TCP_CONGESTION,  /* enum tg_cc */
+	TG_SO_MAX_PACING_RATE, /* bytes a second, of text; 0: no cap */
+	TG_TCP_DEFER_ACCEPT,   /* ns; of a listener: accept waits so long for the first octets */
+	TG_IP_HDRINCL,         /* raw: what is sent begins with the IP header */
+	TG_IP_RECVERR          /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE */
 };
 /* -TG_ENOPROTOOPT, -TG_EINVAL. */
 TG_API int tg_sock_setopt(
@@ -422,7 +445,9 @@ struct tg_tcp_info {
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes; /* of what is in flight */
 	uint64_t bytes_sent, bytes_acked, bytes_received, bytes_retrans;
 	uint32_t segs_out, segs_in, retransmits, dsack_dups;
-	uint64_t rexmit_deadline_ns; /* UINT64_MAX: not armed */
+	uint64_t rexmit_deadline_ns;           /* UINT64_MAX: not armed */
+	uint64_t pacing_rate, max_pacing_rate; /* bytes a second; 0: none */
+	uint8_t cc;                            /* enum tg_cc */
 };
 /* -TG_EOPNOTSUPP for other than streams. */
 TG_API int tg_tcp_status(const struct tg *s, tg_sock k, struct tg_tcp_info *out);

@@ -49,6 +49,9 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.port_last = 60999;
 	c->tcp.fast_path = true;
 	c->tcp.challenge_acks = 10;
+	c->tcp.cc = TG_CC_CUBIC;
+	c->tcp.hystart = true;
+	c->tcp.cwnd_validation = TG_CWV_RESTART;
 }
 
 /* A seed of nothing but zeros was forgotten: every key would be known to everybody. */
@@ -82,6 +85,8 @@ static bool config_possible(const struct tg_config *c)
 	if (c->tcp.rto_min_ns > c->tcp.rto_max_ns || c->tcp.rto_initial_ns > c->tcp.rto_max_ns)
 		return false;
 	if (c->tcp.port_first == 0 || c->tcp.port_first > c->tcp.port_last)
+		return false;
+	if (c->tcp.cc >= TG_CC_COUNT || c->tcp.cwnd_validation > TG_CWV_7661)
 		return false;
 	return true;
 }

@@ -24,7 +24,8 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks)};
+	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, cc), FIELD(tcp, hystart),
+	FIELD(tcp, pacing), FIELD(tcp, cwnd_validation)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -53,6 +54,8 @@ static bool is_bool(const struct field *f)
 	       f->offset == offsetof(struct tg_config, tcp.window_scaling) ||
 	       f->offset == offsetof(struct tg_config, tcp.timestamps) ||
 	       f->offset == offsetof(struct tg_config, tcp.sack) ||
+	       f->offset == offsetof(struct tg_config, tcp.hystart) ||
+	       f->offset == offsetof(struct tg_config, tcp.pacing) ||
 	       f->offset == offsetof(struct tg_config, tcp.fast_path);
 }
 
@@ -84,6 +87,30 @@ static uint32_t dotted_word(struct cursor *c, const char **word)
 	return (uint32_t)(c->at - *word);
 }
 
+/* An algorithm's name. False: what comes is none. */
+static bool take_cc(struct drill *d)
+{
+	struct cursor c = d->c;
+	const char *w, *name;
+	uint32_t n = cur_word(&c, &w);
+
+	for (unsigned cc = 0; (name = tg_cc_name(cc)); cc++)
+		if (word_is(w, n, name)) {
+			d->cfg.tcp.cc = (uint8_t)cc;
+			d->c = c;
+			return true;
+		}
+	return false;
+}
+
+static bool parse_cc(struct drill *d)
+{
+	cur_blanks(&d->c);
+	if (!take_cc(d))
+		return drill_error_at(d, "the name of an algorithm is expected here");
+	return true;
+}
+
 bool drill_parse_config(struct drill *d)
 {
 	struct drill_pos pos = cur_pos(&d->c);
@@ -94,6 +121,8 @@ bool drill_parse_config(struct drill *d)
 
 	if (!f)
 		return drill_error(d, pos, "unknown setting '%S'", w, n);
+	if (f->offset == offsetof(struct tg_config, tcp.cc))
+		return parse_cc(d);
 	cur_blanks(&d->c);
 	pos = cur_pos(&d->c);
 	if (!cur_quantity(&d->c, &v))
@@ -124,6 +153,8 @@ static const struct {
 	{"net.ipv4.tcp_max_syn_backlog", "tcp.max_half_open", 1, 0, 1},
 	{"net.ipv4.tcp_max_tw_buckets", "tcp.max_time_wait", 1, 0, 1},
 	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1},
+	{"net.ipv4.tcp_congestion_control", "tcp.cc", 1, 0, 1},
+	{"net.ipv4.tcp_slow_start_after_idle", "tcp.cwnd_validation", 0, 0, 1},
 	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1}};
 
 /* NAME=VALUE or NAME="A B C". */
@@ -145,6 +176,12 @@ static bool parse_assignment(struct drill *d)
 	if (!cur_take(&d->c, "="))
 		return drill_error_at(d, "'=' is expected here");
 	cur_take(&d->c, "\"");
+	if (f->offset == offsetof(struct tg_config, tcp.cc)) {
+		if (!parse_cc(d))
+			return false;
+		cur_take(&d->c, "\"");
+		return true;
+	}
 	for (uint8_t k = 0; k < sysctls[i].of; k++) {
 		cur_blanks(&d->c);
 		pos = cur_pos(&d->c);

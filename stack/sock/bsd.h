@@ -30,24 +30,25 @@
 #define BSD_SOL_TCP    6
 #define BSD_SOL_UDP    17
 
-#define BSD_SO_REUSEADDR  2
-#define BSD_SO_TYPE       3
-#define BSD_SO_ERROR      4
-#define BSD_SO_BROADCAST  6
-#define BSD_SO_SNDBUF     7
-#define BSD_SO_RCVBUF     8
-#define BSD_SO_KEEPALIVE  9
-#define BSD_SO_LINGER     13
-#define BSD_SO_OOBINLINE  10
-#define BSD_SO_PRIORITY   12
-#define BSD_SO_REUSEPORT  15
-#define BSD_SO_RCVLOWAT   18
-#define BSD_SO_SNDLOWAT   19
-#define BSD_SO_RCVTIMEO   20
-#define BSD_SO_SNDTIMEO   21
-#define BSD_SO_ACCEPTCONN 30
-#define BSD_SO_PROTOCOL   38
-#define BSD_SO_DOMAIN     39
+#define BSD_SO_REUSEADDR       2
+#define BSD_SO_TYPE            3
+#define BSD_SO_ERROR           4
+#define BSD_SO_BROADCAST       6
+#define BSD_SO_SNDBUF          7
+#define BSD_SO_RCVBUF          8
+#define BSD_SO_KEEPALIVE       9
+#define BSD_SO_LINGER          13
+#define BSD_SO_OOBINLINE       10
+#define BSD_SO_PRIORITY        12
+#define BSD_SO_REUSEPORT       15
+#define BSD_SO_RCVLOWAT        18
+#define BSD_SO_SNDLOWAT        19
+#define BSD_SO_RCVTIMEO        20
+#define BSD_SO_SNDTIMEO        21
+#define BSD_SO_ACCEPTCONN      30
+#define BSD_SO_PROTOCOL        38
+#define BSD_SO_DOMAIN          39
+#define BSD_SO_MAX_PACING_RATE 47
 
 #define BSD_SOMAXCONN 4096
 
@@ -61,6 +62,7 @@
 #define BSD_TCP_INFO         11
 #define BSD_TCP_QUICKACK     12
 #define BSD_TCP_CONGESTION   13
+#define BSD_CA_NAME_MAX      16u
 #define BSD_TCP_USER_TIMEOUT 18
 
 #define BSD_IP_TOS            1

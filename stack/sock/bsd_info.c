@@ -1,5 +1,5 @@
 /* TCP_INFO in the layout of Linux's struct tcp_info, from STATUS (RFC 9293 3.10.6). Fields of what
- * is not kept here (pacing, delivery rate, reordering, receiver's estimates, times of the last
+ * is not kept here (delivery rate, reordering, receiver's estimates, times of the last
  * segments) are 0. */
 #include "sock/bsd.h"
 #include "tapglass_inspect.h"
@@ -95,6 +95,8 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 	o.bytes_sent = i.bytes_sent;
 	o.bytes_retrans = i.bytes_retrans;
 	o.dsack_dups = i.dsack_dups;
+	o.pacing_rate = i.pacing_rate ? i.pacing_rate : UINT64_MAX;
+	o.max_pacing_rate = i.max_pacing_rate ? i.max_pacing_rate : UINT64_MAX;
 	o.snd_wnd = i.snd_wnd;
 	o.rcv_wnd = i.rcv_wnd;
 	*len = min_u32(*len, sizeof(o));

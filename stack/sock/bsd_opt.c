@@ -107,13 +107,50 @@ static int get_byte(int32_t v, void *val, uint32_t *len)
 	return get_int(v, val, len);
 }
 
+/* As Linux: 16 bytes, the name and zeros. */
+static int get_congestion(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *len)
+{
+	char name[BSD_CA_NAME_MAX] = {0};
+	int64_t v;
+	int r = tg_sock_getopt(b->s, f->sock, TG_TCP_CONGESTION, &v);
+	const char *from;
+
+	if (r < 0)
+		return r;
+	from = tg_cc_name((unsigned)v);
+	for (size_t i = 0; from && from[i] && i < sizeof(name) - 1; i++)
+		name[i] = from[i];
+	return give(val, len, name, sizeof(name));
+}
+
+static int get_pacing_rate(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *len)
+{
+	int64_t v = 0;
+	uint64_t rate;
+	uint32_t small;
+
+	if (f->type == TG_STREAM) {
+		int r = tg_sock_getopt(b->s, f->sock, TG_SO_MAX_PACING_RATE, &v);
+
+		if (r < 0)
+			return r;
+	}
+	rate = v ? (uint64_t)v : UINT64_MAX;
+	if (*len >= sizeof(rate))
+		return give(val, len, &rate, sizeof(rate));
+	small = rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
+	return give(val, len, &small, sizeof(small));
+}
+
 /* 1: not one of these. */
-static int get_socket_level(const struct bsd_file *f, int name, void *val, uint32_t *len)
+static int get_socket_level(
+	struct bsd *b, const struct bsd_file *f, int name, void *val, uint32_t *len)
 {
 	switch (name) {
 	case BSD_SO_RCVTIMEO: return get_timeout(f->rcv_timeout_ns, val, len);
 	case BSD_SO_SNDTIMEO: return get_timeout(f->snd_timeout_ns, val, len);
 	case BSD_SO_DOMAIN: return get_int(BSD_AF_INET, val, len);
+	case BSD_SO_MAX_PACING_RATE: return get_pacing_rate(b, f, val, len);
 	case BSD_SO_SNDLOWAT: return get_int(1, val, len);
 	case BSD_SO_PROTOCOL:
 		return get_int(f->type == TG_STREAM  ? BSD_SOL_TCP
@@ -141,13 +178,6 @@ static int get_ip_level(struct bsd *b, const struct bsd_file *f, int name, void 
 	}
 }
 
-static int get_congestion(void *val, uint32_t *len)
-{
-	static const char name[16] = "reno";
-
-	return give(val, len, name, sizeof(name));
-}
-
 static int get_tcp_level(
 	struct bsd *b, const struct bsd_file *f, int name, void *val, uint32_t *len)
 {
@@ -155,7 +185,7 @@ static int get_tcp_level(
 		return -TG_EOPNOTSUPP;
 	if (name == BSD_TCP_INFO)
 		return bsd_tcp_info(b, f, val, len);
-	return name == BSD_TCP_CONGESTION ? get_congestion(val, len) : 1;
+	return name == BSD_TCP_CONGESTION ? get_congestion(b, f, val, len) : 1;
 }
 
 /* ---- getsockopt ------------------------------------------------------------------------------ */
@@ -191,7 +221,7 @@ static int get_option(
 	if (*len > INT32_MAX)
 		return -TG_EINVAL;
 	switch (level) {
-	case BSD_SOL_SOCKET: r = get_socket_level(f, name, val, len); break;
+	case BSD_SOL_SOCKET: r = get_socket_level(b, f, name, val, len); break;
 	case BSD_SOL_IP: r = get_ip_level(b, f, name, val, len); break;
 	case BSD_SOL_TCP: r = get_tcp_level(b, f, name, val, len); break;
 	case BSD_SOL_UDP: return f->type == TG_DGRAM ? -TG_ENOPROTOOPT : -TG_EOPNOTSUPP;
@@ -307,14 +337,43 @@ static int set_ip_flag(struct bsd_file *f, int name, const void *val, uint32_t l
 	}
 }
 
-/* There is one algorithm to choose. */
-static int set_congestion(const void *val, uint32_t len)
+/* As Linux: up to 15 bytes of name, a zero ends it earlier. */
+static int set_congestion(struct bsd *b, const struct bsd_file *f, const void *val, uint32_t len)
 {
+	const char *text = val, *name;
+	uint32_t n = 0;
+
 	if (len < 1)
 		return -TG_EINVAL;
-	return len >= 4 && memcmp(val, "reno", 4) == 0 && (len == 4 || ((const char *)val)[4] == 0)
-		       ? 0
-		       : -TG_ENOENT;
+	while (n < len && n < BSD_CA_NAME_MAX - 1 && text[n])
+		n++;
+	for (unsigned cc = 0; (name = tg_cc_name(cc)); cc++) {
+		uint32_t i = 0;
+
+		while (i < n && name[i] && name[i] == text[i])
+			i++;
+		if (i == n && !name[i])
+			return tg_sock_setopt(b->s, f->sock, TG_TCP_CONGESTION, cc, bsd_now(b));
+	}
+	return -TG_ENOENT;
+}
+
+/* As Linux: 64 bits or 32, in both all ones for none. */
+static int set_pacing_rate(struct bsd *b, const struct bsd_file *f, const void *val, uint32_t len)
+{
+	uint64_t rate;
+	uint32_t small;
+
+	if (f->type != TG_STREAM)
+		return 0; /* means nothing there */
+	if (len == sizeof(rate)) {
+		memcpy(&rate, val, sizeof(rate));
+	} else {
+		memcpy(&small, val, sizeof(small));
+		rate = small == UINT32_MAX ? UINT64_MAX : small;
+	}
+	return tg_sock_setopt(b->s, f->sock, TG_SO_MAX_PACING_RATE,
+		rate > INT64_MAX ? 0 : (int64_t)rate, bsd_now(b));
 }
 
 static int set_option(
@@ -336,7 +395,9 @@ static int set_option(
 	if (level == BSD_SOL_SOCKET && name == BSD_SO_SNDTIMEO)
 		return set_timeout(&f->snd_timeout_ns, val, len);
 	if (level == BSD_SOL_TCP && name == BSD_TCP_CONGESTION)
-		return set_congestion(val, len);
+		return set_congestion(b, f, val, len);
+	if (level == BSD_SOL_SOCKET && name == BSD_SO_MAX_PACING_RATE)
+		return set_pacing_rate(b, f, val, len);
 	if (level == BSD_SOL_IP)
 		r = set_ip_flag(f, name, val, len);
 	if (r <= 0)

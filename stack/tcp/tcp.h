@@ -102,7 +102,7 @@ struct tcp_port {
 		bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
 };
 
-enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_COUNT };
+enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_PACE, CT_COUNT };
 enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY };
 enum recovery_state { REC_OPEN, REC_RECOVERY, REC_LOSS };
 
@@ -149,6 +149,7 @@ struct tcp_conn {
 	bool probe_due : 1;  /* zero-window probe */
 	bool keep_due : 1;   /* keepalive probe */
 	bool cwnd_limited : 1; /* the last turn ended for want of cwnd: it may grow [7661 4.1] */
+	bool pace_capped : 1;  /* the user's rate is lower than the window's */
 	bool urg_out : 1;      /* SND.UP is valid */
 	/* Receiving. */
 	bool ack_now : 1;    /* an ACK is owed at the end of the batch */
@@ -200,6 +201,8 @@ struct tcp_conn {
 	uint64_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns;
 
 	struct tcp_cc cc;
+	uint64_t pace_ns;   /* the next release is due */
+	uint64_t pace_max;  /* TG_SO_MAX_PACING_RATE, bytes a second; 0: no cap */
 	struct seq recover; /* [6582 3.2], RecoveryPoint [6675 5] */
 
 	struct tcp_tx *tx;
@@ -407,6 +410,15 @@ void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first);
 /* What to send again next: the record, or NULL. */
 struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
 
+/* tcp_pace.c */
+/* Sets cc.pacing_rate by window, round trip and the user's cap. */
+void tcp_pace_update(const struct tg *s, struct tcp_conn *c);
+/* Is the next release not due yet? Then its timer is set. */
+bool tcp_pace_wait(struct tg *s, struct tcp_conn *c);
+void tcp_pace_sent(const struct tg *s, struct tcp_conn *c, uint32_t bytes);
+/* What may leave at once, bytes: whole segments. */
+uint32_t tcp_pace_release(const struct tcp_conn *c);
+
 /* tcp_rtt.c */
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c); /* backed off, capped */
@@ -428,6 +440,7 @@ void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c);
 void tcp_timers_defer(struct tg *s, struct tcp_conn *c, uint64_t after_ns);
 void tcp_timers_defer_ended(struct tcp_conn *c);
 void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c);
+void tcp_timers_pace(struct tg *s, struct tcp_conn *c, uint64_t at_ns);
 void tcp_timers_stop(struct tg *s, struct tcp_conn *c);
 void tcp_timer_fired(struct tg *s, struct timer *t);
 

@@ -9,16 +9,18 @@
 struct sample {
 	bool have, again; /* again: it was sent more than once */
 	uint64_t sent_ns;
+	uint64_t delivered; /* c->delivered when it was sent */
 };
 
-/* From what was sent once only [6298 3]; else, with timestamps, from the echo [7323-T6]. */
-static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct sample *m)
+/* From what was sent once only [6298 3]; else, with timestamps, from the echo [7323-T6]. Returns
+ * what was measured to the nanosecond, 0 none. */
+static uint64_t sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct sample *m)
 {
 	struct tg *s = r->s;
 
 	if (m->have && !m->again) {
 		tcp_rtt_sample(s, c, s->now_ns - m->sent_ns);
-		return;
+		return max_u64(s->now_ns - m->sent_ns, 1);
 	}
 	if (c->ts_ok && (r->g.opts.has & TCP_HAS_TS) && r->g.opts.tsecr) {
 		uint32_t ms = tcp_ts_now(s, c->ts_offset) - r->g.opts.tsecr;
@@ -26,6 +28,7 @@ static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct 
 		if (ms < 600000) /* an echo of what we never sent tells nothing */
 			tcp_rtt_sample(s, c, ms * NS_PER_MS);
 	}
+	return 0;
 }
 
 /* ---- Taking off what is acknowledged ---- */
@@ -43,7 +46,8 @@ static uint32_t drop_ranges(struct tg *s, struct tcp_conn *c, struct seq ack, st
 			break;
 		if (!(q->flags & RANGE_SACKED)) {
 			fresh += seq_dist(seq_min(ack, q->end), q->start);
-			*m = (struct sample){true, (q->flags & RANGE_EVER) != 0, q->sent_ns};
+			*m = (struct sample){
+				true, (q->flags & RANGE_EVER) != 0, q->sent_ns, q->delivered};
 		}
 		if (seq_lt(ack, q->end)) {
 			range_trim(c, q, ack);
@@ -69,6 +73,30 @@ static void drop_text(struct tg *s, struct tcp_conn *c, struct seq ack)
 	s->counters.tcp_out_bytes += text;
 }
 
+/* Congestion control hears of what was acknowledged outside of fast recovery. flight_bytes: in the
+ * network before. */
+static void tell_cc(struct tg *s, struct tcp_conn *c, uint32_t acked_bytes, uint32_t flight_bytes,
+	uint64_t rtt_ns)
+{
+	struct cc_ack k = {.acked_bytes = acked_bytes,
+		.flight_bytes = flight_bytes,
+		.outstanding_bytes = seq_dist(c->snd.nxt, c->snd.una),
+		.now_ns = s->now_ns,
+		.srtt_ns = c->srtt_ns,
+		.rtt_ns = rtt_ns,
+		.cwnd_limited = c->cwnd_limited};
+
+	if (s->cfg.tcp.cwnd_validation == TG_CWV_7661)
+		k.cwnd_limited = cwv_validated(&c->cc); /* [7661 4.3, 4.4.1] */
+	if (c->recovery == REC_LOSS) {
+		/* [3465 2.3] what had arrived before the timeout is acknowledged along with what
+		 * was sent again: only the latter has left the network now */
+		k.cwnd_limited = true;
+		k.acked_bytes = min_u32(acked_bytes, max_u32(flight_bytes, c->mss));
+	}
+	c->cc.ops->on_ack(&c->cc, &k);
+}
+
 /* SEG.ACK advances SND.UNA. */
 void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 {
@@ -78,6 +106,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	bool syn = !c->syn_acked;
 	uint32_t flight = tcp_pipe(c), fresh = 0;
 	struct loss_ack a = {0};
+	uint64_t rtt_ns = 0;
 
 	if (c->tx) {
 		fresh = drop_ranges(s, c, ack, &m);
@@ -97,7 +126,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	if (syn && !c->passive && c->syn_retrans == 0 && c->stalled_ns != NEVER_NS)
 		tcp_rtt_sample(s, c, s->now_ns - c->stalled_ns); /* the SYN's own round trip */
 	else if (!syn)
-		sample_rtt(c, r, &m);
+		rtt_ns = sample_rtt(c, r, &m);
 	c->backoff = 0; /* [6298 5.3] the timer starts over with what is measured */
 	c->stalled_ns = NEVER_NS;
 	c->told_r1 = false;
@@ -105,16 +134,14 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		c->urg_out = false;
 	tcp_loss_sack(c, r, &a);
 	tcp_loss_ack(s, c, &a);
-	if (c->recovery == REC_OPEN || c->recovery == REC_LOSS) {
-		struct cc_ack k = {.acked_bytes = a.newly_acked,
-			.flight_bytes = flight,
-			.now_ns = s->now_ns,
-			.srtt_ns = c->srtt_ns,
-			.cwnd_limited = c->cwnd_limited || c->recovery == REC_LOSS};
-
-		if (a.newly_acked) /* [5681-2] the handshake's ACK grows nothing */
-			c->cc.ops->on_ack(&c->cc, &k);
-	}
+	if (m.have && s->cfg.tcp.cwnd_validation == TG_CWV_7661)
+		cwv_sample(&c->cc, (uint32_t)min_u64(c->delivered - m.delivered, UINT32_MAX - 1),
+			c->srtt_ns, s->now_ns);
+	/* [5681-2] the handshake's ACK grows nothing */
+	if (a.newly_acked && c->recovery != REC_RECOVERY)
+		tell_cc(s, c, a.newly_acked, flight, rtt_ns);
+	if (s->cfg.tcp.pacing || c->pace_max)
+		tcp_pace_update(s, c);
 	ip_advise_good(s, &c->path);
 	tcp_timers_ack_advanced(s, c);
 	if (c->tx && list_empty(&c->tx->ranges) && bring_len(&c->tx->ring) == 0 &&

@@ -171,9 +171,13 @@ static uint32_t flight_size(const struct tcp_conn *c)
 
 static void enter_recovery(struct tg *s, struct tcp_conn *c)
 {
+	bool validated = cwv_validated(&c->cc);
+
 	c->recovery = REC_RECOVERY;
 	c->recover = c->snd.nxt; /* [6582-2] recover, [6675-6] RecoveryPoint = HighData */
 	c->cc.ops->on_loss(&c->cc, flight_size(c), s->now_ns);
+	if (s->cfg.tcp.cwnd_validation == TG_CWV_7661)
+		cwv_on_loss(&c->cc, validated, flight_size(c));
 	c->tx->rescued = false;
 	c->rexmit_now = true; /* [5681-10, 6675 5 (4.3)] the first goes whatever cwnd says */
 	mark_first_lost(s, c);

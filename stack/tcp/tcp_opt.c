@@ -61,6 +61,22 @@ static int set_maxseg(struct tg *s, struct tcp_conn *c, int64_t v)
 	return 0;
 }
 
+/* cwnd and ssthresh stay; what the new algorithm knows begins with nothing. */
+static int set_congestion(struct tg *s, struct tcp_conn *c, int64_t v)
+{
+	if (v < 0 || v >= TG_CC_COUNT)
+		return -TG_ENOENT;
+	if (c->cc.ops == cc_algorithm((unsigned)v))
+		return 0;
+	c->cc.ops = cc_algorithm((unsigned)v);
+	c->cc.acked = 0;
+	cc_forget(&c->cc);
+	if (c->cc.ssthresh != CC_SSTHRESH_NONE)
+		memset(&c->cc.cubic, 0, sizeof(c->cc.cubic));
+	tcp_pace_update(s, c);
+	return 0;
+}
+
 /* Flags that may let held-back text go. */
 static void set_sending(struct tg *s, struct tcp_conn *c, enum tg_option opt, bool on)
 {
@@ -71,6 +87,11 @@ static void set_sending(struct tg *s, struct tcp_conn *c, enum tg_option opt, bo
 	if (opt == TG_TCP_CORK && !on)
 		c->push_all = tcp_unsent(c) > 0; /* uncorking pushes */
 	tcp_want_output(s, c);
+}
+
+static uint8_t algorithm_of(const struct tcp_conn *c)
+{
+	return c->cc.ops == &cc_cubic ? TG_CC_CUBIC : TG_CC_RENO;
 }
 
 int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
@@ -98,6 +119,12 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_TCP_NODELAY:
 	case TG_TCP_CORK: set_sending(s, c, opt, v != 0); break;
 	case TG_TCP_MAXSEG: return set_maxseg(s, c, v);
+	case TG_TCP_CONGESTION: return set_congestion(s, c, v);
+	case TG_SO_MAX_PACING_RATE:
+		c->pace_max = v < 0 ? 0 : (uint64_t)v;
+		tcp_pace_update(s, c);
+		tcp_want_output(s, c);
+		return 0;
 	case TG_TCP_QUICKACK:
 		c->quickack = v != 0;
 		if (c->quickack && c->deadline[CT_DELACK] != NEVER_NS)
@@ -144,6 +171,8 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_ATMARK: *v = tcp_urg_at_mark(c); break;
 	case TG_SO_BOUND: *v = c->bound; break;
 	case TG_TCP_DEFER_ACCEPT: *v = (int64_t)c->defer_ns; break;
+	case TG_TCP_CONGESTION: *v = algorithm_of(c); break;
+	case TG_SO_MAX_PACING_RATE: *v = (int64_t)c->pace_max; break;
 	case TG_IP_RECVERR:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: *v = c->broadcast; break;
@@ -237,6 +266,9 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	o->retransmits = c->retransmits;
 	o->dsack_dups = c->dsacks_in;
 	o->rexmit_deadline_ns = c->deadline[CT_REXMIT];
+	o->pacing_rate = c->cc.pacing_rate;
+	o->max_pacing_rate = c->pace_max;
+	o->cc = algorithm_of(c);
 	return 0;
 }
 

@@ -110,6 +110,7 @@ static uint32_t may_resend(const struct tcp_conn *c, const struct tcp_range *r)
 	room -= room % c->mss;
 	if (room == 0 && (c->rexmit_now || pipe == 0))
 		room = c->mss;
+	n = min_u32(n, tcp_pace_release(c));
 	n = min_u32(n, min_u32(room, c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss));
 	return min_u32(n, seq_dist(edge, r->start));
 }
@@ -144,6 +145,7 @@ static enum tx_result resend(struct tg *s, struct tcp_conn *c, struct tcp_range 
 	if (r->n_retrans < UINT8_MAX)
 		r->n_retrans++;
 	range_mark(c, r, RANGE_RETRANS | RANGE_EVER, 0);
+	tcp_pace_sent(s, c, sent);
 	c->rexmit_now = false;
 	tcp_timers_data_sent(s, c);
 	return TX_OK;
@@ -154,9 +156,12 @@ static enum tx_result send_lost(struct tg *s, struct tcp_conn *c, uint32_t *budg
 	struct tcp_range *r;
 
 	while (c->tx && *budget && (r = tcp_loss_next(s, c))) {
-		uint32_t n = may_resend(c, r);
+		uint32_t n;
 		enum tx_result res;
 
+		if (!c->rexmit_now && tcp_pace_wait(s, c))
+			return TX_OK;
+		n = may_resend(c, r);
 		if (n == 0) {
 			c->cwnd_limited = true;
 			return TX_OK;
@@ -226,6 +231,7 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 	d->text = c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
 	d->text = min_u32(d->text, min_u32(unsent, usable));
 	limit_by_cwnd(c, d);
+	d->text = min_u32(d->text, tcp_pace_release(c));
 	full = d->text - d->text % c->mss;
 	if (d->text == unsent) {
 		d->fin = fin_waits(c) && usable > d->text;
@@ -282,16 +288,29 @@ static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text
 		return res;
 	}
 	note_sent(s, c, r, sent, fin && sent == text);
+	tcp_pace_sent(s, c, sent);
 	return sent == text ? TX_OK : TX_BUSY;
 }
 
-static void restart_after_idle(struct tg *s, struct tcp_conn *c)
+/* Is the window still what it says after a pause? */
+static void validate_window(struct tg *s, struct tcp_conn *c)
 {
-	/* [5681-13] nothing in flight and nothing sent for an RTO */
-	if (!seq_eq(c->snd.una, c->snd.nxt) || !c->last_snd_ns ||
-		s->now_ns - c->last_snd_ns <= c->rto_ns)
+	uint8_t iw = s->cfg.tcp.initial_window_segs;
+	uint64_t idle_ns = c->last_snd_ns ? s->now_ns - c->last_snd_ns : 0;
+	bool idle = seq_eq(c->snd.una, c->snd.nxt) && idle_ns > c->rto_ns;
+
+	switch ((enum tg_cwv)s->cfg.tcp.cwnd_validation) {
+	case TG_CWV_NONE: return;
+	case TG_CWV_RESTART: /* [5681-13] nothing in flight and nothing sent for an RTO */
+		if (idle)
+			c->cc.ops->on_idle(&c->cc, iw);
 		return;
-	c->cc.ops->on_idle(&c->cc, s->cfg.tcp.initial_window_segs);
+	case TG_CWV_DECAY:
+		if (idle)
+			cwv_decay(&c->cc, iw, idle_ns, c->rto_ns);
+		return;
+	case TG_CWV_7661: cwv_before_send(&c->cc, iw, s->now_ns); return;
+	}
 }
 
 static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budget)
@@ -299,11 +318,13 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 	struct sendable d;
 
 	if (tcp_unsent(c) || fin_waits(c))
-		restart_after_idle(s, c);
+		validate_window(s, c);
 	while (tcp_unsent(c) || fin_waits(c)) {
 		enum tx_result res;
 
 		decide(c, &d);
+		if (d.text && tcp_pace_wait(s, c))
+			return TX_OK;
 		c->cwnd_limited = d.cwnd || (c->cc.cwnd < c->cc.ssthresh &&
 						    tcp_pipe(c) + d.text > c->cc.cwnd / 2);
 		if (d.text == 0 && !d.fin) {

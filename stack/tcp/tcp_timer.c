@@ -176,6 +176,13 @@ void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c)
 		set(s, c, CT_STATE, s->cfg.tcp.fin_wait_2_ns);
 }
 
+/* The next release of a paced connection. */
+void tcp_timers_pace(struct tg *s, struct tcp_conn *c, uint64_t at_ns)
+{
+	c->deadline[CT_PACE] = at_ns;
+	rearm(s, c);
+}
+
 void tcp_timers_stop(struct tg *s, struct tcp_conn *c)
 {
 	for (unsigned i = 0; i < CT_COUNT; i++)
@@ -330,6 +337,7 @@ void tcp_timer_fired(struct tg *s, struct timer *t)
 		c->ack_now = true;
 		s->counters.tcp_delayed_acks++;
 	}
+	take_due(s, c, CT_PACE); /* a turn is all it asks for */
 	if (take_due(s, c, CT_REXMIT) && !rexmit_fired(s, c))
 		return;
 	if (take_due(s, c, CT_KEEPALIVE) && !keepalive_fired(s, c))
