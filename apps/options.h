@@ -25,6 +25,8 @@ struct options {
 	uint64_t seed;
 	uint32_t mtu; /* 0: the link's own */
 	bool plain;
+	unsigned cc; /* enum tg_cc */
+	bool pacing;
 	struct tg_impair in, out;
 	unsigned verbose;
 	bool quiet;

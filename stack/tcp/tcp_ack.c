@@ -74,9 +74,9 @@ static void drop_text(struct tg *s, struct tcp_conn *c, struct seq ack)
 }
 
 /* Congestion control hears of what was acknowledged outside of fast recovery. flight_bytes: in the
- * network before. */
+ * network before; in_loss: after a timeout, up to the ACK that ends it. */
 static void tell_cc(struct tg *s, struct tcp_conn *c, uint32_t acked_bytes, uint32_t flight_bytes,
-	uint64_t rtt_ns)
+	uint64_t rtt_ns, bool in_loss)
 {
 	struct cc_ack k = {.acked_bytes = acked_bytes,
 		.flight_bytes = flight_bytes,
@@ -88,7 +88,7 @@ static void tell_cc(struct tg *s, struct tcp_conn *c, uint32_t acked_bytes, uint
 
 	if (s->cfg.tcp.cwnd_validation == TG_CWV_7661)
 		k.cwnd_limited = cwv_validated(&c->cc); /* [7661 4.3, 4.4.1] */
-	if (c->recovery == REC_LOSS) {
+	if (in_loss) {
 		/* [3465 2.3] what had arrived before the timeout is acknowledged along with what
 		 * was sent again: only the latter has left the network now */
 		k.cwnd_limited = true;
@@ -104,6 +104,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	struct seq ack = r->g.ack;
 	struct sample m = {0};
 	bool syn = !c->syn_acked;
+	uint8_t before = c->recovery;
 	uint32_t flight = tcp_pipe(c), fresh = 0;
 	struct loss_ack a = {0};
 	uint64_t rtt_ns = 0;
@@ -137,9 +138,10 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	if (m.have && s->cfg.tcp.cwnd_validation == TG_CWV_7661)
 		cwv_sample(&c->cc, (uint32_t)min_u64(c->delivered - m.delivered, UINT32_MAX - 1),
 			c->srtt_ns, s->now_ns);
-	/* [5681-2] the handshake's ACK grows nothing */
-	if (a.newly_acked && c->recovery != REC_RECOVERY)
-		tell_cc(s, c, a.newly_acked, flight, rtt_ns);
+	/* [5681-2] the handshake's ACK grows nothing; [6582 3.2 (3), 6675-7] nor does the one that
+	 * ends recovery: what it acknowledges was sent before the reduction */
+	if (a.newly_acked && before != REC_RECOVERY && c->recovery != REC_RECOVERY)
+		tell_cc(s, c, a.newly_acked, flight, rtt_ns, before == REC_LOSS);
 	if (s->cfg.tcp.pacing || c->pace_max)
 		tcp_pace_update(s, c);
 	ip_advise_good(s, &c->path);
