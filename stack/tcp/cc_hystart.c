@@ -39,7 +39,7 @@ static void next_round(struct tcp_cc *c, const struct cc_ack *a)
 	struct cc_hystart *h = &c->hystart;
 
 	if (h->css_min_us && ++h->css_rounds >= CSS_ROUNDS) {
-		c->ssthresh = c->cwnd; /* [9406 4.2] it did not come down again */
+		c->ssthresh = c->cwnd; /* [9406 4.2, 9438-10] it did not come down again */
 		memset(&c->cubic, 0, sizeof(c->cubic));
 		return;
 	}

@@ -41,9 +41,9 @@ bool tcp_pace_wait(struct tg *s, struct tcp_conn *c)
 	if (c->cc.pacing_rate == 0 || s->now_ns >= c->pace_ns)
 		return false;
 	tcp_timers_pace(s, c, c->pace_ns);
-	/* the rate is the window's: what it holds back, the window holds back */
-	if (!c->pace_capped)
-		c->cwnd_limited = true;
+	/* [7661 4.1] where the user's cap is the limit, the window is none and must not grow */
+	if (c->pace_capped && tcp_pipe(c) < c->cc.cwnd / 2)
+		c->cwnd_limited = false;
 	return true;
 }
 
