@@ -261,8 +261,8 @@ static bool about_link(int value)
 {
 	return value == OPT_LINK || value == OPT_NET || value == OPT_ADDR || value == OPT_PCAP ||
 	       value == OPT_SEED || value == OPT_MTU || value == OPT_PLAIN || value == OPT_BUSY ||
-	       value == OPT_CC || value == OPT_PACING ||
-	       value == OPT_READY_FD || value >= OPT_IMPAIR;
+	       value == OPT_CC || value == OPT_PACING || value == OPT_READY_FD ||
+	       value >= OPT_IMPAIR;
 }
 
 static int set_common(struct options *o, int value, const char *arg)

@@ -45,6 +45,7 @@ struct flow_plan *plan_add_flow(
 	f->host[1] = (uint8_t)b;
 	f->end[0] = plain_end;
 	f->end[1] = plain_end;
+	f->end[0].cc = f->end[1].cc = TG_CC_COUNT;
 	f->end[0].bytes = a_bytes;
 	f->end[1].bytes = b_bytes;
 	f->end[0].key = sim_mix(p->seed * 4099 + 2 * i + 1);
@@ -138,6 +139,8 @@ static uint32_t draw_buffer(struct sim_rng *r)
 
 static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 {
+	uint64_t more;
+
 	c->tcp.timestamps = sim_chance(r, 75);
 	c->tcp.sack = sim_chance(r, 75);
 	c->tcp.window_scaling = sim_chance(r, 75);
@@ -145,6 +148,11 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 	c->tcp.rcvbuf_bytes = draw_buffer(r);
 	c->tcp.sndbuf_bytes = draw_buffer(r);
 	c->tcp.initial_window_segs = (uint8_t)sim_between(r, 1, 10);
+	more = sim_mix(r->v); /* takes nothing from what is drawn after it */
+	c->tcp.cc = (uint8_t)(more % TG_CC_COUNT);
+	c->tcp.hystart = (more >> 8) % 2;
+	c->tcp.pacing = (more >> 16) % 4 == 0;
+	c->tcp.cwnd_validation = (uint8_t)((more >> 24) % (TG_CWV_7661 + 1));
 	c->tcp.isn_fixed = sim_chance(r, 80);
 	c->tcp.isn = (sim_chance(r, 60) ? 0u : 0x80000000u) -
 		     sim_below(r, sim_chance(r, 30) ? 4 : 20000);

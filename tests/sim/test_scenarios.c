@@ -120,6 +120,57 @@ static void long_fat_pipe(void)
 	plan_add_flow(&plan, 0, 1, 100000000, 0);
 }
 
+static void long_fat_pipe_reno(void)
+{
+	long_fat_pipe();
+	plan.host[0].cfg.tcp.cc = TG_CC_RENO;
+}
+static void long_fat_pipe_paced(void)
+{
+	long_fat_pipe();
+	plan.host[0].cfg.tcp.pacing = true;
+}
+
+/* 400 Mbit/s, 100 ms, a queue of a fifth of the bandwidth-delay product. */
+static void fat_pipe(void)
+{
+	struct tg_impair *a, *b;
+
+	both_ways(&a, &b);
+	a->delay_ns = b->delay_ns = 50 * NS_PER_MS;
+	a->rate_bps = b->rate_bps = 400 * MBIT;
+	a->queue_pkts = b->queue_pkts = 660;
+	plan.lossy = true;
+	for (unsigned h = 0; h < 2; h++)
+		plan.host[h].cfg.tcp.rcvbuf_bytes = plan.host[h].cfg.tcp.sndbuf_bytes = 32u << 20;
+	plan_add_flow(&plan, 0, 1, 800000000, 0);
+}
+static void fat_pipe_reno(void)
+{
+	fat_pipe();
+	plan.host[0].cfg.tcp.cc = TG_CC_RENO;
+}
+
+/* CUBIC and NewReno through one bottleneck of 20 Mbit/s, 20 ms: the Reno-friendly region. */
+static void cubic_and_reno(void)
+{
+	struct tg_impair *a, *b;
+
+	both_ways(&a, &b);
+	a->delay_ns = b->delay_ns = 10 * NS_PER_MS;
+	a->rate_bps = b->rate_bps = 20 * MBIT;
+	a->queue_pkts = b->queue_pkts = 40;
+	plan.lossy = true;
+	for (unsigned i = 0; i < 4; i++)
+		plan_add_flow(&plan, 0, 1, 25000000, 0)->end[0].cc = i % 2;
+}
+/* 10 MB at a cap of 1 MB/s. */
+static void capped_rate(void)
+{
+	plan.wire[0].latency_ns = 10 * NS_PER_MS;
+	plan_add_flow(&plan, 0, 1, 10000000, 0)->end[0].max_rate = 1000000;
+}
+
 /* The reader sleeps ten minutes with a closed window; the prober must not give up. */
 static void zero_window(void)
 {
@@ -334,6 +385,41 @@ static bool pipe_is_used(void)
 	printf("# utilisation %.0f %%\n", used * 100);
 	return used > 0.7;
 }
+static bool no_retransmission(void)
+{
+	return tg_counters(sim->host[0].s)->tcp_retrans_segs +
+		       tg_counters(sim->host[1].s)->tcp_retrans_segs ==
+	       0;
+}
+static double fat_use(void)
+{
+	double used = 800e6 * 8 / 400e6 / seconds();
+
+	printf("# utilisation %.0f %%\n", used * 100);
+	return used;
+}
+static bool fat_pipe_is_used(void)
+{
+	return fat_use() > 0.55;
+}
+static bool some_of_it_is_used(void)
+{
+	return fat_use() > 0.33;
+}
+/* The means of when each two were done: neither starves the other. */
+static bool shared_fairly(void)
+{
+	double t[2] = {0, 0};
+
+	for (uint32_t i = 0; i < 4; i++)
+		t[i % 2] += (double)(sim->flow[i].done_ns - sim->flow[i].started_ns) / 2e9;
+	printf("# cubic %.1f s, reno %.1f s\n", t[TG_CC_CUBIC], t[TG_CC_RENO]);
+	return t[TG_CC_CUBIC] < 1.5 * t[TG_CC_RENO] && t[TG_CC_RENO] < 1.5 * t[TG_CC_CUBIC];
+}
+static bool at_the_cap(void)
+{
+	return seconds() > 9.9 && seconds() < 10.2 && no_retransmission();
+}
 static bool window_stayed_closed(void)
 {
 	uint64_t probes = tg_counters(sim->host[0].s)->tcp_persist_probes;
@@ -351,12 +437,6 @@ static bool nothing_refused(void)
 static bool soon_after_blackout(void)
 {
 	return seconds() < 75; /* no longer than twice what it was dark, and the transfer */
-}
-static bool no_retransmission(void)
-{
-	return tg_counters(sim->host[0].s)->tcp_retrans_segs +
-		       tg_counters(sim->host[1].s)->tcp_retrans_segs ==
-	       0;
 }
 static bool print_repair(void)
 {
@@ -442,6 +522,12 @@ static const struct {
 	{"small-mtu", small_mtu, no_retransmission},
 	{"unequal-mtu-without-offload", unequal_mtu_without_offload, no_retransmission},
 	{"long-fat-pipe", long_fat_pipe, pipe_is_used},
+	{"long-fat-pipe-reno", long_fat_pipe_reno, pipe_is_used},
+	{"long-fat-pipe-paced", long_fat_pipe_paced, pipe_is_used},
+	{"fat-pipe", fat_pipe, fat_pipe_is_used},
+	{"fat-pipe-reno", fat_pipe_reno, some_of_it_is_used},
+	{"cubic-and-reno", cubic_and_reno, shared_fairly},
+	{"capped-rate", capped_rate, at_the_cap},
 	{"zero-window", zero_window, window_stayed_closed},
 	{"slow-reader", slow_reader, NULL},
 	{"small-segments-fill-the-window", small_segments_fill_the_window, nothing_refused},
