@@ -103,6 +103,13 @@ TG_API char *tg_ip_format(const struct tg_ip *ip, char buf[16]);
 
 /* ---- Instance ------------------------------------------------------------------------------- */
 
+/* Loss detection: as Linux's tcp_recovery. */
+enum tg_recovery {
+	TG_RECOVERY_RACK = 1,        /* by time [8985]; else by DupThresh [6675] */
+	TG_RECOVERY_STATIC = 2,      /* RACK's window for reordering does not grow with D-SACKs */
+	TG_RECOVERY_NO_DUPTHRESH = 4 /* ... and stays open when DupThresh segments are SACKed */
+};
+
 /* Congestion control. */
 enum tg_cc {
 	TG_CC_CUBIC, /* RFC 9438 */
@@ -152,8 +159,19 @@ struct tg_config {
 		uint32_t rcvbuf_bytes;                 /* - 4 MiB */
 		uint32_t sndbuf_bytes;                 /* - 4 MiB */
 		bool window_scaling, timestamps, sack; /* - all true [7323, 2018] */
-		uint8_t initial_window_segs;           /* - 10 [6928] */
-		uint64_t rto_initial_ns;               /* - 1 s [6298 2.1] */
+		bool dsack;                            /* report what came twice - true [2883] */
+		uint8_t recovery;          /* TG_RECOVERY_* - TG_RECOVERY_RACK; 0: [6675] */
+		bool tlp;                  /* tail loss probes, with RACK - true [8985 7] */
+		uint64_t tlp_ack_delay_ns; /* budget for delayed ACKs - 200 ms [8985 7.2] */
+		uint64_t tlp_min_ns;       /* least time to a probe - 10 ms */
+		uint16_t max_reordering;   /* of what DupThresh adapts to, segments - 300 */
+		bool limited_transmit;     /* new text on the first duplicates - true [3042] */
+		bool prr;     /* proportional rate reduction in recovery - true [9937] */
+		uint8_t frto; /* 0 off, 1 without regard to SACK, 2 with SACK where there is - 2
+				 [5682] */
+		bool undo;    /* give cwnd back when a reduction was needless - true [3522, 3708] */
+		uint8_t initial_window_segs; /* - 10 [6928] */
+		uint64_t rto_initial_ns;     /* - 1 s [6298 2.1] */
 		uint64_t rto_min_ns; /* - 200 ms, below [6298 2.4] as every deployed stack */
 		uint64_t rto_max_ns; /* - 120 s */
 		uint64_t delack_ns;  /* - 40 ms [9293 MUST-40] */
@@ -435,6 +453,7 @@ struct tg_tcp_info {
 	uint8_t state; /* enum tg_state of tapglass_inspect.h */
 	uint8_t rcv_wscale, snd_wscale;
 	bool ts, sack, wscale, in_recovery, in_loss;
+	bool disorder; /* duplicates or SACK blocks, but no recovery yet */
 	uint8_t backoff, probes;
 	uint32_t conn; /* serial number, as in the trace */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, irs, rcv_nxt, rcv_wnd;
@@ -445,7 +464,11 @@ struct tg_tcp_info {
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes; /* of what is in flight */
 	uint64_t bytes_sent, bytes_acked, bytes_received, bytes_retrans;
 	uint32_t segs_out, segs_in, retransmits, dsack_dups;
-	uint64_t rexmit_deadline_ns;           /* UINT64_MAX: not armed */
+	uint32_t sacked_segs;
+	uint32_t reordering_segs, reord_seen; /* furthest overtaking seen, 3 at least; how often */
+	uint8_t reo_wnd_mult;                 /* of RACK, in quarters of the least RTT [8985 5.3] */
+	bool probing;                         /* a tail loss probe is unanswered */
+	uint64_t rexmit_deadline_ns;          /* UINT64_MAX: not armed */
 	uint64_t pacing_rate, max_pacing_rate; /* bytes a second; 0: none */
 	uint8_t cc;                            /* enum tg_cc */
 };

@@ -217,7 +217,9 @@ enum tg_timer {
 	TG_TIMER_DELACK,
 	TG_TIMER_KEEPALIVE,
 	TG_TIMER_STATE,
-	TG_TIMER_USER
+	TG_TIMER_USER,
+	TG_TIMER_LOSS_PROBE,
+	TG_TIMER_REORDERING
 };
 enum tg_cong {
 	TG_CONG_FAST_RETRANSMIT,
@@ -317,6 +319,9 @@ TG_API bool tg_trace_next(
 	X(tcp_out_of_order)                                                                        \
 	X(tcp_fast_retransmits)                                                                    \
 	X(tcp_timeouts)                                                                            \
+	X(tcp_loss_probes)                                                                         \
+	X(tcp_spurious_recoveries)                                                                 \
+	X(tcp_spurious_timeouts)                                                                   \
 	X(tcp_persist_probes)                                                                      \
 	X(tcp_keepalive_probes)                                                                    \
 	X(tcp_challenge_acks)                                                                      \

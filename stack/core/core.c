@@ -30,6 +30,16 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.window_scaling = true;
 	c->tcp.timestamps = true;
 	c->tcp.sack = true;
+	c->tcp.dsack = true;
+	c->tcp.recovery = TG_RECOVERY_RACK;
+	c->tcp.tlp = true;
+	c->tcp.tlp_ack_delay_ns = 200 * NS_PER_MS;
+	c->tcp.tlp_min_ns = 10 * NS_PER_MS;
+	c->tcp.max_reordering = 300;
+	c->tcp.limited_transmit = true;
+	c->tcp.prr = true;
+	c->tcp.frto = 2;
+	c->tcp.undo = true;
 	c->tcp.initial_window_segs = 10;
 	c->tcp.rto_initial_ns = NS_PER_SEC;
 	c->tcp.rto_min_ns = 200 * NS_PER_MS;

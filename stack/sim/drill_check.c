@@ -39,7 +39,9 @@ static const struct field infos[] = {INFO(state), INFO(rcv_wscale), INFO(snd_wsc
 	INFO(min_rtt_ns), INFO(unsent_bytes), INFO(unacked_bytes), INFO(unread_bytes),
 	INFO(sacked_bytes), INFO(lost_bytes), INFO(retrans_bytes), INFO(bytes_sent),
 	INFO(bytes_acked), INFO(bytes_received), INFO(bytes_retrans), INFO(segs_out), INFO(segs_in),
-	INFO(retransmits), INFO(dsack_dups), INFO(pacing_rate), INFO(max_pacing_rate), INFO(cc)};
+	INFO(retransmits), INFO(dsack_dups), INFO(disorder), INFO(sacked_segs),
+	INFO(reordering_segs), INFO(reord_seen), INFO(reo_wnd_mult), INFO(probing),
+	INFO(pacing_rate), INFO(max_pacing_rate), INFO(cc)};
 
 static const struct field *field_find(
 	const struct field *f, size_t n, const char *w, uint32_t bytes)

@@ -24,8 +24,11 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, cc), FIELD(tcp, hystart),
-	FIELD(tcp, pacing), FIELD(tcp, cwnd_validation)};
+	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, dsack), FIELD(tcp, recovery),
+	FIELD(tcp, tlp), FIELD(tcp, tlp_ack_delay_ns), FIELD(tcp, tlp_min_ns),
+	FIELD(tcp, max_reordering), FIELD(tcp, limited_transmit), FIELD(tcp, prr), FIELD(tcp, frto),
+	FIELD(tcp, undo), FIELD(tcp, cc), FIELD(tcp, hystart), FIELD(tcp, pacing),
+	FIELD(tcp, cwnd_validation)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -54,6 +57,11 @@ static bool is_bool(const struct field *f)
 	       f->offset == offsetof(struct tg_config, tcp.window_scaling) ||
 	       f->offset == offsetof(struct tg_config, tcp.timestamps) ||
 	       f->offset == offsetof(struct tg_config, tcp.sack) ||
+	       f->offset == offsetof(struct tg_config, tcp.dsack) ||
+	       f->offset == offsetof(struct tg_config, tcp.tlp) ||
+	       f->offset == offsetof(struct tg_config, tcp.limited_transmit) ||
+	       f->offset == offsetof(struct tg_config, tcp.prr) ||
+	       f->offset == offsetof(struct tg_config, tcp.undo) ||
 	       f->offset == offsetof(struct tg_config, tcp.hystart) ||
 	       f->offset == offsetof(struct tg_config, tcp.pacing) ||
 	       f->offset == offsetof(struct tg_config, tcp.fast_path);
@@ -140,22 +148,28 @@ static const struct {
 	uint64_t factor; /* 0: a switch */
 	uint8_t take;    /* which of its numbers */
 	uint8_t of;      /* how many there are */
-} sysctls[] = {{"net.ipv4.tcp_timestamps", "tcp.timestamps", 0, 0, 1},
-	{"net.ipv4.tcp_sack", "tcp.sack", 0, 0, 1},
-	{"net.ipv4.tcp_window_scaling", "tcp.window_scaling", 0, 0, 1},
-	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3},
-	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3},
-	{"net.ipv4.tcp_fin_timeout", "tcp.fin_wait_2_ns", NS_PER_SEC, 0, 1},
-	{"net.ipv4.tcp_keepalive_time", "tcp.keepalive_idle_ns", NS_PER_SEC, 0, 1},
-	{"net.ipv4.tcp_keepalive_intvl", "tcp.keepalive_interval_ns", NS_PER_SEC, 0, 1},
-	{"net.ipv4.tcp_keepalive_probes", "tcp.keepalive_probes", 1, 0, 1},
-	{"net.ipv4.tcp_retries1", "tcp.r1_retransmits", 1, 0, 1},
-	{"net.ipv4.tcp_max_syn_backlog", "tcp.max_half_open", 1, 0, 1},
-	{"net.ipv4.tcp_max_tw_buckets", "tcp.max_time_wait", 1, 0, 1},
-	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1},
-	{"net.ipv4.tcp_congestion_control", "tcp.cc", 1, 0, 1},
-	{"net.ipv4.tcp_slow_start_after_idle", "tcp.cwnd_validation", 0, 0, 1},
-	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1}};
+	uint8_t on_from; /* of a switch: on from this value, 0 from 1 */
+} sysctls[] = {{"net.ipv4.tcp_timestamps", "tcp.timestamps", 0, 0, 1, 0},
+	{"net.ipv4.tcp_sack", "tcp.sack", 0, 0, 1, 0},
+	{"net.ipv4.tcp_dsack", "tcp.dsack", 0, 0, 1, 0},
+	{"net.ipv4.tcp_recovery", "tcp.recovery", 1, 0, 1, 0},
+	{"net.ipv4.tcp_early_retrans", "tcp.tlp", 0, 0, 1, 3},
+	{"net.ipv4.tcp_frto", "tcp.frto", 1, 0, 1, 0},
+	{"net.ipv4.tcp_max_reordering", "tcp.max_reordering", 1, 0, 1, 0},
+	{"net.ipv4.tcp_window_scaling", "tcp.window_scaling", 0, 0, 1, 0},
+	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3, 0},
+	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3, 0},
+	{"net.ipv4.tcp_fin_timeout", "tcp.fin_wait_2_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.tcp_keepalive_time", "tcp.keepalive_idle_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.tcp_keepalive_intvl", "tcp.keepalive_interval_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.tcp_keepalive_probes", "tcp.keepalive_probes", 1, 0, 1, 0},
+	{"net.ipv4.tcp_retries1", "tcp.r1_retransmits", 1, 0, 1, 0},
+	{"net.ipv4.tcp_max_syn_backlog", "tcp.max_half_open", 1, 0, 1, 0},
+	{"net.ipv4.tcp_max_tw_buckets", "tcp.max_time_wait", 1, 0, 1, 0},
+	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1, 0},
+	{"net.ipv4.tcp_congestion_control", "tcp.cc", 1, 0, 1, 0},
+	{"net.ipv4.tcp_slow_start_after_idle", "tcp.cwnd_validation", 0, 0, 1, 0},
+	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1, 0}};
 
 /* NAME=VALUE or NAME="A B C". */
 static bool parse_assignment(struct drill *d)
@@ -191,7 +205,9 @@ static bool parse_assignment(struct drill *d)
 			chosen = v;
 	}
 	cur_take(&d->c, "\"");
-	if (!set_field(&d->cfg, f, sysctls[i].factor ? chosen * sysctls[i].factor : chosen != 0))
+	chosen = sysctls[i].factor ? chosen * sysctls[i].factor
+				   : chosen >= max_u32(sysctls[i].on_from, 1);
+	if (!set_field(&d->cfg, f, chosen))
 		return drill_error(d, pos, "this value is too large", "", 0);
 	return true;
 }

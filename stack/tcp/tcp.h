@@ -62,12 +62,14 @@ struct tcp_ooo {
  */
 struct tcp_range {
 	struct list node;
+	struct list sent; /* in tcp_tx.by_time while this copy is in flight; else by itself */
 	struct seq start, end;
 	uint64_t sent_ns;   /* last (re)transmission */
 	uint64_t delivered; /* c->delivered when it was sent: delivery-rate samples */
 	uint64_t delivered_ns;
 	uint8_t flags; /* RANGE_* */
 	uint8_t n_retrans;
+	uint16_t sacked_segs; /* segments in it, once it is SACKed */
 };
 
 /* The sending half's memory; exists only while something is queued or unacknowledged. */
@@ -79,6 +81,17 @@ struct tcp_tx {
 	struct seq high_sacked; /* highest sequence number SACKed, SND.UNA if none */
 	bool rescued; /* [6675 4 (4)] the rescue retransmission of this recovery is spent */
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
+	uint32_t sacked_segs;   /* RACK.segs_sacked [8985 5.3] */
+	uint32_t limited_bytes; /* new text sent on duplicate ACKs [5681-10] */
+	struct list by_time;    /* what is in flight, the oldest transmission first [8985 6.2] */
+	/* Of the most recently sent of what was delivered [8985 5.3]: RACK.xmit_ts, RACK.end_seq,
+	 * RACK.rtt; RACK.fack: the highest delivered. */
+	uint64_t rack_sent_ns, rack_rtt_ns;
+	struct seq rack_end, fack;
+	/* What CT_REXMIT is armed for is the earliest of these. NEVER_NS: none. */
+	uint64_t rto_at_ns, pto_at_ns, reo_at_ns;
+	uint32_t prr_delivered, prr_out, prr_recover_fs; /* bytes [9937 6] */
+	uint32_t prr_dup_bytes;   /* counted as delivered for duplicates without SACK [9937 6] */
 	struct tcp_range *hint;   /* where the last SACK block was found, or NULL */
 	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look
 				     from the start */
@@ -103,8 +116,11 @@ struct tcp_port {
 };
 
 enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_PACE, CT_COUNT };
-enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY };
+/* RM_PTO: the loss probe's, RM_REO: RACK's reordering timer; after both the RTO goes on. */
+enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY, RM_PTO, RM_REO };
 enum recovery_state { REC_OPEN, REC_RECOVERY, REC_LOSS };
+/* After a timeout the first, then the second ACK is waited for [5682 2.1]. */
+enum frto_step { FRTO_NONE, FRTO_FIRST, FRTO_SECOND };
 
 struct tcp_conn {
 	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
@@ -127,6 +143,7 @@ struct tcp_conn {
 	uint8_t rexmit_mode; /* enum rexmit_mode: what CT_REXMIT stands for */
 	uint8_t recovery;    /* enum recovery_state */
 	uint8_t backoff;     /* consecutive timeouts of CT_REXMIT */
+	uint8_t frto;        /* enum frto_step */
 	/* How it began and what was agreed. */
 	bool passive : 1;    /* [9293 MUST-11] */
 	bool bound : 1;      /* the user chose the port */
@@ -151,6 +168,18 @@ struct tcp_conn {
 	bool cwnd_limited : 1; /* the last turn ended for want of cwnd: it may grow [7661 4.1] */
 	bool pace_capped : 1;  /* the user's rate is lower than the window's */
 	bool urg_out : 1;      /* SND.UP is valid */
+	/* Loss detection. */
+	bool reordering_seen : 1; /* RACK.reordering_seen */
+	bool dsack_round_on : 1;  /* dsack_round is valid */
+	bool tlp_due : 1;         /* a loss probe is to be sent */
+	bool tlp_out : 1;         /* TLP.end_seq is valid: a probe is unanswered */
+	bool tlp_again : 1;       /* TLP.is_retrans: it repeated text */
+	bool tlp_sampled : 1;     /* an RTT was measured since the last probe [8985 7.3] */
+	bool tlp_patient : 1;     /* a probe was needless: this peer's ACKs are given more time */
+	bool undo_rto : 1;        /* the reduction was a timeout's */
+	bool undo_armed : 1;      /* cwnd was reduced and may be given back [4015 3] */
+	bool undo_sent : 1;       /* something was sent again since: undo_start and undo_ts hold */
+	bool undo_asked : 1; /* the first ACK beyond undo_start has been looked at [3522 3.2] */
 	/* Receiving. */
 	bool ack_now : 1;    /* an ACK is owed at the end of the batch */
 	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
@@ -199,11 +228,23 @@ struct tcp_conn {
 
 	/* Round-trip time [6298], ns. */
 	uint64_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns;
+	uint64_t min_rtt_next_ns; /* least of the epoch that runs: see tcp_rtt.c */
+	uint32_t min_rtt_epoch;
 
 	struct tcp_cc cc;
 	uint64_t pace_ns;   /* the next release is due */
 	uint64_t pace_max;  /* TG_SO_MAX_PACING_RATE, bytes a second; 0: no cap */
 	struct seq recover; /* [6582 3.2], RecoveryPoint [6675 5] */
+	/* RACK's window for reordering [8985 5.3]: reo_wnd_mult, reo_wnd_persist, dsack_round. */
+	uint8_t reo_wnd_mult, reo_wnd_persist;
+	uint16_t reordering_segs; /* how far text was seen to be overtaken, DupThresh at least */
+	uint32_t reorderings;     /* how often */
+	struct seq dsack_round;
+	struct seq tlp_end; /* TLP.end_seq */
+	/* The first text sent again in this recovery, what of all of it has not been reported as a
+	 * duplicate, and the first copy's timestamp. */
+	struct seq undo_start;
+	uint32_t undo_bytes, undo_ts;
 
 	struct tcp_tx *tx;
 	struct tcp_ooo *ooo;
@@ -330,7 +371,7 @@ void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r);
 void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r);
 /* Queues text that is exactly at RCV.NXT. False: no memory, discarded. */
 bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r);
-void tcp_note_duplicate(struct tcp_conn *c, struct seq start, struct seq end);
+void tcp_note_duplicate(const struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
 void tcp_note_segment_size(struct tcp_conn *c, const struct tcp_rx *r);
 bool pktq_append(struct tg *s, struct pktq *q, struct tg_pkt *p);
 void pktq_free(struct tg *s, struct pktq *q);
@@ -398,17 +439,22 @@ static inline uint32_t range_bytes(const struct tcp_range *r)
 	return seq_dist(r->end, r->start);
 }
 
-/* tcp_loss.c: SACK scoreboard and loss detection. */
-struct loss_ack {
-	uint32_t newly_acked, newly_sacked; /* bytes */
-	bool sack_present, dsack;
-	bool duplicate; /* a duplicate ACK in the sense of [5681 2] */
-};
-void tcp_loss_sack(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a);
-void tcp_loss_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a);
-void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first);
-/* What to send again next: the record, or NULL. */
-struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
+/* Puts r, just (re)transmitted, at the end of what is in flight. */
+void range_sent(const struct tg *s, struct tcp_conn *c, struct tcp_range *r);
+static inline struct tcp_range *range_first(const struct tcp_tx *x)
+{
+	return list_empty(&x->ranges) ? NULL : list_entry(x->ranges.next, struct tcp_range, node);
+}
+static inline struct tcp_range *range_next(const struct tcp_tx *x, const struct tcp_range *r)
+{
+	return r->node.next == &x->ranges ? NULL : list_entry(r->node.next, struct tcp_range, node);
+}
+static inline struct tcp_range *range_last(const struct tcp_tx *x)
+{
+	return list_empty(&x->ranges) ? NULL : list_entry(x->ranges.prev, struct tcp_range, node);
+}
+
+#include "tcp/tcp_loss.h"
 
 /* tcp_pace.c */
 /* Sets cc.pacing_rate by window, round trip and the user's cap. */
@@ -420,12 +466,23 @@ void tcp_pace_sent(const struct tg *s, struct tcp_conn *c, uint32_t bytes);
 uint32_t tcp_pace_release(const struct tcp_conn *c);
 
 /* tcp_rtt.c */
+/* A round trip for the minimum over the last minutes [8985 6.2 step 1]. */
+void tcp_rtt_min(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c); /* backed off, capped */
 
 /* tcp_timer.c: event verbs; only this file knows deadlines. */
 void tcp_timers_init(struct tg *s, struct tcp_conn *c);
 void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c);
+/* New text went out: the loss probe's timer starts over [8985-12]. */
+void tcp_timers_new_data(struct tg *s, struct tcp_conn *c);
+/* Again the first that is outstanding: its RTO begins anew [6298-5.0]. */
+void tcp_timers_first_again(struct tg *s, struct tcp_conn *c);
+void tcp_timers_probed(struct tg *s, struct tcp_conn *c); /* a loss probe went out */
+/* Loss detection has looked at an ACK: one of its timers, or the RTO, is armed [8985-15]. */
+void tcp_timers_loss_checked(struct tg *s, struct tcp_conn *c);
+/* Does CT_REXMIT watch over something in flight? */
+bool tcp_timers_watching(const struct tcp_conn *c);
 void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c);
 void tcp_timers_progress(struct tg *s, struct tcp_conn *c); /* any sign of life: probes answered */
 void tcp_timers_blocked(

@@ -34,7 +34,8 @@ static uint64_t sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const str
 /* ---- Taking off what is acknowledged ---- */
 
 /* Range records up to `ack`. Returns the bytes that had not been SACKed before. */
-static uint32_t drop_ranges(struct tg *s, struct tcp_conn *c, struct seq ack, struct sample *m)
+static uint32_t drop_ranges(
+	struct tg *s, struct tcp_conn *c, struct seq ack, struct sample *m, struct loss_ack *a)
 {
 	struct tcp_tx *x = c->tx;
 	uint32_t fresh = 0;
@@ -46,6 +47,7 @@ static uint32_t drop_ranges(struct tg *s, struct tcp_conn *c, struct seq ack, st
 			break;
 		if (!(q->flags & RANGE_SACKED)) {
 			fresh += seq_dist(seq_min(ack, q->end), q->start);
+			tcp_rack_delivered(s, c, q, seq_min(ack, q->end), a);
 			*m = (struct sample){
 				true, (q->flags & RANGE_EVER) != 0, q->sent_ns, q->delivered};
 		}
@@ -105,12 +107,13 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	struct sample m = {0};
 	bool syn = !c->syn_acked;
 	uint8_t before = c->recovery;
-	uint32_t flight = tcp_pipe(c), fresh = 0;
-	struct loss_ack a = {0};
+	uint32_t flight = tcp_pipe(c);
+	struct loss_ack a;
 	uint64_t rtt_ns = 0;
 
+	tcp_loss_begin_ack(c, r, &a);
 	if (c->tx) {
-		fresh = drop_ranges(s, c, ack, &m);
+		a.fresh = drop_ranges(s, c, ack, &m, &a);
 		drop_text(s, c, ack);
 	}
 	if (seq_lt(c->snd.nxt, ack)) /* a probe that was taken back had arrived after all */
@@ -123,7 +126,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		c->recover = seq_sub(ack, 1); /* kept near: comparisons reach 2^31 */
 	c->syn_acked = true;
 	c->was_connected = true;
-	c->delivered += fresh;
+	c->delivered += a.fresh;
 	if (syn && !c->passive && c->syn_retrans == 0 && c->stalled_ns != NEVER_NS)
 		tcp_rtt_sample(s, c, s->now_ns - c->stalled_ns); /* the SYN's own round trip */
 	else if (!syn)
@@ -133,7 +136,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	c->told_r1 = false;
 	if (c->urg_out && seq_ge(ack, c->snd.up))
 		c->urg_out = false;
-	tcp_loss_sack(c, r, &a);
+	tcp_sack_blocks(c, r, &a);
 	tcp_loss_ack(s, c, &a);
 	if (m.have && s->cfg.tcp.cwnd_validation == TG_CWV_7661)
 		cwv_sample(&c->cc, (uint32_t)min_u64(c->delivered - m.delivered, UINT32_MAX - 1),
@@ -245,7 +248,7 @@ static bool ack_in_range(struct tcp_conn *c, struct tcp_rx *r)
 static bool is_duplicate(const struct tcp_conn *c, const struct tcp_rx *r)
 {
 	/* an answer to a probe of a closed window is none */
-	if (r->wnd == 0 || c->rexmit_mode != RM_RTO)
+	if (r->wnd == 0 || !tcp_timers_watching(c))
 		return false;
 	return seq_eq(r->g.ack, c->snd.una) && r->g.len == 0 && r->wnd == c->snd.wnd && c->tx &&
 	       !list_empty(&c->tx->ranges);
@@ -254,8 +257,9 @@ static bool is_duplicate(const struct tcp_conn *c, const struct tcp_rx *r)
 static void ordinary_ack(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
-	struct loss_ack a = {0};
+	struct loss_ack a;
 	bool duplicate = is_duplicate(c, r);
+	bool repeated = r->g.len == 0 && r->wnd == c->snd.wnd;
 
 	if (seq_lt(r->g.ack, c->snd.una))
 		return; /* old: the ACK is void, the text is not */
@@ -265,13 +269,15 @@ static void ordinary_ack(struct tcp_conn *c, struct tcp_rx *r)
 		return;
 	}
 	tcp_window_update(c, r);
-	if (!c->tx)
-		return;
+	tcp_loss_begin_ack(c, r, &a);
 	a.duplicate = duplicate;
-	tcp_loss_sack(c, r, &a);
-	if (a.duplicate || a.newly_sacked) {
+	a.repeated = repeated;
+	tcp_sack_blocks(c, r, &a);
+	if (a.duplicate || a.newly_sacked)
 		s->counters.tcp_dup_acks_in++;
+	if (a.duplicate || a.newly_sacked || a.dsack || (repeated && c->tlp_out)) {
 		tcp_loss_ack(s, c, &a);
+		tcp_timers_loss_checked(s, c);
 	}
 }
 

@@ -57,6 +57,8 @@ struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 	c->mss = TCP_MSS_DEFAULT;
 	c->mss_rcv = TCP_MSS_DEFAULT;
 	c->rmss = TCP_MSS_DEFAULT;
+	c->reo_wnd_mult = 1;
+	c->reordering_segs = TCP_DUPTHRESH;
 	c->cc.ops = cc_algorithm(s->cfg.tcp.cc);
 	c->cc.flags = s->cfg.tcp.hystart ? CC_HYSTART : 0;
 	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, false);
@@ -218,6 +220,7 @@ static void path_shrunk(struct tg *s, struct tcp_conn *c, const struct ip_error 
 	if (c->recovery == REC_OPEN) { /* not lost to congestion: cwnd stays [1191 6.4] */
 		c->recovery = REC_LOSS;
 		c->recover = c->snd.nxt;
+		c->undo_armed = false;
 	}
 	c->rexmit_now = true;
 	tcp_want_output(s, c);

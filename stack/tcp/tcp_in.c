@@ -251,7 +251,7 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	}
 	old = seq_lt(r->g.seq, c->rcv.nxt);
 	if (old && seq_le(seq_add(r->g.seq, r->g.text_bytes), c->rcv.nxt))
-		tcp_note_duplicate(c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
+		tcp_note_duplicate(r->s, c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
 	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>; bare ACKs are answered no more often than challenged
 	 * segments, or two confused ends would answer one another for ever */
 	if (r->g.len)

@@ -221,6 +221,7 @@ static void status_flight(const struct tcp_conn *c, struct tg_tcp_info *o)
 	if (!c->tx)
 		return;
 	o->sacked_bytes = c->tx->sacked_bytes;
+	o->sacked_segs = c->tx->sacked_segs;
 	o->lost_bytes = c->tx->lost_bytes;
 	o->retrans_bytes = c->tx->retrans_bytes;
 }
@@ -237,6 +238,11 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	o->wscale = c->ws_ok;
 	o->in_recovery = c->recovery == REC_RECOVERY;
 	o->in_loss = c->recovery == REC_LOSS;
+	o->disorder = c->recovery == REC_OPEN && (c->dup_acks || (c->tx && c->tx->sacked_bytes));
+	o->reordering_segs = c->reordering_segs;
+	o->reord_seen = c->reorderings;
+	o->reo_wnd_mult = c->reo_wnd_mult;
+	o->probing = c->tlp_out;
 	o->backoff = c->backoff;
 	o->probes = c->keep_sent;
 	o->conn = c->serial;

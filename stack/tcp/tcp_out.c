@@ -62,7 +62,7 @@ static bool may_send_text(const struct tcp_conn *c)
 
 static bool has_work(const struct tcp_conn *c)
 {
-	if (c->syn_due || c->ack_now || c->probe_due || c->keep_due)
+	if (c->syn_due || c->ack_now || c->probe_due || c->keep_due || c->tlp_due)
 		return true;
 	if (!may_send_text(c))
 		return false;
@@ -107,7 +107,8 @@ static uint32_t may_resend(const struct tcp_conn *c, const struct tcp_range *r)
 	if (seq_ge(r->start, edge)) /* [9293 SHLD-16] only inside SND.UNA + SND.WND */
 		return 0;
 	room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0;
-	room -= room % c->mss;
+	if (room < n)
+		room -= room % c->mss;
 	if (room == 0 && (c->rexmit_now || pipe == 0))
 		room = c->mss;
 	n = min_u32(n, tcp_pace_release(c));
@@ -140,14 +141,17 @@ static enum tx_result resend(struct tg *s, struct tcp_conn *c, struct tcp_range 
 	if (sent <
 		text) /* the device became busy on the way: the rest waits in a record of its own */
 		range_split(s, c, r, seq_add(r->start, sent));
-	r->sent_ns = s->now_ns;
-	r->delivered = c->delivered;
+	range_sent(s, c, r);
 	if (r->n_retrans < UINT8_MAX)
 		r->n_retrans++;
 	range_mark(c, r, RANGE_RETRANS | RANGE_EVER, 0);
 	tcp_pace_sent(s, c, sent);
 	c->rexmit_now = false;
+	c->tx->prr_out += range_bytes(r);
+	tcp_undo_resent(s, c, r);
 	tcp_timers_data_sent(s, c);
+	if (seq_eq(r->start, c->snd.una))
+		tcp_timers_first_again(s, c);
 	return TX_OK;
 }
 
@@ -155,6 +159,9 @@ static enum tx_result send_lost(struct tg *s, struct tcp_conn *c, uint32_t *budg
 {
 	struct tcp_range *r;
 
+	/* [5682 2.1] the first goes again; then new text, until the ACKs have told */
+	if (c->frto == FRTO_SECOND || (c->frto == FRTO_FIRST && c->tx && c->tx->retrans_bytes))
+		return TX_OK;
 	while (c->tx && *budget && (r = tcp_loss_next(s, c))) {
 		uint32_t n;
 		enum tx_result res;
@@ -206,9 +213,11 @@ static bool tail_may_go(const struct tcp_conn *c, uint32_t full)
 	return idle && full == 0; /* [9293 SHLD-7] Nagle */
 }
 
-static void limit_by_cwnd(const struct tcp_conn *c, struct sendable *d)
+static void limit_by_cwnd(const struct tg *s, const struct tcp_conn *c, struct sendable *d)
 {
-	uint32_t pipe = tcp_pipe(c);
+	/* [5681-9] what duplicates or SACK say has left makes room, unless that is switched off */
+	bool count_all = c->recovery == REC_OPEN && !s->cfg.tcp.limited_transmit;
+	uint32_t pipe = count_all ? seq_dist(c->snd.nxt, c->snd.una) : tcp_pipe(c);
 	uint32_t room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0; /* [5681-1] */
 
 	if (d->text <= room)
@@ -221,7 +230,7 @@ static void limit_by_cwnd(const struct tcp_conn *c, struct sendable *d)
 }
 
 /* [9293 MUST-38] sender's silly-window avoidance, and Nagle */
-static void decide(const struct tcp_conn *c, struct sendable *d)
+static void decide(const struct tg *s, const struct tcp_conn *c, struct sendable *d)
 {
 	uint32_t unsent = tcp_unsent(c), usable = usable_window(c), full;
 	bool idle = seq_eq(c->snd.una, c->snd.nxt);
@@ -230,7 +239,8 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 	/* segments cut by a device would all carry the first one's urgent pointer */
 	d->text = c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
 	d->text = min_u32(d->text, min_u32(unsent, usable));
-	limit_by_cwnd(c, d);
+	d->text = min_u32(d->text, tcp_frto_room(c));
+	limit_by_cwnd(s, c, d);
 	d->text = min_u32(d->text, tcp_pace_release(c));
 	full = d->text - d->text % c->mss;
 	if (d->text == unsent) {
@@ -251,6 +261,15 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 	}
 }
 
+/* [5681-10, 3042] new text beyond cwnd that duplicates made room for */
+static void note_limited(struct tcp_conn *c, uint32_t bytes)
+{
+	uint32_t flight = seq_dist(c->snd.nxt, c->snd.una);
+
+	if (c->recovery == REC_OPEN && c->dup_acks && flight > c->cc.cwnd)
+		c->tx->limited_bytes += min_u32(bytes, flight - c->cc.cwnd);
+}
+
 static void note_sent(
 	struct tg *s, struct tcp_conn *c, struct tcp_range *r, uint32_t sent, bool fin)
 {
@@ -260,9 +279,13 @@ static void note_sent(
 		c->fin_sent = true;
 	}
 	list_push_back(&c->tx->ranges, &r->node);
+	range_sent(s, c, r);
 	c->snd.nxt = r->end;
 	c->snd.max = seq_max(c->snd.max, c->snd.nxt);
+	c->tx->prr_out += range_bytes(r);
+	note_limited(c, range_bytes(r));
 	tcp_timers_data_sent(s, c);
+	tcp_timers_new_data(s, c);
 }
 
 static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text, bool fin)
@@ -322,7 +345,7 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 	while (tcp_unsent(c) || fin_waits(c)) {
 		enum tx_result res;
 
-		decide(c, &d);
+		decide(s, c, &d);
 		if (d.text && tcp_pace_wait(s, c))
 			return TX_OK;
 		c->cwnd_limited = d.cwnd || (c->cc.cwnd < c->cc.ssthresh &&
@@ -382,6 +405,46 @@ static enum tx_result send_probe(struct tg *s, struct tcp_conn *c)
 	return res == TX_DROPPED ? TX_OK : res;
 }
 
+/* The highest segment again, for want of anything new. */
+static enum tx_result repeat_last(struct tg *s, struct tcp_conn *c)
+{
+	struct tcp_range *r = range_last(c->tx);
+	uint32_t n = range_bytes(r), most = c->mss + ((r->flags & RANGE_FIN) ? 1u : 0);
+
+	if (n > most) {
+		r = range_split(s, c, r, seq_sub(r->end, most));
+		if (!r)
+			return TX_WAIT;
+		n = most;
+	}
+	return resend(s, c, r, n);
+}
+
+/* [8985-13] one segment, whatever cwnd says: new text if there is some and the peer's window takes
+ * it, else what went last. */
+static enum tx_result send_loss_probe(struct tg *s, struct tcp_conn *c)
+{
+	uint32_t unsent = tcp_unsent(c), usable = usable_window(c);
+	uint32_t n = min_u32(min_u32(unsent, c->mss), usable);
+	bool fin = fin_waits(c) && n == unsent && usable > n;
+	enum tx_result res = TX_OK;
+
+	if (tcp_tlp_may_probe(s, c)) {
+		bool again = n == 0 && !fin;
+
+		res = again ? repeat_last(s, c) : send_frame(s, c, n, fin);
+		if (res == TX_BUSY)
+			return res;
+		if (res == TX_OK) {
+			tcp_tlp_sent(c, again);
+			tcp_timers_probed(s, c);
+			s->counters.tcp_loss_probes++;
+		}
+	}
+	c->tlp_due = false;
+	return res;
+}
+
 static enum tx_result send_keepalive(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t sent;
@@ -422,6 +485,8 @@ enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget)
 			res = send_probe(s, c);
 		if (res == TX_OK)
 			res = send_lost(s, c, &budget);
+		if (res == TX_OK && c->tlp_due)
+			res = send_loss_probe(s, c);
 		if (res == TX_OK)
 			res = send_new(s, c, &budget);
 	}

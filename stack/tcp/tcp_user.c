@@ -211,6 +211,7 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 	c->soft_error = 0;
 	c->told_r1 = false;
 	c->recovery = REC_OPEN;
+	c->frto = FRTO_NONE;
 	c->dup_acks = 0;
 	c->ack_now = false;
 	c->fin_queued = false;

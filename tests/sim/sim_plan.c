@@ -162,7 +162,7 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 	/* not less than lets the retransmissions of a SYN-ACK last for its R2 */
 	c->tcp.rto_max_ns = sim_between(r, 30, 120) * NS_PER_SEC;
 	c->tcp.msl_ns = sim_between(r, 1, 30) * NS_PER_SEC;
-	c->tcp.challenge_acks = sim_chance(r, 80) ? 10 : sim_below(r, 5);
+	c->tcp.challenge_acks = sim_chance(r, 80) ? 10 : 1 + sim_below(r, 4);
 	if (sim_chance(r, 10))
 		c->tcp.max_half_open = sim_between(r, 1, 4);
 	if (sim_chance(r, 10))
@@ -294,6 +294,29 @@ static void draw_extras(struct plan *p)
 	}
 }
 
+/* From numbers of its own, so that seeds keep what they drew before there was a choice here. */
+static void draw_repair(struct plan *p, uint64_t seed)
+{
+	struct sim_rng r = {sim_mix(seed + 0x7261636b)};
+
+	for (unsigned h = 0; h < p->n_hosts; h++) {
+		struct tg_config *c = &p->host[h].cfg;
+
+		if (sim_chance(&r, 50))
+			continue; /* as it comes */
+		c->tcp.recovery = (uint8_t)sim_below(&r, 8);
+		c->tcp.tlp = sim_chance(&r, 70);
+		c->tcp.tlp_ack_delay_ns = sim_below(&r, 3) * 100 * NS_PER_MS;
+		c->tcp.tlp_min_ns = sim_chance(&r, 50) ? 0 : 10 * NS_PER_MS;
+		c->tcp.max_reordering = (uint16_t)sim_below(&r, 100);
+		c->tcp.limited_transmit = sim_chance(&r, 70);
+		c->tcp.prr = sim_chance(&r, 70);
+		c->tcp.frto = (uint8_t)sim_below(&r, 3);
+		c->tcp.undo = sim_chance(&r, 70);
+		c->tcp.dsack = sim_chance(&r, 70);
+	}
+}
+
 void plan_draw(struct plan *p, uint64_t seed)
 {
 	struct sim_rng r = {sim_mix(seed + 0x7461706c)};
@@ -327,6 +350,7 @@ void plan_draw(struct plan *p, uint64_t seed)
 	for (uint32_t i = 0; i < n; i++)
 		draw_flow(p, &r, n > 4 ? most / 3 : most);
 	draw_extras(p);
+	draw_repair(p, seed);
 	if (sim_chance(&r, 20))
 		p->snapshot_event = sim_between(&r, 1, 2000);
 }

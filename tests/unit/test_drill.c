@@ -122,7 +122,7 @@ static const struct bad {
 	{"--mtu=5\n", 1, 1, "unknown option"},
 	{"--colour=blue\n", 1, 1, "unknown option"},
 	{"`rm -rf /`\n", 1, 2, "only sysctl"},
-	{"`sysctl -q net.ipv4.tcp_frto=0`\n", 1, 12, "no setting"},
+	{"`sysctl -q net.ipv4.tcp_fack=0`\n", 1, 12, "no setting"},
 	{"`sysctl -q net.ipv4.tcp_sack=x`\n", 1, 30, "number"},
 	{"`sysctl\n", 1, 2, "does not end"},
 	{"0 poll([[[[[[[[[[1]]]]]]]]]], 1, 0) = 0\n", 1, 16, "nested"},
