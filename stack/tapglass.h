@@ -152,8 +152,10 @@ struct tg_config {
 		uint32_t max_half_open;         /* - 65,536 */
 		uint32_t max_time_wait;         /* - 262,144 */
 		uint16_t port_first, port_last; /* ephemeral range - 32,768 to 60,999 [6056] */
-		bool fast_path;                 /* header prediction - true */
-		uint32_t challenge_acks;        /* per connection and 5 s - 10 [5961 7] */
+		uint8_t ecn; /* 0: no; 1: offered and accepted; 2: accepted if the peer offers - 2
+				[3168], as Linux's tcp_ecn */
+		bool fast_path;          /* header prediction - true */
+		uint32_t challenge_acks; /* per connection and 5 s - 10 [5961 7] */
 		bool isn_fixed; /* - false: RFC 6528. For tests and lessons: every connection starts
 				   at isn */
 		uint32_t isn;
@@ -412,6 +414,8 @@ struct tg_tcp_info {
 	uint8_t state; /* enum tg_state of tapglass_inspect.h */
 	uint8_t rcv_wscale, snd_wscale;
 	bool ts, sack, wscale, in_recovery, in_loss;
+	bool in_cwr;        /* cwnd was reduced for a congestion mark on what is in flight */
+	bool ecn, ecn_seen; /* agreed; text came with ECT or CE [3168] */
 	uint8_t backoff, probes;
 	uint32_t conn; /* serial number, as in the trace */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, irs, rcv_nxt, rcv_wnd;

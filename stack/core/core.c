@@ -47,6 +47,7 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.max_time_wait = 262144;
 	c->tcp.port_first = 32768;
 	c->tcp.port_last = 60999;
+	c->tcp.ecn = 2;
 	c->tcp.fast_path = true;
 	c->tcp.challenge_acks = 10;
 }
@@ -80,6 +81,8 @@ static bool config_possible(const struct tg_config *c)
 	if (c->tcp.initial_window_segs == 0 || c->tcp.rto_min_ns == 0)
 		return false;
 	if (c->tcp.rto_min_ns > c->tcp.rto_max_ns || c->tcp.rto_initial_ns > c->tcp.rto_max_ns)
+		return false;
+	if (c->tcp.ecn > 2)
 		return false;
 	if (c->tcp.port_first == 0 || c->tcp.port_first > c->tcp.port_last)
 		return false;

@@ -24,7 +24,7 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks)};
+	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, ecn)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -114,6 +114,7 @@ static const struct {
 } sysctls[] = {{"net.ipv4.tcp_timestamps", "tcp.timestamps", 0, 0, 1},
 	{"net.ipv4.tcp_sack", "tcp.sack", 0, 0, 1},
 	{"net.ipv4.tcp_window_scaling", "tcp.window_scaling", 0, 0, 1},
+	{"net.ipv4.tcp_ecn", "tcp.ecn", 1, 0, 1},
 	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3},
 	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3},
 	{"net.ipv4.tcp_fin_timeout", "tcp.fin_wait_2_ns", NS_PER_SEC, 0, 1},

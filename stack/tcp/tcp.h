@@ -79,7 +79,9 @@ struct tcp_tx {
 	struct seq high_sacked; /* highest sequence number SACKed, SND.UNA if none */
 	bool rescued; /* [6675 4 (4)] the rescue retransmission of this recovery is spent */
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
-	struct tcp_range *hint;   /* where the last SACK block was found, or NULL */
+	struct tcp_range *hint; /* where the last SACK block was found, or NULL */
+	bool ecn_reduced;       /* cwnd was reduced for ECE: once until ecn_high is acknowledged */
+	struct seq ecn_high;    /* SND.NXT at that time [3168 6.1.2] */
 	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look
 				     from the start */
 };
@@ -158,9 +160,17 @@ struct tcp_conn {
 	bool urg_in : 1;   /* RCV.UP is valid */
 	bool urg_read : 1; /* the user has had the urgent octet */
 	bool oobinline : 1, reuseport : 1, broadcast : 1;
-	bool dsack : 1;      /* dsack_start/end wait to be reported [2883] */
-	bool told_r1 : 1;    /* R1 was reported [9293 MUST-20] */
-	bool reset_seen : 1; /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
+	bool dsack : 1;   /* dsack_start/end wait to be reported [2883] */
+	bool told_r1 : 1; /* R1 was reported [9293 MUST-20] */
+	/* Explicit congestion notification [3168]: see tcp_ecn.c. */
+	bool ecn_offered : 1;  /* our last SYN was an ECN-setup one [3168 6.1.1] */
+	bool ecn_sent : 1;     /* some SYN or SYN-ACK of ours was */
+	bool ecn_ok : 1;       /* agreed: ECT on new text, ECE is believed */
+	bool ecn_reflects : 1; /* the peer may take us for agreed: CE marks are reported */
+	bool ecn_echo : 1;     /* every ACK carries ECE until the peer's CWR [3168 6.1.3] */
+	bool ecn_cwr_due : 1;  /* the next new text carries CWR [3168 6.1.2] */
+	bool ecn_seen : 1;     /* some text came with ECT or CE */
+	bool reset_seen : 1;   /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
 	bool was_connected : 1;
 
 	/* Send sequence space [9293 3.3.1]. */
@@ -245,10 +255,10 @@ struct tcp_mini {
 	struct seq snd_nxt;   /* half-open: ISS */
 	struct seq rcv_nxt;   /* half-open: IRS + 1 */
 	union {
-		struct {                    /* half-open */
-			uint16_t mss;       /* peer's */
-			uint8_t snd_wscale; /* peer's shift */
-			uint8_t rcv_wscale;
+		struct {                  /* half-open */
+			uint16_t mss;     /* peer's */
+			uint8_t scales;   /* peer's shift, and ours in the upper half */
+			uint8_t ecn;      /* the SYN was an ECN-setup one, and so is our answer */
 			uint32_t sent_us; /* when the SYN-ACK last went out, modulo 2^32 */
 		} syn;
 		struct {              /* TIME-WAIT */
@@ -260,6 +270,15 @@ struct tcp_mini {
 };
 
 #define MINI_QUEUES 32u
+
+static inline uint8_t mini_snd_wscale(const struct tcp_mini *m)
+{
+	return m->syn.scales & 15;
+}
+static inline uint8_t mini_rcv_wscale(const struct tcp_mini *m)
+{
+	return m->syn.scales >> 4;
+}
 
 struct mini_table {
 	struct tcp_mini **page; /* of records; record i is page[i / per page][i % per page] */
@@ -406,6 +425,25 @@ void tcp_loss_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a);
 void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first);
 /* What to send again next: the record, or NULL. */
 struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
+
+/* tcp_ecn.c: explicit congestion notification [3168]. */
+/* The SYN is to go again, or was answered by a reset. False: it had not been an ECN-setup one. */
+bool tcp_ecn_fall_back(struct tg *s, struct tcp_conn *c);
+/* A SYN or SYN-ACK came for a connection opened actively. */
+void tcp_ecn_syn_in(struct tcp_conn *c, const struct tcp_rx *r);
+/* Is the SYN r one that a listener agrees to? */
+bool tcp_ecn_accepts(const struct tcp_rx *r);
+/* Text of r was taken: its CE mark, its CWR. */
+void tcp_ecn_text_in(struct tcp_conn *c, const struct tcp_rx *r);
+/* An acceptable ACK that carries ECE. True: cwnd does not grow by it. */
+bool tcp_ecn_ack_in(struct tcp_conn *c, const struct tcp_rx *r);
+/* cwnd was reduced for loss: the peer is told [3168 6.1.2]. */
+void tcp_ecn_reduced(struct tcp_conn *c);
+/* Was cwnd reduced already for the window in flight? A loss in it does not reduce it again. */
+bool tcp_ecn_in_window(const struct tcp_conn *c);
+/* Marks a segment of the connection about to be sent: flags, and TOS of its datagram. */
+void tcp_ecn_mark_out(
+	struct tcp_conn *c, struct tcp_seg *g, uint32_t text_bytes, uint8_t how, uint8_t *tos);
 
 /* tcp_rtt.c */
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);

@@ -75,7 +75,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	struct tg *s = r->s;
 	struct seq ack = r->g.ack;
 	struct sample m = {0};
-	bool syn = !c->syn_acked;
+	bool syn = !c->syn_acked, echo = tcp_ecn_ack_in(c, r);
 	uint32_t flight = tcp_pipe(c), fresh = 0;
 	struct loss_ack a = {0};
 
@@ -112,7 +112,8 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 			.srtt_ns = c->srtt_ns,
 			.cwnd_limited = c->cwnd_limited || c->recovery == REC_LOSS};
 
-		if (a.newly_acked) /* [5681-2] the handshake's ACK grows nothing */
+		/* [5681-2] the handshake's ACK grows nothing */
+		if (a.newly_acked && !echo)
 			c->cc.ops->on_ack(&c->cc, &k);
 	}
 	ip_advise_good(s, &c->path);
@@ -236,6 +237,7 @@ static void ordinary_ack(struct tcp_conn *c, struct tcp_rx *r)
 		return;
 	}
 	tcp_window_update(c, r);
+	tcp_ecn_ack_in(c, r);
 	if (!c->tx)
 		return;
 	a.duplicate = duplicate;

@@ -219,6 +219,7 @@ enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, 
 	enum tx_result res;
 
 	fill_segment(s, c, seq, flags, &g);
+	tcp_ecn_mark_out(c, &g, text_bytes, how, &flow.tos);
 	tx_init(&t);
 	put_header(&t, &g);
 	/* c->mss has room for the timestamp; SACK blocks take theirs from the text */
@@ -238,6 +239,8 @@ enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, 
 		return res;
 	if (flags & TCP_ACK)
 		ack_went_out(c);
+	if (g.flags & TCP_CWR && !(flags & TCP_SYN))
+		c->ecn_cwr_due = false;
 	count_out(s, c, *sent, seg_bytes, how);
 	trace_out(s, c, &c->raddr, &g, *sent, how);
 	return TX_OK;
@@ -276,6 +279,7 @@ static void conn_control(struct tg *s, struct tcp_conn *c, uint8_t flags)
 		.src = c->laddr, .dst = c->raddr, .ttl = c->ttl, .tos = c->tos, .path = &c->path};
 
 	fill_segment(s, c, c->snd.nxt, flags, &k.g);
+	tcp_ecn_mark_out(c, &k.g, 0, EMIT_NEW, &k.tos);
 	c->segs_out++;
 	send_control(s, c, &k);
 }

@@ -172,8 +172,10 @@ static uint32_t flight_size(const struct tcp_conn *c)
 static void enter_recovery(struct tg *s, struct tcp_conn *c)
 {
 	c->recovery = REC_RECOVERY;
-	c->recover = c->snd.nxt; /* [6582-2] recover, [6675-6] RecoveryPoint = HighData */
-	c->cc.ops->on_loss(&c->cc, flight_size(c), s->now_ns);
+	c->recover = c->snd.nxt;   /* [6582-2] recover, [6675-6] RecoveryPoint = HighData */
+	if (!tcp_ecn_in_window(c)) /* [3168 6.1.2] one reduction a window, whatever told */
+		c->cc.ops->on_loss(&c->cc, flight_size(c), s->now_ns);
+	tcp_ecn_reduced(c);
 	c->tx->rescued = false;
 	c->rexmit_now = true; /* [5681-10, 6675 5 (4.3)] the first goes whatever cwnd says */
 	mark_first_lost(s, c);
@@ -251,6 +253,7 @@ void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first)
 	bool reneged = r && (r->flags & RANGE_SACKED);
 
 	c->cc.ops->on_timeout(&c->cc, flight_size(c), first, s->now_ns);
+	tcp_ecn_reduced(c);
 	c->recovery = REC_LOSS;
 	c->recover = c->snd.nxt; /* [6582-5] */
 	c->dup_acks = 0;

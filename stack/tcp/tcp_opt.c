@@ -110,7 +110,9 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 		c->user_timeout_ns = (uint64_t)v; /* [9293 MUST-21] */
 		return 0;
 	case TG_IP_TTL: return set_byte(&c->ttl, v, 1);
-	case TG_IP_TOS: return set_byte(&c->tos, v, 0); /* [9293 MUST-48, SHLD-21] */
+	case TG_IP_TOS:
+		/* [9293 MUST-48, SHLD-21]; [3168 6.1] the two bits of ECN are ours */
+		return set_byte(&c->tos, v < 0 ? v : v & ~3, 0);
 	case TG_TCP_USER_COOKIE: c->ep.cookie = (uint64_t)v; return 0;
 	case TG_SO_ERROR:
 	case TG_SO_ATMARK:
@@ -208,6 +210,9 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	o->wscale = c->ws_ok;
 	o->in_recovery = c->recovery == REC_RECOVERY;
 	o->in_loss = c->recovery == REC_LOSS;
+	o->in_cwr = tcp_ecn_in_window(c);
+	o->ecn = c->ecn_ok;
+	o->ecn_seen = c->ecn_seen;
 	o->backoff = c->backoff;
 	o->probes = c->keep_sent;
 	o->conn = c->serial;

@@ -330,10 +330,10 @@ END_TEST
 
 START_TEST (offloads_fall_back) {
 	reset();
-	k.grants = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+	k.grants = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 	ck_assert_int_eq(open_tap(false), 0);
 	ck_assert_uint_eq(tap.caps, TG_CAP_CSUM | TG_CAP_TSO4);
-	ck_assert_uint_eq(k.offloads, TUN_F_CSUM | TUN_F_TSO4);
+	ck_assert_uint_eq(k.offloads, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN);
 	ck_assert_str_eq(tap_offloads(&tap), "TSO, checksum offload");
 	k.grants = TUN_F_CSUM;
 	ck_assert_int_eq(open_tap(false), 0);
