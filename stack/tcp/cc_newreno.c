@@ -1,5 +1,6 @@
 /* NewReno: slow start and congestion avoidance with appropriate byte counting (RFC 5681 3.1,
- * RFC 3465 2.1), multiplicative decrease (RFC 5681 3.2, RFC 6582), initial window (RFC 6928). */
+ * RFC 3465 2.1), multiplicative decrease (RFC 5681 3.2, RFC 6582), initial window (RFC 6928),
+ * taking back what was needless (RFC 5682 3, RFC 4015 3). */
 #include "tcp/tcp_cc.h"
 
 uint32_t cc_initial_window(uint32_t mss, uint32_t iw_segs)
@@ -13,6 +14,7 @@ static void newreno_init(struct tcp_cc *c, uint32_t mss, uint32_t iw_segs, bool 
 {
 	c->mss = mss;
 	c->acked = 0;
+	cc_forget(c);
 	c->ssthresh = UINT32_MAX; /* [5681-3] arbitrarily high */
 	/* [6928 2] one segment after the SYN was lost more than once */
 	c->cwnd = syn_lost ? mss : cc_initial_window(mss, iw_segs);
@@ -49,9 +51,18 @@ static void newreno_on_ack(struct tcp_cc *c, const struct cc_ack *a)
 static void newreno_on_loss(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns)
 {
 	(void)now_ns;
+	cc_remember(c);
 	c->ssthresh = half_flight(c, flight_bytes);
 	c->cwnd = c->ssthresh;
 	c->acked = 0;
+}
+
+static void newreno_on_ecn(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns)
+{
+	/* [3168 6.1.2] as if a packet had been dropped; the mark is no guess, so there is nothing
+	 * to take back */
+	newreno_on_loss(c, flight_bytes, now_ns);
+	cc_forget(c);
 }
 
 static void newreno_on_recovered(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns)
@@ -67,10 +78,20 @@ static void newreno_on_timeout(struct tcp_cc *c, uint32_t flight_bytes, bool fir
 {
 	(void)now_ns;
 	/* [5681-6] ssthresh is kept when the same segment times out again */
-	if (first)
+	if (first) {
+		cc_remember(c);
 		c->ssthresh = half_flight(c, flight_bytes);
+	}
 	c->cwnd = c->mss; /* [5681-7] */
 	c->acked = 0;
+}
+
+static void newreno_on_undo(struct tcp_cc *c)
+{
+	/* [5682 3.1, 4015 3] */
+	c->cwnd = max_u32(c->cwnd, c->prior_cwnd);
+	c->ssthresh = max_u32(c->ssthresh, c->prior_ssthresh);
+	cc_forget(c);
 }
 
 static void newreno_on_idle(struct tcp_cc *c, uint32_t iw_segs)
@@ -85,6 +106,7 @@ static void newreno_on_mss(struct tcp_cc *c, uint32_t mss)
 	uint64_t segs = max_u32(c->cwnd / c->mss, 1);
 
 	c->cwnd = (uint32_t)min_u64(segs * mss, UINT32_MAX / 4);
+	c->prior_cwnd = (uint32_t)min_u64((uint64_t)(c->prior_cwnd / c->mss) * mss, UINT32_MAX / 4);
 	c->mss = mss;
 }
 
@@ -95,6 +117,8 @@ const struct tcp_cc_ops cc_newreno = {
 	.on_loss = newreno_on_loss,
 	.on_recovered = newreno_on_recovered,
 	.on_timeout = newreno_on_timeout,
+	.on_undo = newreno_on_undo,
+	.on_ecn = newreno_on_ecn,
 	.on_idle = newreno_on_idle,
 	.on_mss = newreno_on_mss,
 };

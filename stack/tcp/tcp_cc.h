@@ -12,6 +12,7 @@ struct tcp_cc {
 	uint32_t cwnd, ssthresh; /* bytes */
 	uint32_t mss;            /* SMSS, bytes */
 	uint32_t acked; /* counted towards the next segment of congestion avoidance, bytes */
+	uint32_t prior_cwnd, prior_ssthresh; /* before the last reduction: for on_undo; 0 none */
 };
 
 /* What an acknowledgment told. */
@@ -34,6 +35,14 @@ struct tcp_cc_ops {
 	void (*on_recovered)(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns);
 	/* Retransmission timeout; `first`: of this data [5681 3.1]. */
 	void (*on_timeout)(struct tcp_cc *c, uint32_t flight_bytes, bool first, uint64_t now_ns);
+	/* The last on_loss or on_timeout was needless (F-RTO, D-SACK, timestamps): what it took is
+	 * given back, never to less than there is now [5682 3.1, 4015 3, 9438 4.9]. Once for each
+	 * reduction; without one it does nothing. */
+	void (*on_undo)(struct tcp_cc *c);
+	/* The peer reports a mark of congestion (ECE), at most once in a round trip: a reduction as
+	 * for a loss, though nothing is to be sent again [3168 6.1.2, 9438 4.6]. Cannot be undone.
+	 */
+	void (*on_ecn)(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns);
 	/* Nothing was sent for more than one RTO [5681 4.1]. */
 	void (*on_idle)(struct tcp_cc *c, uint32_t iw_segs);
 	/* The segment size changed: cwnd stays in segments. */
@@ -41,6 +50,19 @@ struct tcp_cc_ops {
 };
 
 extern const struct tcp_cc_ops cc_newreno;
+
+/* What on_undo gives back: called first thing in a reduction. */
+static inline void cc_remember(struct tcp_cc *c)
+{
+	c->prior_cwnd = c->cwnd;
+	c->prior_ssthresh = c->ssthresh;
+}
+
+static inline void cc_forget(struct tcp_cc *c)
+{
+	c->prior_cwnd = 0;
+	c->prior_ssthresh = 0;
+}
 
 /* IW of RFC 6928 for a segment size, bytes. */
 uint32_t cc_initial_window(uint32_t mss, uint32_t iw_segs);
