@@ -150,7 +150,8 @@ bool tcp_ecn_ack_in(struct tcp_conn *c, const struct tcp_rx *r)
 	 * or recovery has reduced it already */
 	if (c->recovery != REC_OPEN || (c->tx->ecn_reduced && seq_le(r->g.ack, c->tx->ecn_high)))
 		return true;
-	c->cc.ops->on_loss(&c->cc, seq_dist(c->snd.nxt, c->snd.una), s->now_ns);
+	/* here a proportional rate reduction would begin, as in recovery [9937 4] */
+	c->cc.ops->on_ecn(&c->cc, seq_dist(c->snd.nxt, c->snd.una), s->now_ns);
 	tcp_ecn_reduced(c);
 	s->counters.tcp_ecn_reductions++;
 	trace_reduction(s, c);
