@@ -125,6 +125,11 @@ struct tg_config {
 		uint32_t arp_entries; /* - 1024 */
 		uint32_t icmp_errors_per_sec; /* token bucket, also its burst - 100 */
 		bool icmp_echo;               /* answer echo requests - true */
+		uint16_t min_pmtu; /* no path is believed to be narrower: there DF is left out
+				      instead - 552, as Linux's route.min_pmtu */
+		uint64_t pmtu_expires_ns; /* a learnt path MTU is kept so long - 10 min [1191 6.3]
+					   */
+		bool no_pmtu_disc;        /* new sockets begin with TG_PMTU_DONT - false */
 	} ip;
 
 	struct {
@@ -399,7 +404,20 @@ enum tg_option {
 	TG_SO_BOUND,         /* get: the port was chosen by tg_sock_bind */
 	TG_TCP_DEFER_ACCEPT, /* ns; of a listener: accept waits so long for the first octets */
 	TG_IP_HDRINCL,       /* raw: what is sent begins with the IP header */
-	TG_IP_RECVERR        /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE */
+	TG_IP_RECVERR,       /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE; streams: all
+				are told at once */
+	TG_IP_MTU_DISCOVER,  /* enum tg_pmtu */
+	TG_IP_MTU            /* get: of the path to the peer, bytes; -TG_ENOTCONN without one */
+};
+
+/* What DF is for [1191 3]; Linux's numbers. */
+enum tg_pmtu {
+	TG_PMTU_DONT,      /* never set: routers fragment */
+	TG_PMTU_WANT,      /* set on what fits the path; a larger datagram is fragmented here */
+	TG_PMTU_DO,        /* always set: a larger datagram is refused, -TG_EMSGSIZE */
+	TG_PMTU_PROBE,     /* always set, the interface's MTU counts, not what was learnt */
+	TG_PMTU_INTERFACE, /* never set; the interface's MTU counts, larger is refused */
+	TG_PMTU_OMIT       /* never set; the interface's MTU counts, larger is fragmented */
 };
 /* -TG_ENOPROTOOPT, -TG_EINVAL. */
 TG_API int tg_sock_setopt(

@@ -27,6 +27,8 @@ void tg_config_default(struct tg_config *c)
 
 	c->tcp.rcvbuf_bytes = 4u << 20;
 	c->tcp.sndbuf_bytes = 4u << 20;
+	c->ip.min_pmtu = 552;
+	c->ip.pmtu_expires_ns = 600 * NS_PER_SEC;
 	c->tcp.window_scaling = true;
 	c->tcp.timestamps = true;
 	c->tcp.sack = true;
@@ -70,6 +72,8 @@ static bool config_possible(const struct tg_config *c)
 		return false;
 	/* The neighbour's index has 16 bits, 0xffff means none. */
 	if (c->ip.default_ttl == 0 || c->ip.arp_entries == 0 || c->ip.arp_entries >= 0xffff)
+		return false;
+	if (c->ip.min_pmtu < 68) /* [791 3.2] */
 		return false;
 	if (c->udp.rcvbuf_bytes == 0 || c->udp.sndbuf_bytes == 0)
 		return false;

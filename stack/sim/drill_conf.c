@@ -24,7 +24,8 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, ecn)};
+	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, ecn), FIELD(ip, min_pmtu),
+	FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -50,6 +51,7 @@ static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
 static bool is_bool(const struct field *f)
 {
 	return f->offset == offsetof(struct tg_config, ip.icmp_echo) ||
+	       f->offset == offsetof(struct tg_config, ip.no_pmtu_disc) ||
 	       f->offset == offsetof(struct tg_config, tcp.window_scaling) ||
 	       f->offset == offsetof(struct tg_config, tcp.timestamps) ||
 	       f->offset == offsetof(struct tg_config, tcp.sack) ||
@@ -125,6 +127,9 @@ static const struct {
 	{"net.ipv4.tcp_max_syn_backlog", "tcp.max_half_open", 1, 0, 1},
 	{"net.ipv4.tcp_max_tw_buckets", "tcp.max_time_wait", 1, 0, 1},
 	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1},
+	{"net.ipv4.ip_no_pmtu_disc", "ip.no_pmtu_disc", 0, 0, 1},
+	{"net.ipv4.route.min_pmtu", "ip.min_pmtu", 1, 0, 1},
+	{"net.ipv4.route.mtu_expires", "ip.pmtu_expires_ns", NS_PER_SEC, 0, 1},
 	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1}};
 
 /* NAME=VALUE or NAME="A B C". */

@@ -160,6 +160,7 @@ struct tcp_conn {
 	bool urg_in : 1;   /* RCV.UP is valid */
 	bool urg_read : 1; /* the user has had the urgent octet */
 	bool oobinline : 1, reuseport : 1, broadcast : 1;
+	bool recverr : 1; /* ICMP errors are told at once */
 	bool dsack : 1;   /* dsack_start/end wait to be reported [2883] */
 	bool told_r1 : 1; /* R1 was reported [9293 MUST-20] */
 	/* Explicit congestion notification [3168]: see tcp_ecn.c. */
@@ -220,6 +221,7 @@ struct tcp_conn {
 	uint32_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_sent;
 	uint8_t ttl, tos;
+	uint8_t pmtu;       /* enum tg_pmtu */
 	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is
 			       reached */
 	uint8_t challenges; /* sent in the period that began at challenge_ns */

@@ -211,13 +211,14 @@ enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, 
 		.waiter = &c->tx_node,
 		.proto = IP_PROTO_TCP,
 		.ttl = c->ttl,
-		.tos = c->tos,
-		.df = true};
+		.tos = c->tos};
 	struct tx t;
 	struct tcp_seg g;
 	uint32_t seg_bytes;
 	enum tx_result res;
 
+	ip_flow_discover(&flow, c->pmtu);
+	flow.cut = false; /* segments are made to fit */
 	fill_segment(s, c, seq, flags, &g);
 	tcp_ecn_mark_out(c, &g, text_bytes, how, &flow.tos);
 	tx_init(&t);

@@ -61,6 +61,16 @@ static int set_maxseg(struct tg *s, struct tcp_conn *c, int64_t v)
 	return 0;
 }
 
+static int set_pmtu(struct tg *s, struct tcp_conn *c, int64_t v)
+{
+	if (v < TG_PMTU_DONT || v > TG_PMTU_OMIT)
+		return -TG_EINVAL;
+	c->pmtu = (uint8_t)v;
+	if (c->state >= TG_ESTABLISHED && c->state != TG_TIME_WAIT)
+		tcp_update_mss(s, c);
+	return 0;
+}
+
 /* Flags that may let held-back text go. */
 static void set_sending(struct tg *s, struct tcp_conn *c, enum tg_option opt, bool on)
 {
@@ -82,7 +92,9 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_REUSEPORT: c->reuseport = v != 0; return 0;
 	case TG_SO_OOBINLINE: c->oobinline = v != 0; break;
 	case TG_TCP_DEFER_ACCEPT: c->defer_ns = v < 0 ? 0 : (uint64_t)v; break;
-	case TG_IP_RECVERR:
+	case TG_IP_RECVERR: c->recverr = v != 0; return 0;
+	case TG_IP_MTU_DISCOVER: return set_pmtu(s, c, v);
+	case TG_IP_MTU:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: c->broadcast = v != 0; return 0; /* means nothing here */
 	case TG_SO_KEEPALIVE:
@@ -146,7 +158,13 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_ATMARK: *v = tcp_urg_at_mark(c); break;
 	case TG_SO_BOUND: *v = c->bound; break;
 	case TG_TCP_DEFER_ACCEPT: *v = (int64_t)c->defer_ns; break;
-	case TG_IP_RECVERR:
+	case TG_IP_RECVERR: *v = c->recverr; break;
+	case TG_IP_MTU_DISCOVER: *v = c->pmtu; break;
+	case TG_IP_MTU:
+		if (c->state == TG_CLOSED || c->state == TG_LISTEN)
+			return -TG_ENOTCONN;
+		*v = ip_mtu(s, &c->raddr, &c->path);
+		break;
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: *v = c->broadcast; break;
 	case TG_SO_KEEPALIVE: *v = c->keepalive; break;

@@ -239,6 +239,8 @@ static struct tcp_conn *grow_up(
 	c->keep_cnt = l->keep_cnt;
 	c->ttl = l->ttl;
 	c->tos = l->tos;
+	c->pmtu = l->pmtu;
+	c->recverr = l->recverr;
 	c->user_timeout_ns = l->user_timeout_ns;
 	c->linger_ns = l->linger_ns;
 	c->mss_user = l->mss_user;
