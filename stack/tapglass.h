@@ -159,8 +159,13 @@ struct tg_config {
 		uint16_t port_first, port_last; /* ephemeral range - 32,768 to 60,999 [6056] */
 		uint8_t ecn; /* 0: no; 1: offered and accepted; 2: accepted if the peer offers - 2
 				[3168], as Linux's tcp_ecn */
-		bool fast_path;          /* header prediction - true */
-		uint32_t challenge_acks; /* per connection and 5 s - 10 [5961 7] */
+		uint8_t mtu_probing; /* 0: no; 1: once a path seems to swallow full-sized segments;
+					2: always - 1 [8899, 4821], as Linux's tcp_mtu_probing */
+		uint16_t mtu_base;   /* MSS to begin the search with - 1,024 */
+		uint16_t mtu_floor;  /* least MSS to go back to - 512 */
+		uint64_t mtu_probe_interval_ns; /* a search begins again after - 10 min */
+		bool fast_path;                 /* header prediction - true */
+		uint32_t challenge_acks;        /* per connection and 5 s - 10 [5961 7] */
 		bool isn_fixed; /* - false: RFC 6528. For tests and lessons: every connection starts
 				   at isn */
 		uint32_t isn;

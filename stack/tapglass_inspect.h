@@ -326,6 +326,9 @@ TG_API bool tg_trace_next(
 	X(tcp_ecn_ce_in)                                                                           \
 	X(tcp_ecn_echoes_in)                                                                       \
 	X(tcp_ecn_reductions)                                                                      \
+	X(tcp_mtu_black_holes)                                                                     \
+	X(tcp_mtu_probes)                                                                          \
+	X(tcp_mtu_probes_acked)                                                                    \
 	X(tcp_ecn_fallbacks)                                                                       \
 	X(tcp_dsacks_out)                                                                          \
 	X(tcp_time_wait_reused)

@@ -50,6 +50,10 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.port_first = 32768;
 	c->tcp.port_last = 60999;
 	c->tcp.ecn = 2;
+	c->tcp.mtu_probing = 1;
+	c->tcp.mtu_base = 1024;
+	c->tcp.mtu_floor = 512;
+	c->tcp.mtu_probe_interval_ns = 600 * NS_PER_SEC;
 	c->tcp.fast_path = true;
 	c->tcp.challenge_acks = 10;
 }
@@ -86,7 +90,8 @@ static bool config_possible(const struct tg_config *c)
 		return false;
 	if (c->tcp.rto_min_ns > c->tcp.rto_max_ns || c->tcp.rto_initial_ns > c->tcp.rto_max_ns)
 		return false;
-	if (c->tcp.ecn > 2)
+	if (c->tcp.ecn > 2 || c->tcp.mtu_probing > 2 || c->tcp.mtu_floor < 8 ||
+		c->tcp.mtu_base < c->tcp.mtu_floor || c->tcp.mtu_base > 32768)
 		return false;
 	if (c->tcp.port_first == 0 || c->tcp.port_first > c->tcp.port_last)
 		return false;

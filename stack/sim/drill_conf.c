@@ -24,8 +24,9 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, ecn), FIELD(ip, min_pmtu),
-	FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
+	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, ecn), FIELD(tcp, mtu_probing),
+	FIELD(tcp, mtu_base), FIELD(tcp, mtu_floor), FIELD(tcp, mtu_probe_interval_ns),
+	FIELD(ip, min_pmtu), FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -116,6 +117,10 @@ static const struct {
 } sysctls[] = {{"net.ipv4.tcp_timestamps", "tcp.timestamps", 0, 0, 1},
 	{"net.ipv4.tcp_sack", "tcp.sack", 0, 0, 1},
 	{"net.ipv4.tcp_window_scaling", "tcp.window_scaling", 0, 0, 1},
+	{"net.ipv4.tcp_mtu_probing", "tcp.mtu_probing", 1, 0, 1},
+	{"net.ipv4.tcp_base_mss", "tcp.mtu_base", 1, 0, 1},
+	{"net.ipv4.tcp_mtu_probe_floor", "tcp.mtu_floor", 1, 0, 1},
+	{"net.ipv4.tcp_probe_interval", "tcp.mtu_probe_interval_ns", NS_PER_SEC, 0, 1},
 	{"net.ipv4.tcp_ecn", "tcp.ecn", 1, 0, 1},
 	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3},
 	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3},

@@ -19,6 +19,7 @@
 #define TCP_DUPTHRESH      3u    /* [5681 3.2, 6675 2] */
 #define TCP_WINDOW_MAX     (65535u << TCP_WSCALE_MAX)
 #define TCP_BACKLOG_MAX    65535u
+#define TCP_FRAME_MAX      (65535u - 60u - TCP_HDR_MAX_BYTES) /* text of one frame */
 #define TCP_NO_MEMORY_RETRY_NS                                                                     \
 	(10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
 #define TCP_PERSIST_MAX_NS  (60 * NS_PER_SEC)
@@ -86,6 +87,17 @@ struct tcp_tx {
 				     from the start */
 };
 
+/* Search for the path's MTU by probes; exists once one is under way (tcp_mtu.c). Sizes are those
+ * of whole datagrams, bytes. */
+struct tcp_mtu {
+	uint16_t low, high;    /* fits; the largest that may fit */
+	uint16_t probe;        /* of the probe in flight, 0: none */
+	uint8_t tries;         /* probes of that size that got lost */
+	bool halve;            /* the largest did not fit: between the two */
+	struct seq start, end; /* the probe's text */
+	uint64_t begun_ns;     /* this search */
+};
+
 /* ---- Connection ---- */
 
 /* What a listening socket has more. */
@@ -150,6 +162,7 @@ struct tcp_conn {
 	bool rexmit_now : 1; /* one retransmission is allowed beyond cwnd */
 	bool probe_due : 1;  /* zero-window probe */
 	bool keep_due : 1;   /* keepalive probe */
+	bool mtu_waits : 1;  /* new text waits for room for a probe of the path's MTU */
 	bool cwnd_limited : 1; /* the last turn ended for want of cwnd: it may grow [7661 4.1] */
 	bool urg_out : 1;      /* SND.UP is valid */
 	/* Receiving. */
@@ -214,6 +227,7 @@ struct tcp_conn {
 	struct seq recover; /* [6582 3.2], RecoveryPoint [6675 5] */
 
 	struct tcp_tx *tx;
+	struct tcp_mtu *mtu; /* NULL: segments are as large as the path is thought to allow */
 	struct tcp_ooo *ooo;
 	struct pktq rcvq; /* in order, unread */
 
@@ -388,10 +402,10 @@ void tcp_send_control(struct tg *s, struct tcp_control *k);
  * *sent: text bytes that went. */
 enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes,
 	uint8_t flags, uint8_t how, uint32_t *sent);
-enum emit_how { EMIT_NEW, EMIT_AGAIN, EMIT_PROBE };
+/* EMIT_PROBE: of a closed window, or that the peer lives; EMIT_MTU: new text in one segment,
+ * whatever the MSS. */
+enum emit_how { EMIT_NEW, EMIT_AGAIN, EMIT_PROBE, EMIT_MTU };
 uint32_t tcp_ts_now(const struct tg *s, uint32_t offset);
-/* Eff.snd.MSS [9293 MUST-16] from what is known now. */
-void tcp_update_mss(struct tg *s, struct tcp_conn *c);
 /* MSS to offer [9293 MUST-67]. */
 uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
 uint8_t tcp_wscale_for(uint32_t rcvbuf);
@@ -428,25 +442,6 @@ void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first);
 /* What to send again next: the record, or NULL. */
 struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
 
-/* tcp_ecn.c: explicit congestion notification [3168]. */
-/* The SYN is to go again, or was answered by a reset. False: it had not been an ECN-setup one. */
-bool tcp_ecn_fall_back(struct tg *s, struct tcp_conn *c);
-/* A SYN or SYN-ACK came for a connection opened actively. */
-void tcp_ecn_syn_in(struct tcp_conn *c, const struct tcp_rx *r);
-/* Is the SYN r one that a listener agrees to? */
-bool tcp_ecn_accepts(const struct tcp_rx *r);
-/* Text of r was taken: its CE mark, its CWR. */
-void tcp_ecn_text_in(struct tcp_conn *c, const struct tcp_rx *r);
-/* An acceptable ACK that carries ECE. True: cwnd does not grow by it. */
-bool tcp_ecn_ack_in(struct tcp_conn *c, const struct tcp_rx *r);
-/* cwnd was reduced for loss: the peer is told [3168 6.1.2]. */
-void tcp_ecn_reduced(struct tcp_conn *c);
-/* Was cwnd reduced already for the window in flight? A loss in it does not reduce it again. */
-bool tcp_ecn_in_window(const struct tcp_conn *c);
-/* Marks a segment of the connection about to be sent: flags, and TOS of its datagram. */
-void tcp_ecn_mark_out(
-	struct tcp_conn *c, struct tcp_seg *g, uint32_t text_bytes, uint8_t how, uint8_t *tos);
-
 /* tcp_rtt.c */
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c); /* backed off, capped */
@@ -475,6 +470,8 @@ void tcp_timer_fired(struct tg *s, struct timer *t);
 void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r); /* 3.10.7.2 */
 void tcp_syn_segment(
 	struct tcp_mini *m, struct tcp_rx *r); /* 3.10.7.4 for SYN-RECEIVED by passive OPEN */
+/* An ICMP error about m's SYN-ACK. False: it quotes what was never sent. */
+bool tcp_syn_error(struct tg *s, struct tcp_mini *m, struct seq quoted, bool hard);
 void tcp_syn_timer_fired(struct tg *s, struct timer *t);
 void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener); /* its listener is gone */
 
@@ -564,5 +561,7 @@ void tcp_conn_free(struct tg *s, struct tcp_conn *c);
 /* Readiness may have changed. */
 void tcp_notify(struct tg *s, struct tcp_conn *c);
 void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c);
+
+#include "tcp/tcp_path.h"
 
 #endif

@@ -101,8 +101,10 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	c->backoff = 0; /* [6298 5.3] the timer starts over with what is measured */
 	c->stalled_ns = NEVER_NS;
 	c->told_r1 = false;
+	c->soft_error = 0; /* [1122 4.2.3.9] it has passed */
 	if (c->urg_out && seq_ge(ack, c->snd.up))
 		c->urg_out = false;
+	tcp_mtu_acked(s, c);
 	tcp_loss_sack(c, r, &a);
 	tcp_loss_ack(s, c, &a);
 	if (c->recovery == REC_OPEN || c->recovery == REC_LOSS) {

@@ -227,7 +227,7 @@ enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, 
 	seg_bytes = c->mss + TCP_HDR_BYTES + (c->ts_ok ? 12u : 0) - t.head_bytes;
 	if (text_bytes) {
 		add_text(c, &t, seq, text_bytes);
-		if (text_bytes > seg_bytes) {
+		if (text_bytes > seg_bytes && how != EMIT_MTU) {
 			t.gso = TG_GSO_TCP4;
 			t.gso_size = (uint16_t)seg_bytes;
 		}

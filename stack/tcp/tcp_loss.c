@@ -240,7 +240,7 @@ void tcp_loss_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a)
 		mark_lost_by_sack(c);
 	/* [6582-2, 6675-9] after a timeout nothing new begins before everything sent until then is
 	 * acknowledged */
-	if (c->recovery == REC_OPEN && loss_is_certain(c))
+	if (c->recovery == REC_OPEN && loss_is_certain(c) && !tcp_mtu_lost(s, c))
 		enter_recovery(s, c);
 }
 

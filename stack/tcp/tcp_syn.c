@@ -386,6 +386,19 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 	complete(m, l, r);
 }
 
+/* [9293 SHLD-26] it never gets anywhere; nobody knows of it yet, so nobody is told. [5927 4.1] Its
+ * number is the SYN-ACK's own. */
+bool tcp_syn_error(struct tg *s, struct tcp_mini *m, struct seq quoted, bool hard)
+{
+	if (!seq_eq(quoted, m->snd_nxt))
+		return false;
+	if (hard) {
+		end_entry(s, m, TG_LISTEN, TG_CAUSE_ICMP_HARD);
+		arm_timer(s);
+	}
+	return true;
+}
+
 /* ---- Timer and the end of a listener ---- */
 
 void tcp_syn_timer_fired(struct tg *s, struct timer *t)

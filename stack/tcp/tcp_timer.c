@@ -246,6 +246,7 @@ static void retransmit_timeout(struct tg *s, struct tcp_conn *c)
 		c->probe_due =
 			true; /* [9293 MUST-35] the window was closed over what is in flight */
 	} else {
+		tcp_mtu_timeout(s, c);
 		tcp_loss_timeout(s, c, first); /* [6298 5.4] */
 	}
 	c->rexmit_mode = RM_RTO;
