@@ -34,6 +34,8 @@ struct tg_impair {
 					 unless reordered */
 	uint64_t rate_bps;            /* bits per second, 0 unlimited; a queue in front of it: */
 	uint32_t queue_pkts;          /* its limit in packets, tail drop - 1000 */
+	uint32_t ce_pkts; /* with so many in it ECT packets are marked [3168 5]; 0: never */
+	uint32_t ce_ppm;  /* ECT packets marked by chance */
 };
 TG_API void tg_impair_default(struct tg_impair *i); /* impairs nothing */
 /* One option in tc's spelling: name "drop" "dup" "reorder" "corrupt" with "2%", ".1%"; "delay" with
@@ -43,7 +45,7 @@ TG_API bool tg_impair_parse(
 	struct tg_impair *i, const char *name, const char *value, char *err, size_t err_bytes);
 TG_API bool tg_impair_active(const struct tg_impair *i);
 struct tg_impair_stats {
-	uint64_t passed, dropped, duplicated, reordered, corrupted, queue_drops;
+	uint64_t passed, dropped, duplicated, reordered, corrupted, queue_drops, marked;
 };
 
 /* ---- The host -------------------------------------------------------------------------------- */

@@ -55,6 +55,7 @@ void tcp_update_mss(struct tg *s, struct tcp_conn *c)
 		return;
 	c->mss = (uint16_t)mss;
 	c->cc.ops->on_mss(&c->cc, c->mss);
+	c->cc.ssthresh = max_u32(c->cc.ssthresh, 2 * c->cc.mss); /* [5681-6] holds on */
 }
 
 /* ---- Sent too large ---- */
