@@ -65,6 +65,11 @@ TG_API int tg_host_random(void *buf, size_t bytes);
  * of this processor. */
 TG_API int tg_host_config(struct tg_config *c);
 
+/* Sets what Linux calls by this name of sysctl(8), such as "net.ipv4.tcp_ecn", to a value in
+ * Linux's units (of several numbers separated by blanks the one that counts here). False: nothing
+ * here answers to it, or it does not fit; nothing was changed. */
+TG_API bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value);
+
 /* What an application hangs into the loop for one instance; any function may be NULL. */
 struct tg_host_app {
 	void *arg;

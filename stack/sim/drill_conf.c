@@ -1,6 +1,8 @@
 /* The packet-script engine: settings. `//@ config` names fields of tg_config, `sysctl` lines
- * Linux's names for those of them that have one, --options the addresses and limits of a run. */
+ * Linux's names for those of them that have one, --options the addresses and limits of a run.
+ * tg_config_sysctl takes those names, too. */
 #include "sim/drill.h"
+#include "tapglass_host.h"
 
 struct field {
 	const char *name;
@@ -137,6 +139,45 @@ static const struct {
 	{"net.ipv4.route.mtu_expires", "ip.pmtu_expires_ns", NS_PER_SEC, 0, 1},
 	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1}};
 
+static size_t sysctl_find(const char *w, uint32_t n)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(sysctls) && !word_is(w, n, sysctls[i].name))
+		i++;
+	return i;
+}
+
+static uint32_t text_bytes(const char *text)
+{
+	uint32_t n = 0;
+
+	while (text[n] && n < 200)
+		n++;
+	return n;
+}
+
+bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value)
+{
+	struct cursor at = {value, value + text_bytes(value), value, 1};
+	size_t i = sysctl_find(name, text_bytes(name));
+	uint64_t v, chosen = 0;
+
+	if (i == ARRAY_LEN(sysctls))
+		return false;
+	for (uint8_t k = 0; k < sysctls[i].of; k++) {
+		cur_blanks(&at);
+		if (!cur_uint(&at, UINT32_MAX, &v))
+			return false;
+		if (k == sysctls[i].take)
+			chosen = v;
+	}
+	if (at.at != at.end)
+		return false;
+	return set_field(c, field_named(sysctls[i].field),
+		sysctls[i].factor ? chosen * sysctls[i].factor : chosen != 0);
+}
+
 /* NAME=VALUE or NAME="A B C". */
 static bool parse_assignment(struct drill *d)
 {
@@ -145,10 +186,8 @@ static bool parse_assignment(struct drill *d)
 	const struct field *f = NULL;
 	const char *w;
 	uint32_t n = dotted_word(&d->c, &w);
-	size_t i = 0;
+	size_t i = sysctl_find(w, n);
 
-	while (i < ARRAY_LEN(sysctls) && !word_is(w, n, sysctls[i].name))
-		i++;
 	if (i == ARRAY_LEN(sysctls))
 		return drill_error(d, pos, "no setting answers to '%S'", w, n);
 	f = field_named(sysctls[i].field);
