@@ -94,6 +94,7 @@ static void syn_sent_rst(struct tcp_conn *c, struct tcp_rx *r, bool ack_acceptab
 	done(r);
 	if (tcp_ecn_fall_back(
 		    r->s, c)) { /* [3168 6.1.1.1] it may have been the flags: once without */
+		c->stalled_ns = NEVER_NS; /* [6298 3] its round trip begins now */
 		c->syn_due = true;
 		tcp_want_output(r->s, c);
 		return;
