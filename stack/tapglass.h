@@ -149,6 +149,11 @@ struct tg_config {
 		uint32_t arp_entries; /* - 1024 */
 		uint32_t icmp_errors_per_sec; /* token bucket, also its burst - 100 */
 		bool icmp_echo;               /* answer echo requests - true */
+		uint16_t min_pmtu; /* no path is believed to be narrower: there DF is left out
+				      instead - 552, as Linux's route.min_pmtu */
+		uint64_t pmtu_expires_ns; /* a learnt path MTU is kept so long - 10 min [1191 6.3]
+					   */
+		bool no_pmtu_disc;        /* new sockets begin with TG_PMTU_DONT - false */
 	} ip;
 
 	struct {
@@ -187,6 +192,13 @@ struct tg_config {
 		uint32_t max_half_open;         /* - 65,536 */
 		uint32_t max_time_wait;         /* - 262,144 */
 		uint16_t port_first, port_last; /* ephemeral range - 32,768 to 60,999 [6056] */
+		uint8_t ecn; /* 0: no; 1: offered and accepted; 2: accepted if the peer offers - 2
+				[3168], as Linux's tcp_ecn */
+		uint8_t mtu_probing; /* 0: no; 1: once a path seems to swallow full-sized segments;
+					2: always - 1 [8899, 4821], as Linux's tcp_mtu_probing */
+		uint16_t mtu_base;   /* MSS to begin the search with - 1,024 */
+		uint16_t mtu_floor;  /* least MSS to go back to - 512 */
+		uint64_t mtu_probe_interval_ns; /* a search begins again after - 10 min */
 		bool fast_path;                 /* header prediction - true */
 		uint32_t challenge_acks;        /* per connection and 5 s - 10 [5961 7] */
 		uint8_t cc;                     /* enum tg_cc - TG_CC_CUBIC */
@@ -438,7 +450,20 @@ enum tg_option {
 	TG_SO_MAX_PACING_RATE, /* bytes a second, of text; 0: no cap */
 	TG_TCP_DEFER_ACCEPT,   /* ns; of a listener: accept waits so long for the first octets */
 	TG_IP_HDRINCL,         /* raw: what is sent begins with the IP header */
-	TG_IP_RECVERR          /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE */
+	TG_IP_RECVERR,      /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE; streams: all
+			       are told at once */
+	TG_IP_MTU_DISCOVER, /* enum tg_pmtu */
+	TG_IP_MTU           /* get: of the path to the peer, bytes; -TG_ENOTCONN without one */
+};
+
+/* What DF is for [1191 3]; Linux's numbers. */
+enum tg_pmtu {
+	TG_PMTU_DONT,      /* never set: routers fragment */
+	TG_PMTU_WANT,      /* set on what fits the path; a larger datagram is fragmented here */
+	TG_PMTU_DO,        /* always set: a larger datagram is refused, -TG_EMSGSIZE */
+	TG_PMTU_PROBE,     /* always set, the interface's MTU counts, not what was learnt */
+	TG_PMTU_INTERFACE, /* never set; the interface's MTU counts, larger is refused */
+	TG_PMTU_OMIT       /* never set; the interface's MTU counts, larger is fragmented */
 };
 /* -TG_ENOPROTOOPT, -TG_EINVAL. */
 TG_API int tg_sock_setopt(
@@ -453,7 +478,9 @@ struct tg_tcp_info {
 	uint8_t state; /* enum tg_state of tapglass_inspect.h */
 	uint8_t rcv_wscale, snd_wscale;
 	bool ts, sack, wscale, in_recovery, in_loss;
-	bool disorder; /* duplicates or SACK blocks, but no recovery yet */
+	bool in_cwr;        /* cwnd was reduced for a congestion mark on what is in flight */
+	bool ecn, ecn_seen; /* agreed; text came with ECT or CE [3168] */
+	bool disorder;      /* duplicates or SACK blocks, but no recovery yet */
 	uint8_t backoff, probes;
 	uint32_t conn; /* serial number, as in the trace */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, irs, rcv_nxt, rcv_wnd;

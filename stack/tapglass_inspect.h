@@ -49,6 +49,7 @@
 	X(IP_FRAG_OVERLAP, ip_frag_overlap, "fragments overlap", "5722 3")                         \
 	X(IP_FRAG_DUPLICATE, ip_frag_duplicate, "fragment received twice", "8200 4.5")             \
 	X(IP_FRAG_LIMIT, ip_frag_limit, "reassembly memory is full", "1122 3.3.2")                 \
+	X(IP_FRAG_ECN, ip_frag_ecn, "fragments with and without ECN, one marked", "3168 5.3")      \
 	X(IP_FRAG_TIMEOUT, ip_frag_timeout, "reassembly timed out", "1122 3.3.2")                  \
 	X(IP_NO_ROUTE, ip_no_route, "no route to the destination", "1122 3.3.1")                   \
 	X(IP_TOO_BIG, ip_too_big, "larger than the MTU and may not be fragmented", "1191 3")       \
@@ -226,7 +227,8 @@ enum tg_cong {
 	TG_CONG_RECOVERED,
 	TG_CONG_RTO,
 	TG_CONG_IDLE_RESTART,
-	TG_CONG_UNDO
+	TG_CONG_UNDO,
+	TG_CONG_ECN /* cwnd was reduced for ECE [3168 6.1.2] */
 };
 enum tg_call {
 	TG_CALL_OPEN,
@@ -326,6 +328,13 @@ TG_API bool tg_trace_next(
 	X(tcp_keepalive_probes)                                                                    \
 	X(tcp_challenge_acks)                                                                      \
 	X(tcp_paws_rejected)                                                                       \
+	X(tcp_ecn_ce_in)                                                                           \
+	X(tcp_ecn_echoes_in)                                                                       \
+	X(tcp_ecn_reductions)                                                                      \
+	X(tcp_mtu_black_holes)                                                                     \
+	X(tcp_mtu_probes)                                                                          \
+	X(tcp_mtu_probes_acked)                                                                    \
+	X(tcp_ecn_fallbacks)                                                                       \
 	X(tcp_dsacks_out)                                                                          \
 	X(tcp_time_wait_reused)
 

@@ -138,9 +138,13 @@ struct ip_error {
 	struct tg_ip local, remote; /* quoted source and destination */
 	const uint8_t *quote;       /* transport header as quoted, at least 8 bytes */
 	uint32_t quote_bytes;
+	const uint8_t *datagram; /* the same from its IP header on */
+	uint32_t datagram_bytes;
+	uint8_t proto; /* of the quote */
 	int error; /* positive errno: TG_ECONNREFUSED, TG_EHOSTUNREACH, TG_ENETUNREACH, TG_EMSGSIZE,
 		      TG_EPROTO ... */
 	bool hard; /* protocol or port unreachable [9293 SHLD-26] */
+	bool fatal;   /* what Linux tells a connected datagram socket of unasked */
 	uint16_t mtu; /* fragmentation needed: next hop's MTU, 0 unknown; else 0 */
 	uint8_t icmp_type, icmp_code;
 	struct tg_ip from; /* who sent the ICMP message */
@@ -258,6 +262,8 @@ struct tg {
 	/* Raw sockets get their copy of every datagram first: see raw_input in raw/raw.h. NULL:
 	 * there are none. */
 	bool (*raw_input)(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
+	/* Tells them of an ICMP error; false: it concerns none. NULL: there are none. */
+	bool (*raw_error)(struct tg *s, const struct ip_error *e);
 	const struct transport *transports[8];
 	uint32_t n_transports;
 

@@ -93,6 +93,7 @@ void dsock_init(struct tg *s, struct dsock *d, enum tg_type type, enum sender_ki
 	d->rcvbuf_bytes = s->cfg.udp.rcvbuf_bytes;
 	d->sndbuf_bytes = s->cfg.udp.sndbuf_bytes;
 	d->ttl = s->cfg.ip.default_ttl;
+	d->pmtu = s->cfg.ip.no_pmtu_disc ? TG_PMTU_DONT : TG_PMTU_WANT;
 	d->rcvlowat = 1;
 	d->linger_ns = -1;
 	dsock_update_level(s, d);
@@ -345,6 +346,7 @@ int dsock_setopt(struct tg *s, struct dsock *d, enum tg_option opt, int64_t v)
 		break;
 	case TG_IP_TTL: return set_byte(&d->ttl, v, 1); /* [1122 3.2.1.7] never zero */
 	case TG_IP_TOS: return set_byte(&d->tos, v, 0);
+	case TG_IP_MTU_DISCOVER: return v > TG_PMTU_OMIT ? -TG_EINVAL : set_byte(&d->pmtu, v, 0);
 	default: return -TG_ENOPROTOOPT;
 	}
 	/* clang-format on */
@@ -367,6 +369,7 @@ int dsock_getopt(const struct dsock *d, enum tg_option opt, int64_t *v)
 	case TG_IP_RECVERR: *v = d->recverr; break;
 	case TG_IP_TTL: *v = d->ttl; break;
 	case TG_IP_TOS: *v = d->tos; break;
+	case TG_IP_MTU_DISCOVER: *v = d->pmtu; break;
 	case TG_SO_INQ: *v = d->rx.head ? d->rx.head->info.bytes : 0; break;
 	case TG_SO_OUTQ: *v = d->tx.payload_bytes; break;
 	case TG_SO_ACCEPTCONN: *v = 0; break;

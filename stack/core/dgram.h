@@ -31,6 +31,7 @@ struct dsock {
 	struct tg_addr local, peer; /* all zero: not bound, not connected */
 	uint32_t rcvbuf_bytes, sndbuf_bytes;
 	uint8_t ttl, tos;
+	uint8_t pmtu; /* enum tg_pmtu */
 	bool connected, shut_rd, shut_wr, broadcast, reuse, reuseport;
 	bool recverr; /* ICMP errors go to errq */
 	/* Kept for who asks; they mean nothing here, as on Linux. */

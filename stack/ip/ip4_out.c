@@ -70,7 +70,7 @@ static int out_begin(struct tg *s, struct out *o, const struct tx *t, const stru
 		return TG_EACCES;
 	o->n = &s->netif[path->netif];
 	o->nb = path->neigh == IP_NEIGH_NONE ? NULL : s->ip->neigh[path->neigh];
-	o->mtu = path->mtu;
+	o->mtu = f->link_mtu ? min_u32(o->n->c.mtu, IP4_MAX_BYTES) : path->mtu;
 	o->path_flags = path->flags;
 	o->h = (struct ip4_hdr){.src = src,
 		.dst = dst,
@@ -79,15 +79,25 @@ static int out_begin(struct tg *s, struct out *o, const struct tx *t, const stru
 		/* [1122-I7] [1122 3.2.1.7] never 0 */
 		.ttl = f->ttl ? f->ttl : s->cfg.ip.default_ttl,
 		.proto = f->proto,
-		.df = f->df && !(path->flags & IP_PATH_NO_DF)};
+		.df = f->df && (f->link_mtu || !(path->flags & IP_PATH_NO_DF))};
 	if (!o->h.ttl)
 		o->h.ttl = 1;
 	if (l4_bytes > IP4_MAX_BYTES - IP4_HDR_BYTES)
 		return TG_EMSGSIZE;
+	if (largest <= o->mtu - IP4_HDR_BYTES)
+		return 0;
 	/* [1191 3] [1122-G4] too big, and nobody may cut it */
-	if (largest > o->mtu - IP4_HDR_BYTES && (o->h.df || t->gso_size))
+	if (t->gso_size || (o->h.df && !f->cut))
 		return TG_EMSGSIZE;
+	o->h.df = false;
 	return 0;
+}
+
+void ip_flow_discover(struct ip_flow *f, uint8_t pmtu)
+{
+	f->df = pmtu == TG_PMTU_WANT || pmtu == TG_PMTU_DO || pmtu == TG_PMTU_PROBE;
+	f->cut = pmtu == TG_PMTU_WANT;
+	f->link_mtu = pmtu >= TG_PMTU_PROBE;
 }
 
 /* [6864 4.1] an atomic datagram needs no identification. */

@@ -292,6 +292,16 @@ uint32_t ip_mms_r(struct tg *s, const struct tg_ip *dst, struct ip_path *path)
 	return (n ? min_u32(n->c.mtu, IP4_MAX_BYTES) : IP_MTU_UNKNOWN) - IP4_HDR_BYTES;
 }
 
+bool ip_fits(
+	struct tg *s, const struct tg_ip *dst, struct ip_path *path, uint8_t pmtu, size_t l4_bytes)
+{
+	if (pmtu == TG_PMTU_DO)
+		return l4_bytes <= ip_mtu(s, dst, path) - ip_header_bytes(dst);
+	if (pmtu == TG_PMTU_PROBE || pmtu == TG_PMTU_INTERFACE)
+		return l4_bytes <= ip_mms_r(s, dst, path);
+	return true;
+}
+
 uint32_t ip_header_bytes(const struct tg_ip *dst)
 {
 	(void)dst;

@@ -3,8 +3,10 @@
  * application's. With TG_IP_HDRINCL (always, of protocol 255) what is written begins with a header:
  * its addresses, TTL, TOS, protocol and DF are taken; identification and checksum are ours.
  *
- * Left out: options and fragments in written headers, sources that are not ours, ICMP errors to raw
- * sockets. */
+ * ICMP errors about datagrams of its protocol are told to a connected socket if they are fatal, and
+ * to one with TG_IP_RECVERR, connected or not [1122-C3], as on Linux.
+ *
+ * Left out: options and fragments in written headers, sources that are not ours. */
 #include "raw/raw.h"
 
 #include "core/dgram.h"
@@ -76,6 +78,52 @@ bool raw_input(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
 				done == DSOCK_FULL ? TG_DROP_RAW_QUEUE_FULL : TG_DROP_NO_MEMORY);
 	}
 	return concerned;
+}
+
+/* ---- Errors ---- */
+
+static bool sent_it(const struct raw_sock *r, const struct ip_error *e)
+{
+	const struct dsock *d = &r->d;
+
+	return d->e.proto == e->proto &&
+	       (ip_is_any(&d->local.ip) || ip_equal(&d->local.ip, &e->local)) &&
+	       (!d->connected || ip_equal(&d->peer.ip, &e->remote));
+}
+
+/* Tells r, unless it is not connected and has not asked. */
+static void tell(struct tg *s, struct raw_sock *r, const struct ip_error *e)
+{
+	struct dsock *d = &r->d;
+	struct tg_addr peer = {e->remote, 0};
+	bool fatal = e->error == TG_EMSGSIZE ? d->pmtu != TG_PMTU_DONT : e->fatal;
+
+	/* [1191 6.1] the path, for all that goes there */
+	if (e->error == TG_EMSGSIZE && d->pmtu < TG_PMTU_INTERFACE)
+		ip_set_pmtu(s, &e->remote, e->mtu);
+	if (!d->recverr && (!d->connected || !fatal))
+		return;
+	if (d->recverr && r->hdrincl)
+		dsock_queue_error(s, d, e, &peer, e->datagram, e->datagram_bytes);
+	else if (d->recverr)
+		dsock_queue_error(s, d, e, &peer, e->quote, e->quote_bytes);
+	dsock_set_error(s, d, e->error);
+}
+
+/* True: some socket may have sent what is quoted. */
+static bool raw_error(struct tg *s, const struct ip_error *e)
+{
+	bool known = false;
+
+	list_for_each (l, &s->raw->socks) {
+		struct raw_sock *r = list_entry(l, struct raw_sock, node);
+
+		if (!sent_it(r, e))
+			continue;
+		known = true;
+		tell(s, r, e);
+	}
+	return known;
 }
 
 /* ---- Sending ---- */
@@ -154,6 +202,8 @@ int64_t raw_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n,
 		skip = IP4_HDR_BYTES;
 	} else if (n > IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip)) {
 		return -TG_EMSGSIZE;
+	} else if (!ip_fits(s, &info.peer.ip, path_to(r, &info.peer.ip), r->d.pmtu, n)) {
+		return -TG_EMSGSIZE;
 	}
 	info.bytes = (uint32_t)(n - skip);
 	err = dsock_send(s, &r->d, (const uint8_t *)data + skip, &info);
@@ -176,7 +226,10 @@ static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m,
 	f.path = path_to(r, &f.dst);
 	f.waiter = d->connected && ip_equal(&f.dst, &d->peer.ip) ? &d->x : NULL;
 	f.proto = (uint8_t)m->info.peer.port;
-	f.df = (m->info.peer.port & RAW_DF) != 0;
+	if (r->hdrincl)
+		f.df = (m->info.peer.port & RAW_DF) != 0;
+	else
+		ip_flow_discover(&f, d->pmtu);
 	f.ttl = m->info.ttl;
 	f.tos = m->info.tos;
 	f.bcast = true; /* the call that queued it has checked */
@@ -207,6 +260,7 @@ int raw_init(struct tg *s)
 		return -TG_ENOMEM;
 	list_init(&s->raw->socks);
 	s->raw_input = raw_input;
+	s->raw_error = raw_error;
 	s->sender_fn[SENDER_RAW] = raw_turn;
 	return 0;
 }
@@ -292,7 +346,12 @@ int raw_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
 
 int raw_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
 {
-	(void)s;
+	if (opt == TG_IP_MTU) {
+		if (!raw_of(e)->d.connected)
+			return -TG_ENOTCONN;
+		*v = ip_mtu(s, &raw_of(e)->d.peer.ip, path_to(raw_of(e), &raw_of(e)->d.peer.ip));
+		return 0;
+	}
 	if (opt == TG_IP_HDRINCL) {
 		*v = raw_of(e)->hdrincl;
 		return 0;

@@ -1,6 +1,8 @@
 /* The packet-script engine: settings. `//@ config` names fields of tg_config, `sysctl` lines
- * Linux's names for those of them that have one, --options the addresses and limits of a run. */
+ * Linux's names for those of them that have one, --options the addresses and limits of a run.
+ * tg_config_sysctl takes those names, too. */
 #include "sim/drill.h"
+#include "tapglass_host.h"
 
 struct field {
 	const char *name;
@@ -28,7 +30,9 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, tlp), FIELD(tcp, tlp_ack_delay_ns), FIELD(tcp, tlp_min_ns),
 	FIELD(tcp, max_reordering), FIELD(tcp, limited_transmit), FIELD(tcp, prr), FIELD(tcp, frto),
 	FIELD(tcp, undo), FIELD(tcp, cc), FIELD(tcp, hystart), FIELD(tcp, pacing),
-	FIELD(tcp, cwnd_validation)};
+	FIELD(tcp, cwnd_validation), FIELD(tcp, ecn), FIELD(tcp, mtu_probing), FIELD(tcp, mtu_base),
+	FIELD(tcp, mtu_floor), FIELD(tcp, mtu_probe_interval_ns), FIELD(ip, min_pmtu),
+	FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -54,6 +58,7 @@ static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
 static bool is_bool(const struct field *f)
 {
 	return f->offset == offsetof(struct tg_config, ip.icmp_echo) ||
+	       f->offset == offsetof(struct tg_config, ip.no_pmtu_disc) ||
 	       f->offset == offsetof(struct tg_config, tcp.window_scaling) ||
 	       f->offset == offsetof(struct tg_config, tcp.timestamps) ||
 	       f->offset == offsetof(struct tg_config, tcp.sack) ||
@@ -169,7 +174,54 @@ static const struct {
 	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1, 0},
 	{"net.ipv4.tcp_congestion_control", "tcp.cc", 1, 0, 1, 0},
 	{"net.ipv4.tcp_slow_start_after_idle", "tcp.cwnd_validation", 0, 0, 1, 0},
+	{"net.ipv4.tcp_mtu_probing", "tcp.mtu_probing", 1, 0, 1, 0},
+	{"net.ipv4.tcp_base_mss", "tcp.mtu_base", 1, 0, 1, 0},
+	{"net.ipv4.tcp_mtu_probe_floor", "tcp.mtu_floor", 1, 0, 1, 0},
+	{"net.ipv4.tcp_probe_interval", "tcp.mtu_probe_interval_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.tcp_ecn", "tcp.ecn", 1, 0, 1, 0},
+	{"net.ipv4.ip_no_pmtu_disc", "ip.no_pmtu_disc", 0, 0, 1, 0},
+	{"net.ipv4.route.min_pmtu", "ip.min_pmtu", 1, 0, 1, 0},
+	{"net.ipv4.route.mtu_expires", "ip.pmtu_expires_ns", NS_PER_SEC, 0, 1, 0},
 	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1, 0}};
+
+static size_t sysctl_find(const char *w, uint32_t n)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(sysctls) && !word_is(w, n, sysctls[i].name))
+		i++;
+	return i;
+}
+
+static uint32_t text_bytes(const char *text)
+{
+	uint32_t n = 0;
+
+	while (text[n] && n < 200)
+		n++;
+	return n;
+}
+
+bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value)
+{
+	struct cursor at = {value, value + text_bytes(value), value, 1};
+	size_t i = sysctl_find(name, text_bytes(name));
+	uint64_t v, chosen = 0;
+
+	if (i == ARRAY_LEN(sysctls))
+		return false;
+	for (uint8_t k = 0; k < sysctls[i].of; k++) {
+		cur_blanks(&at);
+		if (!cur_uint(&at, UINT32_MAX, &v))
+			return false;
+		if (k == sysctls[i].take)
+			chosen = v;
+	}
+	if (at.at != at.end)
+		return false;
+	return set_field(c, field_named(sysctls[i].field),
+		sysctls[i].factor ? chosen * sysctls[i].factor : chosen != 0);
+}
 
 /* NAME=VALUE or NAME="A B C". */
 static bool parse_assignment(struct drill *d)
@@ -179,10 +231,8 @@ static bool parse_assignment(struct drill *d)
 	const struct field *f = NULL;
 	const char *w;
 	uint32_t n = dotted_word(&d->c, &w);
-	size_t i = 0;
+	size_t i = sysctl_find(w, n);
 
-	while (i < ARRAY_LEN(sysctls) && !word_is(w, n, sysctls[i].name))
-		i++;
 	if (i == ARRAY_LEN(sysctls))
 		return drill_error(d, pos, "no setting answers to '%S'", w, n);
 	f = field_named(sysctls[i].field);

@@ -21,9 +21,12 @@ struct linux_tcp_info {
 #define OPT_TIMESTAMPS 1u
 #define OPT_SACK       2u
 #define OPT_WSCALE     4u
+#define OPT_ECN        8u
+#define OPT_ECN_SEEN   16u
 
 #define CA_OPEN     0
 #define CA_DISORDER 1
+#define CA_CWR      2
 #define CA_RECOVERY 3
 #define CA_LOSS     4
 
@@ -68,13 +71,15 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 	o.state = linux_state((enum tg_state)i.state);
 	o.ca_state = i.in_loss       ? CA_LOSS
 		     : i.in_recovery ? CA_RECOVERY
+		     : i.in_cwr      ? CA_CWR
 		     : i.disorder    ? CA_DISORDER
 				     : CA_OPEN;
 	o.retransmits = i.backoff;
 	o.probes = i.probes;
 	o.backoff = i.backoff;
 	o.options = (uint8_t)((i.ts ? OPT_TIMESTAMPS : 0) | (i.sack ? OPT_SACK : 0) |
-			      (i.wscale ? OPT_WSCALE : 0));
+			      (i.wscale ? OPT_WSCALE : 0) | (i.ecn ? OPT_ECN : 0) |
+			      (i.ecn_seen ? OPT_ECN_SEEN : 0));
 	o.wscales = (uint8_t)(i.snd_wscale | i.rcv_wscale << 4);
 	o.rto_us = us(i.rto_ns);
 	o.snd_mss = i.mss_snd;

@@ -46,6 +46,8 @@ static const struct opt {
 	{BSD_SOL_IP, BSD_IP_TTL, FORM_BYTE, TG_IP_TTL, 0},
 	{BSD_SOL_IP, BSD_IP_HDRINCL, FORM_FLAG, TG_IP_HDRINCL, 0},
 	{BSD_SOL_IP, BSD_IP_RECVERR, FORM_FLAG, TG_IP_RECVERR, 0},
+	{BSD_SOL_IP, BSD_IP_MTU_DISCOVER, FORM_BYTE, TG_IP_MTU_DISCOVER, 0},
+	{BSD_SOL_IP, BSD_IP_MTU, FORM_BYTE, TG_IP_MTU, 1},
 };
 
 static const struct opt *opt_find(int level, int name)
@@ -161,19 +163,13 @@ static int get_socket_level(
 	}
 }
 
-static int get_ip_level(struct bsd *b, const struct bsd_file *f, int name, void *val, uint32_t *len)
+static int get_ip_level(const struct bsd_file *f, int name, void *val, uint32_t *len)
 {
-	struct tg_tcp_info i;
-
 	switch (name) {
 	case BSD_IP_PKTINFO: return get_byte(f->recv_pktinfo, val, len);
 	case BSD_IP_RECVTTL: return get_byte(f->recv_ttl, val, len);
 	case BSD_IP_RECVTOS: return get_byte(f->recv_tos, val, len);
 	case BSD_IP_MULTICAST_TTL: return get_byte(f->mc_ttl, val, len);
-	case BSD_IP_MTU:
-		if (tg_tcp_status(b->s, f->sock, &i) < 0 || !i.pmtu)
-			return -TG_ENOTCONN;
-		return get_int((int32_t)i.pmtu, val, len);
 	default: return 1;
 	}
 }
@@ -222,7 +218,7 @@ static int get_option(
 		return -TG_EINVAL;
 	switch (level) {
 	case BSD_SOL_SOCKET: r = get_socket_level(b, f, name, val, len); break;
-	case BSD_SOL_IP: r = get_ip_level(b, f, name, val, len); break;
+	case BSD_SOL_IP: r = get_ip_level(f, name, val, len); break;
 	case BSD_SOL_TCP: r = get_tcp_level(b, f, name, val, len); break;
 	case BSD_SOL_UDP: return f->type == TG_DGRAM ? -TG_ENOPROTOOPT : -TG_EOPNOTSUPP;
 	default: return -TG_EOPNOTSUPP;
@@ -309,6 +305,8 @@ static int take_value(
 	case FORM_BYTE:
 		if (o->name == BSD_IP_TTL)
 			*v = i == -1 ? 64 : i;
+		else if (o->name == BSD_IP_MTU_DISCOVER)
+			*v = i;
 		else /* the two bits of ECN are the stream's own affair */
 			*v = i & (f->type == TG_STREAM ? 0xfc : 0xff);
 		return 0;

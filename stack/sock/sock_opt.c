@@ -16,7 +16,8 @@ int tg_sock_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, u
 	}
 	/* Only to be read, of every type. */
 	if (opt == TG_SO_ERROR || opt == TG_SO_TYPE || opt == TG_SO_ACCEPTCONN ||
-		opt == TG_SO_INQ || opt == TG_SO_OUTQ || opt == TG_SO_ATMARK || opt == TG_SO_BOUND)
+		opt == TG_SO_INQ || opt == TG_SO_OUTQ || opt == TG_SO_ATMARK ||
+		opt == TG_SO_BOUND || opt == TG_IP_MTU)
 		return -TG_ENOPROTOOPT;
 	switch ((enum tg_type)e->type) {
 	case TG_STREAM: return tcp_user_setopt(s, e, opt, value);

@@ -19,6 +19,7 @@
 #define TCP_DUPTHRESH      3u    /* [5681 3.2, 6675 2] */
 #define TCP_WINDOW_MAX     (65535u << TCP_WSCALE_MAX)
 #define TCP_BACKLOG_MAX    65535u
+#define TCP_FRAME_MAX      (65535u - 60u - TCP_HDR_MAX_BYTES) /* text of one frame */
 #define TCP_NO_MEMORY_RETRY_NS                                                                     \
 	(10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
 #define TCP_PERSIST_MAX_NS  (60 * NS_PER_SEC)
@@ -81,6 +82,8 @@ struct tcp_tx {
 	struct seq high_sacked; /* highest sequence number SACKed, SND.UNA if none */
 	bool rescued; /* [6675 4 (4)] the rescue retransmission of this recovery is spent */
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
+	bool ecn_reduced;       /* cwnd was reduced for ECE: once until ecn_high is acknowledged */
+	struct seq ecn_high;    /* SND.NXT at that time [3168 6.1.2] */
 	uint32_t sacked_segs;   /* RACK.segs_sacked [8985 5.3] */
 	uint32_t limited_bytes; /* new text sent on duplicate ACKs [5681-10] */
 	struct list by_time;    /* what is in flight, the oldest transmission first [8985 6.2] */
@@ -95,6 +98,17 @@ struct tcp_tx {
 	struct tcp_range *hint;   /* where the last SACK block was found, or NULL */
 	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look
 				     from the start */
+};
+
+/* Search for the path's MTU by probes; exists once one is under way (tcp_mtu.c). Sizes are those
+ * of whole datagrams, bytes. */
+struct tcp_mtu {
+	uint16_t low, high;    /* fits; the largest that may fit */
+	uint16_t probe;        /* of the probe in flight, 0: none */
+	uint8_t tries;         /* probes of that size that got lost */
+	bool halve;            /* the largest did not fit: between the two */
+	struct seq start, end; /* the probe's text */
+	uint64_t begun_ns;     /* this search */
 };
 
 /* ---- Connection ---- */
@@ -165,6 +179,7 @@ struct tcp_conn {
 	bool rexmit_now : 1; /* one retransmission is allowed beyond cwnd */
 	bool probe_due : 1;  /* zero-window probe */
 	bool keep_due : 1;   /* keepalive probe */
+	bool mtu_waits : 1;  /* new text waits for room for a probe of the path's MTU */
 	bool cwnd_limited : 1; /* the last turn ended for want of cwnd: it may grow [7661 4.1] */
 	bool pace_capped : 1;  /* the user's rate is lower than the window's */
 	bool urg_out : 1;      /* SND.UP is valid */
@@ -188,9 +203,18 @@ struct tcp_conn {
 	bool urg_in : 1;   /* RCV.UP is valid */
 	bool urg_read : 1; /* the user has had the urgent octet */
 	bool oobinline : 1, reuseport : 1, broadcast : 1;
-	bool dsack : 1;      /* dsack_start/end wait to be reported [2883] */
-	bool told_r1 : 1;    /* R1 was reported [9293 MUST-20] */
-	bool reset_seen : 1; /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
+	bool recverr : 1; /* ICMP errors are told at once */
+	bool dsack : 1;   /* dsack_start/end wait to be reported [2883] */
+	bool told_r1 : 1; /* R1 was reported [9293 MUST-20] */
+	/* Explicit congestion notification [3168]: see tcp_ecn.c. */
+	bool ecn_offered : 1;  /* our last SYN was an ECN-setup one [3168 6.1.1] */
+	bool ecn_sent : 1;     /* some SYN or SYN-ACK of ours was */
+	bool ecn_ok : 1;       /* agreed: ECT on new text, ECE is believed */
+	bool ecn_reflects : 1; /* the peer may take us for agreed: CE marks are reported */
+	bool ecn_echo : 1;     /* every ACK carries ECE until the peer's CWR [3168 6.1.3] */
+	bool ecn_cwr_due : 1;  /* the next new text carries CWR [3168 6.1.2] */
+	bool ecn_seen : 1;     /* some text came with ECT or CE */
+	bool reset_seen : 1;   /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
 	bool was_connected : 1;
 
 	/* Send sequence space [9293 3.3.1]. */
@@ -247,6 +271,7 @@ struct tcp_conn {
 	uint32_t undo_bytes, undo_ts;
 
 	struct tcp_tx *tx;
+	struct tcp_mtu *mtu; /* NULL: segments are as large as the path is thought to allow */
 	struct tcp_ooo *ooo;
 	struct pktq rcvq; /* in order, unread */
 
@@ -254,6 +279,7 @@ struct tcp_conn {
 	uint32_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_sent;
 	uint8_t ttl, tos;
+	uint8_t pmtu;       /* enum tg_pmtu */
 	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is
 			       reached */
 	uint8_t challenges; /* sent in the period that began at challenge_ns */
@@ -289,10 +315,10 @@ struct tcp_mini {
 	struct seq snd_nxt;   /* half-open: ISS */
 	struct seq rcv_nxt;   /* half-open: IRS + 1 */
 	union {
-		struct {                    /* half-open */
-			uint16_t mss;       /* peer's */
-			uint8_t snd_wscale; /* peer's shift */
-			uint8_t rcv_wscale;
+		struct {                  /* half-open */
+			uint16_t mss;     /* peer's */
+			uint8_t scales;   /* peer's shift, and ours in the upper half */
+			uint8_t ecn;      /* the SYN was an ECN-setup one, and so is our answer */
 			uint32_t sent_us; /* when the SYN-ACK last went out, modulo 2^32 */
 		} syn;
 		struct {              /* TIME-WAIT */
@@ -304,6 +330,15 @@ struct tcp_mini {
 };
 
 #define MINI_QUEUES 32u
+
+static inline uint8_t mini_snd_wscale(const struct tcp_mini *m)
+{
+	return m->syn.scales & 15;
+}
+static inline uint8_t mini_rcv_wscale(const struct tcp_mini *m)
+{
+	return m->syn.scales >> 4;
+}
 
 struct mini_table {
 	struct tcp_mini **page; /* of records; record i is page[i / per page][i % per page] */
@@ -411,10 +446,10 @@ void tcp_send_control(struct tg *s, struct tcp_control *k);
  * *sent: text bytes that went. */
 enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes,
 	uint8_t flags, uint8_t how, uint32_t *sent);
-enum emit_how { EMIT_NEW, EMIT_AGAIN, EMIT_PROBE };
+/* EMIT_PROBE: of a closed window, or that the peer lives; EMIT_MTU: new text in one segment,
+ * whatever the MSS. */
+enum emit_how { EMIT_NEW, EMIT_AGAIN, EMIT_PROBE, EMIT_MTU };
 uint32_t tcp_ts_now(const struct tg *s, uint32_t offset);
-/* Eff.snd.MSS [9293 MUST-16] from what is known now. */
-void tcp_update_mss(struct tg *s, struct tcp_conn *c);
 /* MSS to offer [9293 MUST-67]. */
 uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
 uint8_t tcp_wscale_for(uint32_t rcvbuf);
@@ -505,6 +540,8 @@ void tcp_timer_fired(struct tg *s, struct timer *t);
 void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r); /* 3.10.7.2 */
 void tcp_syn_segment(
 	struct tcp_mini *m, struct tcp_rx *r); /* 3.10.7.4 for SYN-RECEIVED by passive OPEN */
+/* An ICMP error about m's SYN-ACK. False: it quotes what was never sent. */
+bool tcp_syn_error(struct tg *s, struct tcp_mini *m, struct seq quoted, bool hard);
 void tcp_syn_timer_fired(struct tg *s, struct timer *t);
 void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener); /* its listener is gone */
 
@@ -594,5 +631,7 @@ void tcp_conn_free(struct tg *s, struct tcp_conn *c);
 /* Readiness may have changed. */
 void tcp_notify(struct tg *s, struct tcp_conn *c);
 void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c);
+
+#include "tcp/tcp_path.h"
 
 #endif

@@ -105,7 +105,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	struct tg *s = r->s;
 	struct seq ack = r->g.ack;
 	struct sample m = {0};
-	bool syn = !c->syn_acked;
+	bool syn = !c->syn_acked, echo = tcp_ecn_ack_in(c, r);
 	uint8_t before = c->recovery;
 	uint32_t flight = tcp_pipe(c);
 	struct loss_ack a;
@@ -134,8 +134,10 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	c->backoff = 0; /* [6298 5.3] the timer starts over with what is measured */
 	c->stalled_ns = NEVER_NS;
 	c->told_r1 = false;
+	c->soft_error = 0; /* [1122 4.2.3.9] it has passed */
 	if (c->urg_out && seq_ge(ack, c->snd.up))
 		c->urg_out = false;
+	tcp_mtu_acked(s, c);
 	tcp_sack_blocks(c, r, &a);
 	tcp_loss_ack(s, c, &a);
 	if (m.have && s->cfg.tcp.cwnd_validation == TG_CWV_7661)
@@ -143,7 +145,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 			c->srtt_ns, s->now_ns);
 	/* [5681-2] the handshake's ACK grows nothing; [6582 3.2 (3), 6675-7] nor does the one that
 	 * ends recovery: what it acknowledges was sent before the reduction */
-	if (a.newly_acked && before != REC_RECOVERY && c->recovery != REC_RECOVERY)
+	if (a.newly_acked && !echo && before != REC_RECOVERY && c->recovery != REC_RECOVERY)
 		tell_cc(s, c, a.newly_acked, flight, rtt_ns, before == REC_LOSS);
 	if (s->cfg.tcp.pacing || c->pace_max)
 		tcp_pace_update(s, c);
@@ -269,6 +271,7 @@ static void ordinary_ack(struct tcp_conn *c, struct tcp_rx *r)
 		return;
 	}
 	tcp_window_update(c, r);
+	tcp_ecn_ack_in(c, r);
 	tcp_loss_begin_ack(c, r, &a);
 	a.duplicate = duplicate;
 	a.repeated = repeated;

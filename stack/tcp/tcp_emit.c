@@ -211,21 +211,23 @@ enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, 
 		.waiter = &c->tx_node,
 		.proto = IP_PROTO_TCP,
 		.ttl = c->ttl,
-		.tos = c->tos,
-		.df = true};
+		.tos = c->tos};
 	struct tx t;
 	struct tcp_seg g;
 	uint32_t seg_bytes;
 	enum tx_result res;
 
+	ip_flow_discover(&flow, c->pmtu);
+	flow.cut = false; /* segments are made to fit */
 	fill_segment(s, c, seq, flags, &g);
+	tcp_ecn_mark_out(c, &g, text_bytes, how, &flow.tos);
 	tx_init(&t);
 	put_header(&t, &g);
 	/* c->mss has room for the timestamp; SACK blocks take theirs from the text */
 	seg_bytes = c->mss + TCP_HDR_BYTES + (c->ts_ok ? 12u : 0) - t.head_bytes;
 	if (text_bytes) {
 		add_text(c, &t, seq, text_bytes);
-		if (text_bytes > seg_bytes) {
+		if (text_bytes > seg_bytes && how != EMIT_MTU) {
 			t.gso = TG_GSO_TCP4;
 			t.gso_size = (uint16_t)seg_bytes;
 		}
@@ -238,6 +240,8 @@ enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, 
 		return res;
 	if (flags & TCP_ACK)
 		ack_went_out(c);
+	if (g.flags & TCP_CWR && !(flags & TCP_SYN))
+		c->ecn_cwr_due = false;
 	count_out(s, c, *sent, seg_bytes, how);
 	trace_out(s, c, &c->raddr, &g, *sent, how);
 	return TX_OK;
@@ -276,6 +280,7 @@ static void conn_control(struct tg *s, struct tcp_conn *c, uint8_t flags)
 		.src = c->laddr, .dst = c->raddr, .ttl = c->ttl, .tos = c->tos, .path = &c->path};
 
 	fill_segment(s, c, c->snd.nxt, flags, &k.g);
+	tcp_ecn_mark_out(c, &k.g, 0, EMIT_NEW, &k.tos);
 	c->segs_out++;
 	send_control(s, c, &k);
 }

@@ -79,6 +79,7 @@ static void adopt_syn_options(struct tcp_conn *c, struct tcp_rx *r)
 		c->ts_recent_ns = s->now_ns;
 	}
 	c->sack_ok = (o->has & TCP_HAS_SACK_PERM) && s->cfg.tcp.sack;
+	tcp_ecn_syn_in(c, r);
 	tcp_update_mss(s, c);
 }
 
@@ -91,6 +92,13 @@ static void syn_sent_rst(struct tcp_conn *c, struct tcp_rx *r, bool ack_acceptab
 		return;
 	}
 	done(r);
+	if (tcp_ecn_fall_back(
+		    r->s, c)) { /* [3168 6.1.1.1] it may have been the flags: once without */
+		c->stalled_ns = NEVER_NS; /* [6298 3] its round trip begins now */
+		c->syn_due = true;
+		tcp_want_output(r->s, c);
+		return;
+	}
 	tcp_conn_end(r->s, c, TG_CAUSE_RST_REFUSED, TG_ECONNREFUSED);
 	r->gone = true;
 }
@@ -235,7 +243,8 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	 * known already: without it the rest of the segment is exactly what is expected */
 	if (!c->syn_acked && (r->g.flags & TCP_SYN) && (r->g.flags & TCP_ACK) &&
 		seq_eq(r->g.seq, c->irs)) {
-		r->g.flags &= (uint8_t)~TCP_SYN;
+		tcp_ecn_syn_in(c, r);
+		r->g.flags &= (uint8_t) ~(TCP_SYN | TCP_ECE | TCP_CWR);
 		r->g.seq = seq_add(r->g.seq, 1);
 		r->g.len--;
 		r->text_seq = r->g.seq;

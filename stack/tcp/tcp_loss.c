@@ -32,10 +32,13 @@ static void enter_recovery(struct tg *s, struct tcp_conn *c, struct loss_ack *a)
 	bool validated = cwv_validated(&c->cc);
 
 	c->recovery = REC_RECOVERY;
-	c->recover = c->snd.nxt; /* [6582-2] recover, [6675-6] RecoveryPoint = HighData */
-	c->cc.ops->on_loss(&c->cc, tcp_flight_size(c), s->now_ns);
-	if (s->cfg.tcp.cwnd_validation == TG_CWV_7661)
-		cwv_on_loss(&c->cc, validated, tcp_flight_size(c));
+	c->recover = c->snd.nxt;     /* [6582-2] recover, [6675-6] RecoveryPoint = HighData */
+	if (!tcp_ecn_in_window(c)) { /* [3168 6.1.2] one reduction a window, whatever told */
+		c->cc.ops->on_loss(&c->cc, tcp_flight_size(c), s->now_ns);
+		if (s->cfg.tcp.cwnd_validation == TG_CWV_7661)
+			cwv_on_loss(&c->cc, validated, tcp_flight_size(c));
+	}
+	tcp_ecn_reduced(c);
 	tcp_undo_begin(c);
 	c->tx->limited_bytes = 0;
 	c->tx->rescued = false;
@@ -146,7 +149,7 @@ void tcp_loss_ack(struct tg *s, struct tcp_conn *c, struct loss_ack *a)
 	a->newly_lost += find_losses(s, c);
 	/* [6582-2, 6675-9] after a timeout nothing new begins before everything sent until then is
 	 * acknowledged */
-	if (c->recovery == REC_OPEN && loss_is_certain(s, c))
+	if (c->recovery == REC_OPEN && loss_is_certain(s, c) && !tcp_mtu_lost(s, c))
 		enter_recovery(s, c, a);
 	if (c->recovery == REC_RECOVERY && tcp_prr_on(s))
 		tcp_prr_ack(c, a);
@@ -156,7 +159,7 @@ void tcp_loss_ack(struct tg *s, struct tcp_conn *c, struct loss_ack *a)
 
 void tcp_loss_reo_timeout(struct tg *s, struct tcp_conn *c)
 {
-	if (!c->tx || !tcp_rack_detect(s, c) || c->recovery != REC_OPEN)
+	if (!c->tx || !tcp_rack_detect(s, c) || c->recovery != REC_OPEN || tcp_mtu_lost(s, c))
 		return;
 	enter_recovery(s, c, NULL);
 }
@@ -190,6 +193,7 @@ static void mark_on_rto(struct tg *s, struct tcp_conn *c)
 void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first)
 {
 	c->cc.ops->on_timeout(&c->cc, tcp_flight_size(c), first, s->now_ns);
+	tcp_ecn_reduced(c);
 	tcp_frto_begin(s, c, first);
 	c->recovery = REC_LOSS;
 	c->recover = c->snd.nxt; /* [6582-5] */

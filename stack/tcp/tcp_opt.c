@@ -77,6 +77,16 @@ static int set_congestion(struct tg *s, struct tcp_conn *c, int64_t v)
 	return 0;
 }
 
+static int set_pmtu(struct tg *s, struct tcp_conn *c, int64_t v)
+{
+	if (v < TG_PMTU_DONT || v > TG_PMTU_OMIT)
+		return -TG_EINVAL;
+	c->pmtu = (uint8_t)v;
+	if (c->state >= TG_ESTABLISHED && c->state != TG_TIME_WAIT)
+		tcp_update_mss(s, c);
+	return 0;
+}
+
 /* Flags that may let held-back text go. */
 static void set_sending(struct tg *s, struct tcp_conn *c, enum tg_option opt, bool on)
 {
@@ -103,7 +113,9 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_REUSEPORT: c->reuseport = v != 0; return 0;
 	case TG_SO_OOBINLINE: c->oobinline = v != 0; break;
 	case TG_TCP_DEFER_ACCEPT: c->defer_ns = v < 0 ? 0 : (uint64_t)v; break;
-	case TG_IP_RECVERR:
+	case TG_IP_RECVERR: c->recverr = v != 0; return 0;
+	case TG_IP_MTU_DISCOVER: return set_pmtu(s, c, v);
+	case TG_IP_MTU:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: c->broadcast = v != 0; return 0; /* means nothing here */
 	case TG_SO_KEEPALIVE:
@@ -137,7 +149,9 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 		c->user_timeout_ns = (uint64_t)v; /* [9293 MUST-21] */
 		return 0;
 	case TG_IP_TTL: return set_byte(&c->ttl, v, 1);
-	case TG_IP_TOS: return set_byte(&c->tos, v, 0); /* [9293 MUST-48, SHLD-21] */
+	case TG_IP_TOS:
+		/* [9293 MUST-48, SHLD-21]; [3168 6.1] the two bits of ECN are ours */
+		return set_byte(&c->tos, v < 0 ? v : v & ~3, 0);
 	case TG_TCP_USER_COOKIE: c->ep.cookie = (uint64_t)v; return 0;
 	case TG_SO_ERROR:
 	case TG_SO_ATMARK:
@@ -173,7 +187,13 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_TCP_DEFER_ACCEPT: *v = (int64_t)c->defer_ns; break;
 	case TG_TCP_CONGESTION: *v = algorithm_of(c); break;
 	case TG_SO_MAX_PACING_RATE: *v = (int64_t)c->pace_max; break;
-	case TG_IP_RECVERR:
+	case TG_IP_RECVERR: *v = c->recverr; break;
+	case TG_IP_MTU_DISCOVER: *v = c->pmtu; break;
+	case TG_IP_MTU:
+		if (c->state == TG_CLOSED || c->state == TG_LISTEN)
+			return -TG_ENOTCONN;
+		*v = ip_mtu(s, &c->raddr, &c->path);
+		break;
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: *v = c->broadcast; break;
 	case TG_SO_KEEPALIVE: *v = c->keepalive; break;
@@ -238,6 +258,9 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	o->wscale = c->ws_ok;
 	o->in_recovery = c->recovery == REC_RECOVERY;
 	o->in_loss = c->recovery == REC_LOSS;
+	o->in_cwr = tcp_ecn_in_window(c);
+	o->ecn = c->ecn_ok;
+	o->ecn_seen = c->ecn_seen;
 	o->disorder = c->recovery == REC_OPEN && (c->dup_acks || (c->tx && c->tx->sacked_bytes));
 	o->reordering_segs = c->reordering_segs;
 	o->reord_seen = c->reorderings;

@@ -4,9 +4,6 @@
  */
 #include "tcp/tcp.h"
 
-#define TCP_FRAME_MAX (65535u - IP_TX_ROOM)
-#define IP_TX_ROOM    (60u + TCP_HDR_MAX_BYTES)
-
 /* ---- Segment sizes ---- */
 
 uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *path)
@@ -15,24 +12,6 @@ uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *pa
 
 	return (uint16_t)min_u32(
 		mms_r > TCP_HDR_BYTES ? mms_r - TCP_HDR_BYTES : TCP_MSS_DEFAULT, 65535);
-}
-
-/* [9293 MUST-16] Eff.snd.MSS = min(SendMSS + 20, MMS_S) - TCPhdrsize - IPoptionsize */
-void tcp_update_mss(struct tg *s, struct tcp_conn *c)
-{
-	uint32_t mms_s = ip_mtu(s, &c->raddr, &c->path) - ip_header_bytes(&c->raddr);
-	uint32_t send_mss = max_u32(c->mss_peer, TCP_MSS_MIN);
-	uint32_t options = c->ts_ok ? 12 : 0;
-	uint32_t mss = min_u32(send_mss + TCP_HDR_BYTES, mms_s);
-
-	if (c->mss_user)
-		mss = min_u32(mss, c->mss_user + TCP_HDR_BYTES);
-	mss = mss > TCP_HDR_BYTES + options ? mss - TCP_HDR_BYTES - options : 1;
-	mss = min_u32(mss, TCP_FRAME_MAX); /* one whole segment at least fits a frame */
-	if (mss == c->mss)
-		return;
-	c->mss = (uint16_t)mss;
-	c->cc.ops->on_mss(&c->cc, c->mss);
 }
 
 /* ---- Turns ---- */
@@ -288,7 +267,8 @@ static void note_sent(
 	tcp_timers_new_data(s, c);
 }
 
-static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text, bool fin)
+static enum tx_result send_frame(
+	struct tg *s, struct tcp_conn *c, uint32_t text, bool fin, uint8_t how)
 {
 	uint8_t flags = TCP_ACK;
 	struct tcp_range *r;
@@ -305,7 +285,7 @@ static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text
 		flags |= TCP_FIN;
 	if (text && text == tcp_unsent(c)) /* [9293 MUST-61] the last one queued */
 		flags |= TCP_PSH;
-	res = tcp_emit_frame(s, c, c->snd.nxt, text, flags, EMIT_NEW, &sent);
+	res = tcp_emit_frame(s, c, c->snd.nxt, text, flags, how, &sent);
 	if (res != TX_OK && res != TX_DROPPED) {
 		range_free(s, c, r);
 		return res;
@@ -336,15 +316,41 @@ static void validate_window(struct tg *s, struct tcp_conn *c)
 	}
 }
 
+/* [4821 7.4, 8899 4.1] new text in a larger segment than is known to fit. Sets c->mtu_waits if it
+ * has to wait for room, and all that is new with it. */
+static enum tx_result send_mtu_probe(struct tg *s, struct tcp_conn *c, uint32_t *budget)
+{
+	struct seq from = c->snd.nxt;
+	uint32_t text;
+	enum mtu_advice advice = tcp_mtu_advise(s, c, &text);
+	enum tx_result res;
+
+	c->mtu_waits = advice == MTU_WAIT;
+	if (c->mtu_waits)
+		c->cwnd_limited = true;
+	if (advice != MTU_PROBE)
+		return TX_OK;
+	if (*budget == 0)
+		return TX_MORE;
+	res = send_frame(s, c, text, false, EMIT_MTU);
+	if (res == TX_OK) {
+		tcp_mtu_sent(s, c, from, text);
+		*budget -= min_u32(*budget, text);
+	}
+	return res;
+}
+
 static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budget)
 {
 	struct sendable d;
+	enum tx_result res;
 
 	if (tcp_unsent(c) || fin_waits(c))
 		validate_window(s, c);
+	res = send_mtu_probe(s, c, budget);
+	if (res != TX_OK || c->mtu_waits)
+		return res;
 	while (tcp_unsent(c) || fin_waits(c)) {
-		enum tx_result res;
-
 		decide(s, c, &d);
 		if (d.text && tcp_pace_wait(s, c))
 			return TX_OK;
@@ -357,7 +363,7 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 		}
 		if (*budget == 0)
 			return TX_MORE;
-		res = send_frame(s, c, d.text, d.fin);
+		res = send_frame(s, c, d.text, d.fin, EMIT_NEW);
 		if (res != TX_OK)
 			return res;
 		c->push_all = false;
@@ -386,7 +392,7 @@ static enum tx_result send_probe(struct tg *s, struct tcp_conn *c)
 
 		if (!tcp_unsent(c) && !fin_waits(c))
 			return TX_OK;
-		res = send_frame(s, c, tcp_unsent(c) ? 1 : 0, !tcp_unsent(c));
+		res = send_frame(s, c, tcp_unsent(c) ? 1 : 0, !tcp_unsent(c), EMIT_NEW);
 		if (mode == RM_PERSIST) { /* stays the persist timer's */
 			c->rexmit_mode = (uint8_t)mode;
 			c->deadline[CT_REXMIT] = at;
@@ -432,7 +438,7 @@ static enum tx_result send_loss_probe(struct tg *s, struct tcp_conn *c)
 	if (tcp_tlp_may_probe(s, c)) {
 		bool again = n == 0 && !fin;
 
-		res = again ? repeat_last(s, c) : send_frame(s, c, n, fin);
+		res = again ? repeat_last(s, c) : send_frame(s, c, n, fin, EMIT_NEW);
 		if (res == TX_BUSY)
 			return res;
 		if (res == TX_OK) {
@@ -481,6 +487,7 @@ enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget)
 			return res; /* after TX_DROPPED the record may be gone */
 	}
 	if (may_send_text(c)) {
+		tcp_update_mss(s, c); /* the path may have changed since, or be unknown again */
 		if (c->probe_due)
 			res = send_probe(s, c);
 		if (res == TX_OK)

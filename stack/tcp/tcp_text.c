@@ -579,6 +579,7 @@ void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r)
 		r->gone = true;
 		return;
 	}
+	tcp_ecn_text_in(c, r);
 	tcp_note_segment_size(c, r);
 	if (!seq_eq(r->text_seq, c->rcv.nxt)) {
 		text_out_of_order(c, r);

@@ -334,11 +334,13 @@ static void retransmit_timeout(struct tg *s, struct tcp_conn *c)
 	reach_r1(s, c);
 	if (!c->syn_acked) { /* [9293 MUST-22] SYN and SYN-ACK like everything else */
 		c->syn_retrans = (uint8_t)min_u32(c->syn_retrans + 1u, UINT8_MAX);
+		tcp_ecn_fall_back(s, c); /* [3168 6.1.1.1] */
 		c->syn_due = true;
 	} else if (c->snd.wnd == 0) {
 		c->probe_due =
 			true; /* [9293 MUST-35] the window was closed over what is in flight */
 	} else {
+		tcp_mtu_timeout(s, c);
 		tcp_loss_timeout(s, c, first); /* [6298 5.4] */
 	}
 	c->rexmit_mode = RM_RTO;

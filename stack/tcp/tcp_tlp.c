@@ -57,6 +57,7 @@ void tcp_tlp_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a)
 			return; /* cwnd has been reduced */
 		/* [8985-14] nothing tells of a second copy: the probe has repaired a loss */
 		c->cc.ops->on_loss(&c->cc, c->cc.cwnd, s->now_ns);
+		tcp_ecn_reduced(c);
 		c->undo_armed = false;
 		tcp_loss_trace(s, c, TG_CONG_RECOVERED);
 	} else if (a->repeated && !a->sack_present) {

@@ -224,6 +224,9 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 	c->wr_shut = false;
 	c->rd_shut = false;
 	c->mss_peer = TCP_MSS_DEFAULT;
+	c->ecn_offered = s->cfg.tcp.ecn == 1;
+	c->ecn_sent = c->ecn_ok = c->ecn_reflects = false;
+	c->ecn_echo = c->ecn_cwr_due = c->ecn_seen = false;
 	c->ep.error = 0;
 }
 

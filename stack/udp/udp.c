@@ -176,8 +176,14 @@ int udp_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
 
 int udp_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
 {
-	(void)s;
-	return dsock_getopt(&udp_of(e)->d, opt, v);
+	struct udp_sock *u = udp_of(e);
+
+	if (opt != TG_IP_MTU)
+		return dsock_getopt(&u->d, opt, v);
+	if (!u->d.connected)
+		return -TG_ENOTCONN;
+	*v = ip_mtu(s, &u->d.peer.ip, &u->path);
+	return 0;
 }
 
 void udp_addrs(

@@ -1,7 +1,8 @@
 /* Sending UDP datagrams: RFC 768, RFC 1122 4.1.
  *
- * The checksum is always sent [1122 4.1.3.4]. Datagrams larger than the MTU are fragmented by IP.
- * Left out: sending IP options (RFC 1122 4.1.3.2), path MTU discovery (DF is never set). */
+ * The checksum is always sent [1122 4.1.3.4]. Datagrams larger than the path's MTU are fragmented
+ * here, others have DF set, unless the user wants it otherwise (enum tg_pmtu) [1191 3, 8085 3.2].
+ * Left out: sending IP options (RFC 1122 4.1.3.2). */
 #include "udp/udp_impl.h"
 
 #include "wire/ip4.h"
@@ -59,6 +60,8 @@ int64_t udp_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n,
 		return r;
 	if (n > IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip) - UDP_HDR_BYTES)
 		return -TG_EMSGSIZE;
+	if (!ip_fits(s, &info.peer.ip, path_to(u, &info.peer.ip), u->d.pmtu, UDP_HDR_BYTES + n))
+		return -TG_EMSGSIZE;
 	r = udp_autobind(s, u);
 	if (r < 0)
 		return r;
@@ -105,6 +108,7 @@ static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m,
 	f.proto = IP_PROTO_UDP;
 	f.ttl = m->info.ttl;
 	f.tos = m->info.tos;
+	ip_flow_discover(&f, d->pmtu);
 	f.bcast = true; /* the call that queued it has checked */
 	r = ip_output(s, &t, &f);
 	*error = t.error;

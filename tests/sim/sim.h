@@ -108,7 +108,8 @@ struct host_plan {
 struct wire_plan {
 	struct tg_impair impair[2];
 	uint64_t latency_ns;
-	uint32_t mtu;
+	uint32_t mtu;                         /* longer packets vanish */
+	bool frag_needed;                     /* or are answered by ICMP */
 	uint64_t dark_from_ns, dark_until_ns; /* everything is lost; 0: never */
 	uint32_t storm_ppm;                   /* loss instead of darkness, 0: all */
 };
@@ -271,6 +272,7 @@ void frame_seen(unsigned host, unsigned wire, const struct tg_frame *f);
 struct seen_ip {
 	unsigned host, peer; /* peer SIM_HOSTS: not a host of the world */
 	uint32_t mtu, gso_size;
+	bool ect; /* ECT(0) */
 	const uint8_t *l4;
 	uint32_t l4_bytes;
 };

@@ -173,6 +173,20 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 		c->tcp.keepalive_interval_ns = sim_between(r, 1, 30) * NS_PER_SEC;
 }
 
+/* What came later draws from a generator of its own, so that the seeds from before keep their
+ * meaning otherwise. */
+static void draw_later(struct plan *p, struct host_plan *h, unsigned i)
+{
+	struct sim_rng r = {sim_mix(p->seed ^ (0x6d74750000ull + i))};
+
+	h->cfg.tcp.ecn = (uint8_t)sim_below(&r, 3);
+	h->cfg.tcp.mtu_probing = (uint8_t)sim_below(&r, 3);
+	if (i + 1 < p->n_hosts && sim_chance(&r, 50)) {
+		p->wire[i].impair[0].ce_ppm = sim_below(&r, 200000);
+		p->wire[i].impair[1].ce_ppm = sim_below(&r, 200000);
+	}
+}
+
 static void draw_host(struct plan *p, struct host_plan *h, struct sim_rng *r, uint32_t level)
 {
 	draw_tcp(&h->cfg, r);
@@ -326,8 +340,10 @@ void plan_draw(struct plan *p, uint64_t seed)
 	p->n_hosts = sim_chance(&r, 20) ? 3 : 2;
 	p->batch = sim_chance(&r, 50);
 	level = draw_wires(p, &r);
-	for (unsigned h = 0; h < p->n_hosts; h++)
+	for (unsigned h = 0; h < p->n_hosts; h++) {
 		draw_host(p, &p->host[h], &r, level);
+		draw_later(p, &p->host[h], h);
+	}
 	p->host[0].mtu = draw_mtu(&r);
 	for (unsigned h = 1; h < p->n_hosts; h++)
 		p->host[h].mtu = sim_chance(&r, 75) ? p->host[0].mtu : draw_mtu(&r);

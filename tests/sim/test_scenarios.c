@@ -288,6 +288,68 @@ static void datagrams_and_pings(void)
 	}
 }
 
+/* [1191 6.3] The narrow link between says so. */
+static void narrow_link(void)
+{
+	plan.wire[0].mtu = 1300;
+	plan.wire[0].frag_needed = true;
+	plan.wire[0].latency_ns = 5 * NS_PER_MS;
+	plan_add_flow(&plan, 0, 1, 5000000, 5000000);
+}
+/* [8899 5.1.4] ... and the one that does not. */
+static void black_hole(void)
+{
+	narrow_link();
+	plan.wire[0].frag_needed = false;
+	plan.lossy = true;
+}
+static void black_hole_lossy(void)
+{
+	black_hole();
+	plan.wire[0].impair[0].drop_ppm = plan.wire[0].impair[1].drop_ppm = 10000;
+}
+/* The search from the base upwards on a link that takes everything. */
+static void search_upwards(void)
+{
+	plan.wire[0].latency_ns = 5 * NS_PER_MS;
+	plan.host[0].cfg.tcp.mtu_probing = plan.host[1].cfg.tcp.mtu_probing = 2;
+	plan.host[0].mtu = plan.host[1].mtu = 9000;
+	plan_add_flow(&plan, 0, 1, 20000000, 0);
+}
+/* [3168 5] A queue that marks instead of dropping. */
+static void marking_queue(void)
+{
+	struct tg_impair *a, *b;
+
+	both_ways(&a, &b);
+	a->delay_ns = b->delay_ns = 10 * NS_PER_MS;
+	a->rate_bps = b->rate_bps = 50 * MBIT;
+	a->queue_pkts = b->queue_pkts = 400;
+	a->ce_pkts = b->ce_pkts = 60;
+	plan.host[0].cfg.tcp.ecn = 1;
+	plan_add_flow(&plan, 0, 1, 50000000, 0);
+}
+/* The same without ECN: the queue overflows. */
+static void marking_queue_without_ecn(void)
+{
+	marking_queue();
+	plan.host[1].cfg.tcp.ecn = 0;
+	plan.wire[0].impair[0].queue_pkts = 60;
+	plan.lossy = true;
+}
+static void marked_by_chance(void)
+{
+	struct tg_impair *a, *b;
+
+	both_ways(&a, &b);
+	a->delay_ns = b->delay_ns = 2 * NS_PER_MS;
+	a->ce_ppm = b->ce_ppm = 200000;
+	a->drop_ppm = b->drop_ppm = 5000;
+	plan.host[0].cfg.tcp.ecn = plan.host[1].cfg.tcp.ecn = 1;
+	plan.lossy = true;
+	plan_add_flow(&plan, 0, 1, 2000000, 2000000);
+}
+
 /* Nothing is lost, but in a hundred packets ten come late, by less than a round trip. */
 static void reordering_alone(void)
 {
@@ -489,6 +551,50 @@ static bool nine_reused(void)
 {
 	return tg_counters(sim->host[1].s)->tcp_time_wait_reused == 9;
 }
+static bool told_and_smaller(void)
+{
+	const struct tg_counters *a = tg_counters(sim->host[0].s);
+
+	printf("# %" PRIu64 " retransmitted, %" PRIu64 " timeouts\n", a->tcp_retrans_segs,
+		a->tcp_timeouts);
+	return a->tcp_timeouts == 0 && a->tcp_fast_retransmits == 0 && seconds() < 2;
+}
+static bool found_by_probes(void)
+{
+	const struct tg_counters *a = tg_counters(sim->host[0].s);
+
+	printf("# %" PRIu64 " black holes, %" PRIu64 " probes, %" PRIu64 " of them arrived\n",
+		a->tcp_mtu_black_holes, a->tcp_mtu_probes, a->tcp_mtu_probes_acked);
+	return a->tcp_mtu_black_holes == 1 && a->tcp_mtu_probes_acked > 0 &&
+	       a->tcp_mtu_probes < 40 && seconds() < 30;
+}
+static bool found_the_largest(void)
+{
+	const struct tg_counters *a = tg_counters(sim->host[0].s);
+
+	return a->tcp_mtu_probes == 1 && a->tcp_mtu_probes_acked == 1 && no_retransmission();
+}
+static bool marked_not_dropped(void)
+{
+	const struct tg_counters *a = tg_counters(sim->host[0].s);
+	double used = 50e6 * 8 / 50e6 / seconds();
+
+	printf("# %" PRIu64 " reductions, utilisation %.0f %%\n", a->tcp_ecn_reductions,
+		used * 100);
+	return a->tcp_ecn_reductions > 3 && no_retransmission() && used > 0.8;
+}
+static bool dropped_not_marked(void)
+{
+	return !no_retransmission() && tg_counters(sim->host[0].s)->tcp_ecn_reductions == 0;
+}
+static bool marks_told(void)
+{
+	for (unsigned h = 0; h < 2; h++)
+		if (!tg_counters(sim->host[h].s)->tcp_ecn_reductions ||
+			!tg_counters(sim->host[h].s)->tcp_ecn_ce_in)
+			return false;
+	return true;
+}
 static bool all_answered(void)
 {
 	for (unsigned h = 0; h < 2; h++)
@@ -537,6 +643,13 @@ static const struct {
 	{"a-thousand-connections", a_thousand_connections, NULL},
 	{"opens-crossing", opens_crossing, no_retransmission},
 	{"time-wait-reused", time_wait_reused, nine_reused},
+	{"narrow-link", narrow_link, told_and_smaller},
+	{"black-hole", black_hole, found_by_probes},
+	{"black-hole-lossy", black_hole_lossy, NULL},
+	{"search-upwards", search_upwards, found_the_largest},
+	{"marking-queue", marking_queue, marked_not_dropped},
+	{"marking-queue-without-ecn", marking_queue_without_ecn, dropped_not_marked},
+	{"marked-by-chance", marked_by_chance, marks_told},
 	{"datagrams-and-pings", datagrams_and_pings, all_answered},
 };
 
