@@ -1,5 +1,6 @@
 /* The packet-script engine: settings. `//@ config` names fields of tg_config, `sysctl` lines
- * Linux's names for those of them that have one, --options the addresses and limits of a run. */
+ * Linux's names for those of them that have one. Of commands there are sysctl, and a few that do
+ * nothing here: true, :, echo, sync. */
 #include "sim/drill.h"
 
 struct field {
@@ -127,12 +128,12 @@ static const struct {
 	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1}};
 
 /* NAME=VALUE or NAME="A B C". */
-static bool parse_assignment(struct drill *d)
+static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 {
 	struct drill_pos pos = cur_pos(&d->c);
 	uint64_t v = 0, chosen = 0;
 	const struct field *f = NULL;
-	const char *w;
+	const char *w, *quote;
 	uint32_t n = dotted_word(&d->c, &w);
 	size_t i = 0;
 
@@ -144,7 +145,7 @@ static bool parse_assignment(struct drill *d)
 	ASSERT(f);
 	if (!cur_take(&d->c, "="))
 		return drill_error_at(d, "'=' is expected here");
-	cur_take(&d->c, "\"");
+	quote = cur_take(&d->c, "\"") ? "\"" : cur_take(&d->c, "'") ? "'" : NULL;
 	for (uint8_t k = 0; k < sysctls[i].of; k++) {
 		cur_blanks(&d->c);
 		pos = cur_pos(&d->c);
@@ -153,8 +154,9 @@ static bool parse_assignment(struct drill *d)
 		if (k == sysctls[i].take)
 			chosen = v;
 	}
-	cur_take(&d->c, "\"");
-	if (!set_field(&d->cfg, f, sysctls[i].factor ? chosen * sysctls[i].factor : chosen != 0))
+	if (quote && !cur_take(&d->c, quote))
+		return drill_error_at(d, "this value should end here");
+	if (!set_field(cfg, f, sysctls[i].factor ? chosen * sysctls[i].factor : chosen != 0))
 		return drill_error(d, pos, "this value is too large", "", 0);
 	return true;
 }
@@ -173,13 +175,71 @@ static bool take_separator(struct drill *d, bool *fresh)
 	return true;
 }
 
-bool drill_parse_command(struct drill *d)
+/* What sysctl writes goes nowhere: "> /dev/null", "2>/dev/null", "2>&1". */
+static bool take_redirection(struct drill *d)
 {
-	struct drill_pos open = cur_pos(&d->c), pos;
-	bool fresh = true; /* at the start of a command */
+	struct cursor saved = d->c;
+
+	if (cur_take(&d->c, "2>&1"))
+		return true;
+	if (cur_take(&d->c, "2>") || cur_take(&d->c, "1>") || cur_take(&d->c, ">")) {
+		cur_blanks(&d->c);
+		if (cur_take(&d->c, "/dev/null"))
+			return true;
+	}
+	d->c = saved;
+	return false;
+}
+
+/* Up to the end of this command. */
+static void skip_arguments(struct drill *d)
+{
+	while (d->c.at < d->c.end && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+		cur_peek(&d->c) != '&' && cur_peek(&d->c) != '\n')
+		cur_next(&d->c);
+}
+
+/* Up to the closing '`'. */
+static bool skip_command(struct drill *d, struct drill_pos open)
+{
+	while (d->c.at < d->c.end && cur_peek(&d->c) != '`')
+		cur_next(&d->c);
+	return cur_take(&d->c, "`") ? true
+				    : drill_error(d, open, "this command does not end", "", 0);
+}
+
+/* A command's name. *skip: it does nothing here, whatever stands behind it. */
+static bool parse_command_name(struct drill *d, bool *skip)
+{
+	static const char *const idle[] = {"true", ":", "echo", "sync"};
+	struct drill_pos pos = cur_pos(&d->c);
 	const char *w;
 	uint32_t n;
 
+	*skip = true;
+	for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+		struct cursor saved = d->c;
+
+		if (cur_take(&d->c, idle[i]) && !cur_at_word(&d->c))
+			return true;
+		d->c = saved;
+	}
+	*skip = false;
+	n = cur_word(&d->c, &w);
+	if (word_is(w, n, "sysctl"))
+		return true;
+	return drill_error(d, pos, "of commands only sysctl is understood", "", 0);
+}
+
+bool drill_parse_command(struct drill *d, bool effect)
+{
+	struct drill_pos open = cur_pos(&d->c);
+	struct tg_config scratch = d->cfg, *cfg = effect ? &d->cfg : &scratch;
+	bool fresh = true; /* at the start of a command */
+	bool skip;
+
+	if (d->o.skip_commands)
+		return skip_command(d, open);
 	for (;;) {
 		while (take_separator(d, &fresh))
 			;
@@ -187,88 +247,15 @@ bool drill_parse_command(struct drill *d)
 			return true;
 		if (d->c.at == d->c.end)
 			return drill_error(d, open, "this command does not end", "", 0);
-		pos = cur_pos(&d->c);
 		if (fresh) {
-			n = cur_word(&d->c, &w);
-			if (!word_is(w, n, "sysctl"))
-				return drill_error(
-					d, pos, "of commands only sysctl is understood", "", 0);
+			if (!parse_command_name(d, &skip))
+				return false;
+			if (skip)
+				skip_arguments(d);
 			fresh = false;
 		} else if (!cur_take(&d->c, "-q") && !cur_take(&d->c, "-w") &&
-			   !parse_assignment(d)) {
+			   !take_redirection(d) && !parse_assignment(d, cfg)) {
 			return false;
 		}
 	}
-}
-
-/* ---- --options ------------------------------------------------------------------------------- */
-
-static bool parse_address(struct cursor *c, uint32_t *out)
-{
-	uint64_t part;
-
-	*out = 0;
-	for (int i = 0; i < 4; i++) {
-		if ((i && !cur_take(c, ".")) || !cur_uint(c, 255, &part))
-			return false;
-		*out = *out << 8 | (uint32_t)part;
-	}
-	return true;
-}
-
-static bool option_value(struct tg_drill_options *o, struct cursor *c, const char *w, uint32_t n)
-{
-	uint64_t v;
-
-	if (word_is(w, n, "local_ip")) {
-		if (!parse_address(c, &o->local_ip))
-			return false;
-		if (!cur_take(c, "/"))
-			return true;
-		if (!cur_uint(c, 32, &v))
-			return false;
-		o->prefix_len = (uint8_t)v;
-		return true;
-	}
-	if (word_is(w, n, "remote_ip"))
-		return parse_address(c, &o->remote_ip);
-	if (word_is(w, n, "ip_version"))
-		return cur_take(c, "ipv4");
-	if (!cur_uint(c, 1000000000, &v))
-		return false;
-	if (word_is(w, n, "tolerance_usecs"))
-		o->tolerance_us = (uint32_t)v;
-	else if (word_is(w, n, "mtu") && v >= 68 && v <= UINT16_MAX)
-		o->mtu = (uint32_t)v;
-	else if (word_is(w, n, "bind_port") && v >= 1 && v <= UINT16_MAX)
-		o->bind_port = (uint16_t)v;
-	else if (word_is(w, n, "connect_port") && v >= 1 && v <= UINT16_MAX)
-		o->connect_port = (uint16_t)v;
-	else
-		return false;
-	return true;
-}
-
-bool tg_drill_option(struct tg_drill_options *o, const char *text, size_t n)
-{
-	struct cursor c = {text, text + n, text, 1};
-	const char *w;
-	uint32_t bytes;
-
-	if (!cur_take(&c, "--"))
-		return false;
-	bytes = cur_word(&c, &w);
-	return bytes && cur_take(&c, "=") && option_value(o, &c, w, bytes) && c.at == c.end;
-}
-
-void tg_drill_options_default(struct tg_drill_options *o)
-{
-	*o = (struct tg_drill_options){.name = "script",
-		.local_ip = 0xc0a80001,
-		.remote_ip = 0xc0000201,
-		.prefix_len = 16,
-		.mtu = 1500,
-		.tolerance_us = 1000,
-		.bind_port = 8080,
-		.connect_port = 8080};
 }

@@ -345,3 +345,18 @@ void tcp_timer_fired(struct tg *s, struct timer *t)
 	tcp_want_output(s, c);
 	tcp_notify(s, c);
 }
+
+uint64_t tcp_timer_deadline_ns(const struct tcp_conn *c, enum tg_timer which)
+{
+	switch (which) {
+	case TG_TIMER_REXMIT:
+		return c->rexmit_mode == RM_PERSIST ? NEVER_NS : c->deadline[CT_REXMIT];
+	case TG_TIMER_PERSIST:
+		return c->rexmit_mode == RM_PERSIST ? c->deadline[CT_REXMIT] : NEVER_NS;
+	case TG_TIMER_DELACK: return c->deadline[CT_DELACK];
+	case TG_TIMER_KEEPALIVE: return c->deadline[CT_KEEPALIVE];
+	case TG_TIMER_STATE: return c->deadline[CT_STATE];
+	case TG_TIMER_USER: break;
+	}
+	return NEVER_NS;
+}
