@@ -295,10 +295,14 @@ static struct code *parse_binary(struct parse *p, unsigned least)
 {
 	struct code *left = parse_unary(p), *compared = NULL, *right, *x;
 	const struct operator* o;
+	struct drill_pos pos;
 
-	while (left && (o = take_operator(p, least))) {
-		struct drill_pos pos = cur_pos(&p->d->c);
-
+	for (;;) {
+		blanks(p);
+		pos = cur_pos(&p->d->c);
+		o = left ? take_operator(p, least) : NULL;
+		if (!o)
+			return left;
 		right = parse_binary(p, o->level + 1u);
 		if (!right)
 			return NULL;
@@ -312,7 +316,6 @@ static struct code *parse_binary(struct parse *p, unsigned least)
 		compared = o->level == LEVEL_COMPARE ? right : NULL;
 		left = x;
 	}
-	return left;
 }
 
 /* ---- Statements ------------------------------------------------------------------------------ */

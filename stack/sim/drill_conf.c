@@ -139,6 +139,8 @@ static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 
 	while (i < ARRAY_LEN(sysctls) && !word_is(w, n, sysctls[i].name))
 		i++;
+	if (!n)
+		return drill_error(d, pos, "a setting is expected here", "", 0);
 	if (i == ARRAY_LEN(sysctls))
 		return drill_error(d, pos, "no setting answers to '%S'", w, n);
 	f = field_named(sysctls[i].field);

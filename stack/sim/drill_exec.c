@@ -107,12 +107,16 @@ static void glue(struct drill *d, const struct drill_pkt *want, struct drill_pkt
 
 void drill_settle(struct drill *d)
 {
+	struct tg_event ev;
+
 	for (uint32_t i = 0; i < STEPS_AT_ONCE && !d->failed; i++) {
 		if (++d->steps > DRILL_STEPS_MAX) {
 			drill_error(d, d->current->pos, "this script goes on without end", "", 0);
 			return;
 		}
 		tg_step(d->s, d->now_ns);
+		while (tg_event(d->s, &ev))
+			bsd_event(&d->bsd, &ev);
 		if (tg_next_deadline(d->s) > d->now_ns)
 			return;
 	}

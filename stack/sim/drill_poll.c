@@ -4,6 +4,7 @@
 #include "sim/drill_call.h"
 
 #define MAX_EVENTS 16
+#define NO_FD      INT32_MAX /* a number that is open to nobody */
 
 static const char *const poll_names[] = {"fd", "events", "revents"};
 static const char *const epoll_names[] = {"events", "fd", "ptr", "u32", "u64"};
@@ -28,6 +29,8 @@ CALL(poll)
 		want[n].events = (int16_t)drill_member_int(a, x, "events", 1);
 		want[n].revents = revents_of(a, x);
 		p[n] = (struct bsd_pollfd){drill_fd(a->d, want[n].fd), want[n].events, 0};
+		if (p[n].fd < 0 && want[n].fd >= 0)
+			p[n].fd = NO_FD;
 	}
 	if (a->arg[0]->kind != EXPR_LIST || x || (int)n != drill_int_arg(a, 1))
 		drill_bad_arg(a, a->arg[0],
