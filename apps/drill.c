@@ -43,7 +43,7 @@ static const struct option_spec specs[] = {
 	{"quiet", 'q', OPT_Q, NULL, "one line for a script that fails, no details"},
 	{"jobs", 'j', OPT_JOBS, "N", "scripts at once (default: as many as processors)"},
 	{"until-fail", 0, OPT_UNTIL_FAIL, NULL, "stop at the first script that fails"},
-	{"skip-commands", 0, OPT_SKIP, NULL, "pass over `commands` instead of understanding them"},
+	{"skip-commands", 0, OPT_SKIP, NULL, "pass over `commands` that are not understood"},
 	{"define", 'D', OPT_DEFINE, "NAME=VALUE", "what a word of the scripts stands for"},
 	{"local_ip", 0, NAME(0), "ADDR[/LEN]", "address of the stack (192.168.0.1/16)"},
 	{"remote_ip", 0, NAME(1), "ADDR", "address of the other side (192.0.2.1)"},

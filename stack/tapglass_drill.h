@@ -36,7 +36,7 @@ struct tg_drill_options {
 	bool ts_unchecked;            /* TS val of what is sent does not matter - false */
 	bool strict_segments;         /* a line is one segment, never several - false */
 	bool dry_run;                 /* read, not run - false */
-	bool skip_commands;           /* `commands` are passed over, not understood - false */
+	bool skip_commands; /* `commands` that are not understood are passed over - false */
 	uint16_t bind_port, connect_port; /* - 8080 both */
 	struct tg_drill_define define[TG_DRILL_DEFINES];
 	uint32_t n_defines;

@@ -156,7 +156,8 @@ struct drill_call {
 	uint32_t n_args;
 	struct expr *args;
 	struct expr *result;
-	int error; /* positive errno with result -1; 0: none said */
+	int error;      /* positive errno with result -1; 0: none said */
+	bool any_error; /* result -1, whatever the errno */
 };
 
 /* ---- Events ---------------------------------------------------------------------------------- */
@@ -295,7 +296,8 @@ struct drill {
 
 	struct drill_var vars[DRILL_VARS];
 	uint32_t n_vars;
-	int last_fd; /* the script's number of the stream made or connected last; -1 */
+	struct text printed; /* r->printed */
+	int last_fd;         /* the script's number of the stream made or connected last; -1 */
 
 	uint64_t emitted, steps; /* so far, for the bounds of a run */
 	uint64_t end_ns;         /* of virtual time */
@@ -320,6 +322,8 @@ void drill_print_pkt(struct text *t, const struct drill_pkt *p);
 bool drill_parse_icmp(struct drill *d, struct drill_pkt *p);
 void drill_print_icmp(struct text *t, const struct drill_pkt *p);
 bool drill_parse_seq(struct drill *d, uint32_t *seq, uint32_t *bytes);
+/* Blanks; line ends and comments too, if what stands behind can only belong to this packet. */
+void drill_pkt_blanks(struct drill *d);
 /* drill_expr.c */
 bool drill_parse_call(struct drill *d, struct drill_call *c);
 /* drill_names.c: constants and errors; false: no such name. */

@@ -157,7 +157,7 @@ static bool check_result(struct drill *d, const struct drill_event *e, int64_t r
 {
 	const struct drill_call *c = e->call;
 	int64_t want = c->result->value;
-	bool good = c->error ? r == -c->error : r == want;
+	bool good = c->error ? r == -c->error : c->any_error ? r < 0 : r == want;
 	struct text t;
 
 	if (makes_fd && r >= 0 && want >= 0 && !c->error && c->result->kind == EXPR_INT) {

@@ -372,6 +372,28 @@ static struct code *parse_set(struct parse *p, struct drill_pos pos, const char 
 	return x;
 }
 
+/* print(X, Y), or as older scripts have it print X, Y */
+static struct code *parse_print(struct parse *p)
+{
+	struct code *list, **at;
+
+	if (take(p, "(")) {
+		list = parse_list(p, ")");
+		return list ? node(p, CODE_PRINT, list, NULL) : NULL;
+	}
+	list = node(p, CODE_LIST, NULL, NULL);
+	if (!list)
+		return NULL;
+	at = &list->a;
+	do {
+		*at = parse_binary(p, 1);
+		if (!*at)
+			return NULL;
+		at = &(*at)->next;
+	} while (take(p, ","));
+	return node(p, CODE_PRINT, list, NULL);
+}
+
 static struct code *parse_statement(struct parse *p)
 {
 	struct drill_pos pos = cur_pos(&p->d->c);
@@ -384,11 +406,8 @@ static struct code *parse_statement(struct parse *p)
 		return parse_assert(p);
 	if (word_is(w, n, "pass"))
 		return node(p, CODE_NONE, NULL, NULL);
-	if (word_is(w, n, "print") && take(p, "(")) {
-		struct code *list = parse_list(p, ")");
-
-		return list ? node(p, CODE_PRINT, list, NULL) : NULL;
-	}
+	if (word_is(w, n, "print"))
+		return parse_print(p);
 	blanks(p);
 	if (n && cur_peek(&d->c) == '=' && !cur_take(&d->c, "==") && cur_take(&d->c, "="))
 		return parse_set(p, pos, w, n);

@@ -127,6 +127,30 @@ static const struct {
 	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1},
 	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1}};
 
+/* net.ipv4.tcp_sack, net/ipv4/tcp_sack or /proc/sys/net/ipv4/tcp_sack: where it stands in the
+ * table, or the table's length. */
+static size_t parse_sysctl_name(struct drill *d, const char **w, uint32_t *n)
+{
+	const char *part;
+	size_t i = 0;
+
+	cur_take(&d->c, "/proc/sys/");
+	*w = d->c.at;
+	while (cur_word(&d->c, &part) && (cur_take(&d->c, ".") || cur_take(&d->c, "/")))
+		;
+	*n = (uint32_t)(d->c.at - *w);
+	for (; i < ARRAY_LEN(sysctls); i++) {
+		const char *name = sysctls[i].name;
+		uint32_t k = 0;
+
+		while (k < *n && (name[k] == (*w)[k] || (name[k] == '.' && (*w)[k] == '/')))
+			k++;
+		if (k == *n && !name[k])
+			break;
+	}
+	return i;
+}
+
 /* NAME=VALUE or NAME="A B C". */
 static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 {
@@ -134,11 +158,9 @@ static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 	uint64_t v = 0, chosen = 0;
 	const struct field *f = NULL;
 	const char *w, *quote;
-	uint32_t n = dotted_word(&d->c, &w);
-	size_t i = 0;
+	uint32_t n;
+	size_t i = parse_sysctl_name(d, &w, &n);
 
-	while (i < ARRAY_LEN(sysctls) && !word_is(w, n, sysctls[i].name))
-		i++;
 	if (!n)
 		return drill_error(d, pos, "a setting is expected here", "", 0);
 	if (i == ARRAY_LEN(sysctls))
@@ -198,50 +220,72 @@ static void skip_arguments(struct drill *d)
 {
 	while (d->c.at < d->c.end && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
 		cur_peek(&d->c) != '&' && cur_peek(&d->c) != '\n')
-		cur_next(&d->c);
+		if (!cur_take(&d->c, "\\\n"))
+			cur_next(&d->c);
 }
 
-/* Up to the closing '`'. */
-static bool skip_command(struct drill *d, struct drill_pos open)
+enum command { COMMAND_SET, COMMAND_IDLE, COMMAND_UNKNOWN };
+
+/* A command's name, perhaps with a path. Those that set are sysctl and packetdrill's
+ * set_sysctls.py. */
+static enum command parse_command_name(struct drill *d, bool effect)
 {
-	while (d->c.at < d->c.end && cur_peek(&d->c) != '`')
+	static const struct {
+		const char *name;
+		enum command what;
+	} known[] = {{"sysctl", COMMAND_SET}, {"set_sysctls.py", COMMAND_SET},
+		{"true", COMMAND_IDLE}, {":", COMMAND_IDLE}, {"echo", COMMAND_IDLE},
+		{"sync", COMMAND_IDLE}};
+	const char *at = d->c.at, *base = at;
+	struct cursor restore = d->c;
+
+	while (cur_peek(&d->c) > ' ' && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+		cur_peek(&d->c) != '&')
 		cur_next(&d->c);
-	return cur_take(&d->c, "`") ? true
-				    : drill_error(d, open, "this command does not end", "", 0);
+	for (const char *p = at; p < d->c.at; p++)
+		if (*p == '/')
+			base = p + 1;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (word_is(base, (uint32_t)(d->c.at - base), known[i].name))
+			return known[i].what;
+	/* What packetdrill's scripts end with: nothing of the machine was changed. */
+	if (!effect && cur_take(&restore, "/tmp/sysctl_restore_"))
+		return COMMAND_IDLE;
+	return COMMAND_UNKNOWN;
 }
 
-/* A command's name. *skip: it does nothing here, whatever stands behind it. */
-static bool parse_command_name(struct drill *d, bool *skip)
+/* What stands behind the name of a command that sets. */
+static bool parse_setting(struct drill *d, struct tg_config *cfg)
 {
-	static const char *const idle[] = {"true", ":", "echo", "sync"};
 	struct drill_pos pos = cur_pos(&d->c);
+	struct cursor saved = d->c;
 	const char *w;
 	uint32_t n;
 
-	*skip = true;
-	for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
-		struct cursor saved = d->c;
-
-		if (cur_take(&d->c, idle[i]) && !cur_at_word(&d->c))
-			return true;
-		d->c = saved;
-	}
-	*skip = false;
-	n = cur_word(&d->c, &w);
-	if (word_is(w, n, "sysctl"))
+	if (cur_take(&d->c, "-q") || cur_take(&d->c, "-w") || take_redirection(d))
 		return true;
-	return drill_error(d, pos, "of commands only sysctl is understood", "", 0);
+	if (d->o.skip_commands && parse_sysctl_name(d, &w, &n) == ARRAY_LEN(sysctls)) {
+		if (d->c.at == saved.at)
+			return drill_error(d, pos, "a setting is expected here", "", 0);
+		if (cur_take(&d->c, "=\""))
+			while (cur_peek(&d->c) && !cur_take(&d->c, "\""))
+				cur_next(&d->c);
+		while (cur_peek(&d->c) > ' ' && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+			cur_peek(&d->c) != '&')
+			cur_next(&d->c);
+		return true;
+	}
+	d->c = saved;
+	return parse_assignment(d, cfg);
 }
 
 bool drill_parse_command(struct drill *d, bool effect)
 {
-	struct drill_pos open = cur_pos(&d->c);
+	struct drill_pos open = cur_pos(&d->c), pos;
 	struct tg_config scratch = d->cfg, *cfg = effect ? &d->cfg : &scratch;
 	bool fresh = true; /* at the start of a command */
-	bool skip;
+	enum command what;
 
-	if (d->o.skip_commands)
-		return skip_command(d, open);
 	for (;;) {
 		while (take_separator(d, &fresh))
 			;
@@ -249,15 +293,17 @@ bool drill_parse_command(struct drill *d, bool effect)
 			return true;
 		if (d->c.at == d->c.end)
 			return drill_error(d, open, "this command does not end", "", 0);
-		if (fresh) {
-			if (!parse_command_name(d, &skip))
+		if (!fresh) {
+			if (!parse_setting(d, cfg))
 				return false;
-			if (skip)
-				skip_arguments(d);
-			fresh = false;
-		} else if (!cur_take(&d->c, "-q") && !cur_take(&d->c, "-w") &&
-			   !take_redirection(d) && !parse_assignment(d, cfg)) {
-			return false;
+			continue;
 		}
+		fresh = false;
+		pos = cur_pos(&d->c);
+		what = parse_command_name(d, effect);
+		if (what == COMMAND_UNKNOWN && !d->o.skip_commands)
+			return drill_error(d, pos, "of commands only sysctl is understood", "", 0);
+		if (what != COMMAND_SET)
+			skip_arguments(d);
 	}
 }

@@ -511,16 +511,9 @@ static bool run_assert(struct eval *v, const struct code *x)
 
 static bool run_print(struct eval *v, const struct code *x)
 {
-	struct drill *d = v->d;
-	struct text t;
-	size_t used = 0;
-
-	while (d->r->printed[used])
-		used++;
-	t = text_in(d->r->printed + used, sizeof(d->r->printed) - used);
-	print_value(v, &t, x->a);
-	text_add(&t, "\n");
-	return !d->failed;
+	print_value(v, &v->d->printed, x->a);
+	text_add(&v->d->printed, "\n");
+	return !v->d->failed;
 }
 
 bool drill_run_code(struct drill *d, const struct drill_event *e)

@@ -461,6 +461,7 @@ enum tg_drill_verdict tg_drill_run(
 	d->mem = (uint8_t *)o->scratch + (sizeof(*d) + 63) / 64 * 64;
 	d->mem_end = (uint8_t *)o->scratch + o->scratch_bytes;
 	d->tail = &d->first;
+	d->printed = text_in(r->printed, sizeof(r->printed));
 	tg_config_default(&d->cfg);
 	for (uint8_t i = 0; i < sizeof(d->cfg.seed); i++)
 		d->cfg.seed[i] = i + 1;

@@ -217,7 +217,7 @@ static bool parse_note(struct drill *d)
 
 static bool parse_result(struct drill *d, struct drill_call *c)
 {
-	struct cursor before;
+	struct cursor before, ahead;
 	struct drill_pos pos;
 	const char *w;
 	uint32_t n;
@@ -244,6 +244,11 @@ static bool parse_result(struct drill *d, struct drill_call *c)
 		if (!drill_errno(w, n, &v))
 			return drill_error(d, pos, "unknown error name '%S'", w, n);
 		c->error = (int)v;
+	}
+	ahead = d->c;
+	if (c->result->kind == EXPR_INT && c->result->value == -1 && !n && cur_take(&ahead, "(")) {
+		c->any_error = true; /* "-1 (text)": some error */
+		return parse_note(d);
 	}
 	if (c->result->kind == EXPR_INT && (c->result->value < 0) != (n != 0))
 		return drill_error(

@@ -74,7 +74,7 @@ static bool parse_code(struct drill *d, struct drill_pkt *p)
 	uint64_t v;
 	uint32_t n;
 
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	pos = cur_pos(&d->c);
 	if (cur_uint(&d->c, UINT8_MAX, &v)) {
 		p->icmp_code = (uint8_t)v;
@@ -103,24 +103,24 @@ static bool parse_bytes(struct drill *d, uint64_t least, uint32_t *out)
 {
 	uint64_t v;
 
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (!cur_take(&d->c, "("))
 		return drill_error_at(d, "'(N)' is expected here");
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (!cur_uint(&d->c, 65507, &v) || v < least)
 		return drill_error_at(d, "a number of bytes is expected here, or it is too large");
 	*out = (uint32_t)v;
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	return cur_take(&d->c, ")") ? true : drill_error_at(d, "')' is expected here");
 }
 
 /* "[udp (N)]", "[raw (N)]" or "[1:1001(1000)]". */
 static bool parse_quote(struct drill *d, struct drill_pkt *p)
 {
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (!cur_take(&d->c, "["))
 		return true;
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take_word(&d->c, "raw")) {
 		p->has |= PKT_RAW;
 		if (!parse_bytes(d, ICMP_HDR_BYTES, &p->g.text_bytes))
@@ -137,7 +137,7 @@ static bool parse_quote(struct drill *d, struct drill_pkt *p)
 		if (!drill_parse_seq(d, &p->quote_seq, &p->quote_bytes))
 			return false;
 	}
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	return cur_take(&d->c, "]") ? true : drill_error_at(d, "']' is expected here");
 }
 
@@ -146,10 +146,10 @@ static bool parse_number(
 {
 	uint64_t v;
 
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (!cur_take_word(&d->c, word))
 		return true;
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (!cur_uint(&d->c, UINT16_MAX, &v))
 		return drill_error_at(d, "a number up to 65535 is expected here");
 	*out = (uint16_t)v;
@@ -168,11 +168,11 @@ bool drill_parse_icmp(struct drill *d, struct drill_pkt *p)
 	if (cur_peek(&d->c) == '[') {
 		if (!parse_quote(d, p))
 			return false;
-		cur_blanks(&d->c);
+		drill_pkt_blanks(d);
 		if (!cur_take_word(&d->c, "icmp"))
 			return drill_error_at(d, "'icmp' is expected here");
 	}
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	pos = cur_pos(&d->c);
 	n = cur_word(&d->c, &w);
 	type = name_find(types, ARRAY_LEN(types), w, n);

@@ -164,7 +164,7 @@ static bool parse_bare_command(struct drill *d)
 
 	if (!drill_parse_command(d, !d->first))
 		return false;
-	if (!d->first)
+	if (!d->first || d->o.skip_commands)
 		return true;
 	if (!cur_space(d))
 		return false;
@@ -178,9 +178,9 @@ static bool parse_timed_command(struct drill *d, const struct drill_event *e)
 {
 	if (e->when == WHEN_ANY || e->range || e->blocking)
 		return drill_error(d, e->pos, "a command needs an exact time", "", 0);
-	if (d->first)
+	if (d->first && !d->o.skip_commands)
 		return drill_error(d, e->pos, "settings stand before the first event", "", 0);
-	return drill_parse_command(d, true);
+	return drill_parse_command(d, !d->first);
 }
 
 static bool parse_event(struct drill *d)

@@ -9,6 +9,21 @@ static const struct {
 } flag_chars[] = {{'F', TCP_FIN}, {'S', TCP_SYN}, {'R', TCP_RST}, {'P', TCP_PSH}, {'U', TCP_URG},
 	{'E', TCP_ECE}, {'W', TCP_CWR}, {'.', TCP_ACK}};
 
+void drill_pkt_blanks(struct drill *d)
+{
+	struct cursor saved;
+	char ch;
+
+	cur_blanks(&d->c);
+	saved = d->c;
+	if (!cur_space(d))
+		return;
+	ch = cur_peek(&d->c);
+	if (d->c.line != saved.line && !cur_at_word(&d->c) && ch != '<' && ch != '[' && ch != ',' &&
+		ch != '>' && ch != '{')
+		d->c = saved; /* the next event */
+}
+
 static bool parse_u32(struct drill *d, uint64_t max, uint32_t *out)
 {
 	struct drill_pos pos;
@@ -35,7 +50,7 @@ static bool parse_u16(struct drill *d, uint16_t *out)
 /* One character. */
 static bool expect(struct drill *d, const char *text)
 {
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take(&d->c, text))
 		return true;
 	return drill_error(d, cur_pos(&d->c), "'%S' is expected here", text, 1);
@@ -280,7 +295,7 @@ static bool parse_option(struct drill *d, struct tcp_item *o)
 	uint32_t n;
 	size_t i = 0;
 
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	pos = cur_pos(&d->c);
 	n = cur_word(&d->c, &w);
 	while (i < ARRAY_LEN(kinds) && !word_is(w, n, kinds[i].name))
@@ -310,13 +325,13 @@ static bool parse_options(struct drill *d, struct drill_pkt *p)
 	uint8_t bytes[TCP_OPTS_MAX_BYTES];
 	struct drill_pos pos;
 
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	pos = cur_pos(&d->c);
 	if (cur_peek(&d->c) == '{')
 		return drill_error_at(d, "mutations of packets are not supported");
 	if (!cur_take(&d->c, "<"))
 		return true;
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take(&d->c, "...")) {
 		p->has |= PKT_ANY_OPTS;
 		if (p->inject)
@@ -328,7 +343,7 @@ static bool parse_options(struct drill *d, struct drill_pkt *p)
 			return drill_error(d, pos, "too many options", "", 0);
 		if (!parse_option(d, &p->opts[p->n_opts++]))
 			return false;
-		cur_blanks(&d->c);
+		drill_pkt_blanks(d);
 	} while (cur_take(&d->c, ","));
 	if (!tcp_list_emit(bytes, p->opts, p->n_opts))
 		return drill_error(d, pos, "these options exceed 40 bytes", "", 0);
@@ -342,7 +357,7 @@ static bool parse_tcp(struct drill *d, struct drill_pkt *p)
 	p->proto = IP_PROTO_TCP;
 	if (!parse_flags(d, p) || !drill_parse_seq(d, &p->g.seq.v, &p->g.text_bytes))
 		return false;
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take_word(&d->c, "ack")) {
 		has_ack = true;
 		if (!parse_u32(d, UINT32_MAX, &p->g.ack.v))
@@ -350,7 +365,7 @@ static bool parse_tcp(struct drill *d, struct drill_pkt *p)
 	}
 	if (p->g.flags & TCP_ACK && !has_ack)
 		return drill_error_at(d, "a packet with '.' needs 'ack N'");
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take_word(&d->c, "win")) {
 		p->has |= PKT_HAS_WIN;
 		if (!parse_u16(d, &p->g.wnd))
@@ -358,7 +373,7 @@ static bool parse_tcp(struct drill *d, struct drill_pkt *p)
 	} else if (p->inject) {
 		return drill_error_at(d, "an injected packet needs 'win N'");
 	}
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take_word(&d->c, "urg") && !parse_u16(d, &p->g.up))
 		return false;
 	return parse_options(d, p);
