@@ -358,11 +358,8 @@ START_TEST (commands_are_skipped_if_asked) {
 	ck_assert_int_eq(run(text), TG_DRILL_ERROR);
 	opt.skip_commands = true;
 	ck_assert_int_eq(run(text), TG_DRILL_PASSED);
-	ck_assert_int_eq(run("`./defaults.sh; sysctl -q net.ipv4.tcp_none="1 2" net.ipv4.tcp_rmem="1 "
-			     "8192 2"
-ip route \
- add`
-" OPEN),
+	ck_assert_int_eq(run("`./defaults.sh; sysctl -q net.ipv4.tcp_none=\"1 2\" "
+			     "net.ipv4.tcp_rmem=\"1 8192 2\"\nip route \\\n add`\n" OPEN),
 		TG_DRILL_FAILED);
 	ck_assert_ptr_nonnull(strstr(res.got, "win 8192"));
 }
