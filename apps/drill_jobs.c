@@ -113,7 +113,9 @@ static void finish(struct drill_pool *p, struct drill_job *job)
 	} else {
 		p->no_memory = true;
 	}
-	pthread_cond_signal(&p->finished);
+	if (!job || job == &p->job[p->awaited]) {
+		pthread_cond_signal(&p->finished);
+	}
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -146,6 +148,7 @@ static bool await(struct drill_pool *p, size_t i)
 	bool good;
 
 	pthread_mutex_lock(&p->lock);
+	p->awaited = i;
 	while (!p->job[i].done && !p->no_memory) {
 		pthread_cond_wait(&p->finished, &p->lock);
 	}

@@ -23,7 +23,7 @@ struct drill_job {
 struct drill_pool {
 	struct tg_drill_options opt; /* without memory and name */
 	struct drill_job *job;
-	size_t n_jobs, next;
+	size_t n_jobs, next, awaited;
 	bool stop; /* no further jobs are begun */
 	bool no_memory;
 	pthread_mutex_t lock;
