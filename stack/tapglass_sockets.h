@@ -81,7 +81,7 @@ TG_API int tg_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 TG_API int tg_setsockopt(int fd, int level, int name, const void *val, socklen_t len);
 /* F_GETFL, F_SETFL (O_NONBLOCK), F_GETFD, F_SETFD (kept, without effect). */
 TG_API int tg_fcntl(int fd, int cmd, ...);
-/* FIONREAD, FIONBIO, SIOCOUTQ, SIOCATMARK. */
+/* FIONREAD, FIONBIO, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK. */
 TG_API int tg_ioctl(int fd, unsigned long request, ...);
 
 /* Stack sockets and the kernel's descriptors together. */

@@ -1,6 +1,6 @@
 /* The packet-script engine: settings. `//@ config` names fields of tg_config, `sysctl` lines
- * Linux's names for those of them that have one, --options the addresses and limits of a run.
- * tg_config_sysctl takes those names, too. */
+ * Linux's names for those of them that have one (tg_config_sysctl takes those names, too). Of
+ * commands there are sysctl, and a few that do nothing here: true, :, echo, sync. */
 #include "sim/drill.h"
 #include "tapglass_host.h"
 
@@ -101,25 +101,25 @@ static uint32_t dotted_word(struct cursor *c, const char **word)
 }
 
 /* An algorithm's name. False: what comes is none. */
-static bool take_cc(struct drill *d)
+static bool take_cc(struct cursor *at, struct tg_config *cfg)
 {
-	struct cursor c = d->c;
+	struct cursor c = *at;
 	const char *w, *name;
 	uint32_t n = cur_word(&c, &w);
 
 	for (unsigned cc = 0; (name = tg_cc_name(cc)); cc++)
 		if (word_is(w, n, name)) {
-			d->cfg.tcp.cc = (uint8_t)cc;
-			d->c = c;
+			cfg->tcp.cc = (uint8_t)cc;
+			*at = c;
 			return true;
 		}
 	return false;
 }
 
-static bool parse_cc(struct drill *d)
+static bool parse_cc(struct drill *d, struct tg_config *cfg)
 {
 	cur_blanks(&d->c);
-	if (!take_cc(d))
+	if (!take_cc(&d->c, cfg))
 		return drill_error_at(d, "the name of an algorithm is expected here");
 	return true;
 }
@@ -135,7 +135,7 @@ bool drill_parse_config(struct drill *d)
 	if (!f)
 		return drill_error(d, pos, "unknown setting '%S'", w, n);
 	if (f->offset == offsetof(struct tg_config, tcp.cc))
-		return parse_cc(d);
+		return parse_cc(d, &d->cfg);
 	cur_blanks(&d->c);
 	pos = cur_pos(&d->c);
 	if (!cur_quantity(&d->c, &v))
@@ -193,6 +193,12 @@ static size_t sysctl_find(const char *w, uint32_t n)
 	return i;
 }
 
+/* What the setting's number is here. */
+static uint64_t sysctl_value(size_t i, uint64_t v)
+{
+	return sysctls[i].factor ? v * sysctls[i].factor : v >= max_u32(sysctls[i].on_from, 1);
+}
+
 static uint32_t text_bytes(const char *text)
 {
 	uint32_t n = 0;
@@ -210,6 +216,8 @@ bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value)
 
 	if (i == ARRAY_LEN(sysctls))
 		return false;
+	if (field_named(sysctls[i].field)->offset == offsetof(struct tg_config, tcp.cc))
+		return take_cc(&at, c) && at.at == at.end;
 	for (uint8_t k = 0; k < sysctls[i].of; k++) {
 		cur_blanks(&at);
 		if (!cur_uint(&at, UINT32_MAX, &v))
@@ -219,32 +227,57 @@ bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value)
 	}
 	if (at.at != at.end)
 		return false;
-	return set_field(c, field_named(sysctls[i].field),
-		sysctls[i].factor ? chosen * sysctls[i].factor : chosen != 0);
+	return set_field(c, field_named(sysctls[i].field), sysctl_value(i, chosen));
+}
+
+/* net.ipv4.tcp_sack, net/ipv4/tcp_sack or /proc/sys/net/ipv4/tcp_sack: where it stands in the
+ * table, or the table's length. */
+static size_t parse_sysctl_name(struct drill *d, const char **w, uint32_t *n)
+{
+	const char *part;
+	size_t i = 0;
+
+	cur_take(&d->c, "/proc/sys/");
+	*w = d->c.at;
+	while (cur_word(&d->c, &part) && (cur_take(&d->c, ".") || cur_take(&d->c, "/")))
+		;
+	*n = (uint32_t)(d->c.at - *w);
+	for (; i < ARRAY_LEN(sysctls); i++) {
+		const char *name = sysctls[i].name;
+		uint32_t k = 0;
+
+		while (k < *n && (name[k] == (*w)[k] || (name[k] == '.' && (*w)[k] == '/')))
+			k++;
+		if (k == *n && !name[k])
+			break;
+	}
+	return i;
 }
 
 /* NAME=VALUE or NAME="A B C". */
-static bool parse_assignment(struct drill *d)
+static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 {
 	struct drill_pos pos = cur_pos(&d->c);
 	uint64_t v = 0, chosen = 0;
 	const struct field *f = NULL;
-	const char *w;
-	uint32_t n = dotted_word(&d->c, &w);
-	size_t i = sysctl_find(w, n);
+	const char *w, *quote;
+	uint32_t n;
+	size_t i = parse_sysctl_name(d, &w, &n);
 
+	if (!n)
+		return drill_error(d, pos, "a setting is expected here", "", 0);
 	if (i == ARRAY_LEN(sysctls))
 		return drill_error(d, pos, "no setting answers to '%S'", w, n);
 	f = field_named(sysctls[i].field);
 	ASSERT(f);
 	if (!cur_take(&d->c, "="))
 		return drill_error_at(d, "'=' is expected here");
-	cur_take(&d->c, "\"");
+	quote = cur_take(&d->c, "\"") ? "\"" : cur_take(&d->c, "'") ? "'" : NULL;
 	if (f->offset == offsetof(struct tg_config, tcp.cc)) {
-		if (!parse_cc(d))
+		if (!parse_cc(d, cfg))
 			return false;
-		cur_take(&d->c, "\"");
-		return true;
+		return !quote || cur_take(&d->c, quote) ||
+		       drill_error_at(d, "this value should end here");
 	}
 	for (uint8_t k = 0; k < sysctls[i].of; k++) {
 		cur_blanks(&d->c);
@@ -254,10 +287,9 @@ static bool parse_assignment(struct drill *d)
 		if (k == sysctls[i].take)
 			chosen = v;
 	}
-	cur_take(&d->c, "\"");
-	chosen = sysctls[i].factor ? chosen * sysctls[i].factor
-				   : chosen >= max_u32(sysctls[i].on_from, 1);
-	if (!set_field(&d->cfg, f, chosen))
+	if (quote && !cur_take(&d->c, quote))
+		return drill_error_at(d, "this value should end here");
+	if (!set_field(cfg, f, sysctl_value(i, chosen)))
 		return drill_error(d, pos, "this value is too large", "", 0);
 	return true;
 }
@@ -276,12 +308,92 @@ static bool take_separator(struct drill *d, bool *fresh)
 	return true;
 }
 
-bool drill_parse_command(struct drill *d)
+/* What sysctl writes goes nowhere: "> /dev/null", "2>/dev/null", "2>&1". */
+static bool take_redirection(struct drill *d)
 {
-	struct drill_pos open = cur_pos(&d->c), pos;
-	bool fresh = true; /* at the start of a command */
+	struct cursor saved = d->c;
+
+	if (cur_take(&d->c, "2>&1"))
+		return true;
+	if (cur_take(&d->c, "2>") || cur_take(&d->c, "1>") || cur_take(&d->c, ">")) {
+		cur_blanks(&d->c);
+		if (cur_take(&d->c, "/dev/null"))
+			return true;
+	}
+	d->c = saved;
+	return false;
+}
+
+/* Up to the end of this command. */
+static void skip_arguments(struct drill *d)
+{
+	while (d->c.at < d->c.end && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+		cur_peek(&d->c) != '&' && cur_peek(&d->c) != '\n')
+		if (!cur_take(&d->c, "\\\n"))
+			cur_next(&d->c);
+}
+
+enum command { COMMAND_SET, COMMAND_IDLE, COMMAND_UNKNOWN };
+
+/* A command's name, perhaps with a path. Those that set are sysctl and packetdrill's
+ * set_sysctls.py. */
+static enum command parse_command_name(struct drill *d, bool effect)
+{
+	static const struct {
+		const char *name;
+		enum command what;
+	} known[] = {{"sysctl", COMMAND_SET}, {"set_sysctls.py", COMMAND_SET},
+		{"true", COMMAND_IDLE}, {":", COMMAND_IDLE}, {"echo", COMMAND_IDLE},
+		{"sync", COMMAND_IDLE}};
+	const char *at = d->c.at, *base = at;
+	struct cursor restore = d->c;
+
+	while (cur_peek(&d->c) > ' ' && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+		cur_peek(&d->c) != '&')
+		cur_next(&d->c);
+	for (const char *p = at; p < d->c.at; p++)
+		if (*p == '/')
+			base = p + 1;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (word_is(base, (uint32_t)(d->c.at - base), known[i].name))
+			return known[i].what;
+	/* What packetdrill's scripts end with: nothing of the machine was changed. */
+	if (!effect && cur_take(&restore, "/tmp/sysctl_restore_"))
+		return COMMAND_IDLE;
+	return COMMAND_UNKNOWN;
+}
+
+/* What stands behind the name of a command that sets. */
+static bool parse_setting(struct drill *d, struct tg_config *cfg)
+{
+	struct drill_pos pos = cur_pos(&d->c);
+	struct cursor saved = d->c;
 	const char *w;
 	uint32_t n;
+
+	if (cur_take(&d->c, "-q") || cur_take(&d->c, "-w") || take_redirection(d))
+		return true;
+	if (d->o.skip_commands && parse_sysctl_name(d, &w, &n) == ARRAY_LEN(sysctls)) {
+		if (d->c.at == saved.at)
+			return drill_error(d, pos, "a setting is expected here", "", 0);
+		if (cur_take(&d->c, "=\""))
+			while (cur_peek(&d->c) && !cur_take(&d->c, "\""))
+				cur_next(&d->c);
+		while (cur_peek(&d->c) > ' ' && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+			cur_peek(&d->c) != '&')
+			cur_next(&d->c);
+		return true;
+	}
+	d->c = saved;
+	return parse_assignment(d, cfg);
+}
+
+bool drill_parse_command(struct drill *d, bool effect)
+{
+	struct drill_pos open = cur_pos(&d->c), pos;
+	struct tg_config scratch = d->cfg, *cfg = effect ? &d->cfg : &scratch;
+	bool fresh = true; /* at the start of a command */
+	enum command what;
 
 	for (;;) {
 		while (take_separator(d, &fresh))
@@ -290,88 +402,17 @@ bool drill_parse_command(struct drill *d)
 			return true;
 		if (d->c.at == d->c.end)
 			return drill_error(d, open, "this command does not end", "", 0);
-		pos = cur_pos(&d->c);
-		if (fresh) {
-			n = cur_word(&d->c, &w);
-			if (!word_is(w, n, "sysctl"))
-				return drill_error(
-					d, pos, "of commands only sysctl is understood", "", 0);
-			fresh = false;
-		} else if (!cur_take(&d->c, "-q") && !cur_take(&d->c, "-w") &&
-			   !parse_assignment(d)) {
-			return false;
+		if (!fresh) {
+			if (!parse_setting(d, cfg))
+				return false;
+			continue;
 		}
+		fresh = false;
+		pos = cur_pos(&d->c);
+		what = parse_command_name(d, effect);
+		if (what == COMMAND_UNKNOWN && !d->o.skip_commands)
+			return drill_error(d, pos, "of commands only sysctl is understood", "", 0);
+		if (what != COMMAND_SET)
+			skip_arguments(d);
 	}
-}
-
-/* ---- --options ------------------------------------------------------------------------------- */
-
-static bool parse_address(struct cursor *c, uint32_t *out)
-{
-	uint64_t part;
-
-	*out = 0;
-	for (int i = 0; i < 4; i++) {
-		if ((i && !cur_take(c, ".")) || !cur_uint(c, 255, &part))
-			return false;
-		*out = *out << 8 | (uint32_t)part;
-	}
-	return true;
-}
-
-static bool option_value(struct tg_drill_options *o, struct cursor *c, const char *w, uint32_t n)
-{
-	uint64_t v;
-
-	if (word_is(w, n, "local_ip")) {
-		if (!parse_address(c, &o->local_ip))
-			return false;
-		if (!cur_take(c, "/"))
-			return true;
-		if (!cur_uint(c, 32, &v))
-			return false;
-		o->prefix_len = (uint8_t)v;
-		return true;
-	}
-	if (word_is(w, n, "remote_ip"))
-		return parse_address(c, &o->remote_ip);
-	if (word_is(w, n, "ip_version"))
-		return cur_take(c, "ipv4");
-	if (!cur_uint(c, 1000000000, &v))
-		return false;
-	if (word_is(w, n, "tolerance_usecs"))
-		o->tolerance_us = (uint32_t)v;
-	else if (word_is(w, n, "mtu") && v >= 68 && v <= UINT16_MAX)
-		o->mtu = (uint32_t)v;
-	else if (word_is(w, n, "bind_port") && v >= 1 && v <= UINT16_MAX)
-		o->bind_port = (uint16_t)v;
-	else if (word_is(w, n, "connect_port") && v >= 1 && v <= UINT16_MAX)
-		o->connect_port = (uint16_t)v;
-	else
-		return false;
-	return true;
-}
-
-bool tg_drill_option(struct tg_drill_options *o, const char *text, size_t n)
-{
-	struct cursor c = {text, text + n, text, 1};
-	const char *w;
-	uint32_t bytes;
-
-	if (!cur_take(&c, "--"))
-		return false;
-	bytes = cur_word(&c, &w);
-	return bytes && cur_take(&c, "=") && option_value(o, &c, w, bytes) && c.at == c.end;
-}
-
-void tg_drill_options_default(struct tg_drill_options *o)
-{
-	*o = (struct tg_drill_options){.name = "script",
-		.local_ip = 0xc0a80001,
-		.remote_ip = 0xc0000201,
-		.prefix_len = 16,
-		.mtu = 1500,
-		.tolerance_us = 1000,
-		.bind_port = 8080,
-		.connect_port = 8080};
 }

@@ -95,10 +95,11 @@
 #define BSD_F_GETFL    3
 #define BSD_F_SETFL    4
 
-#define BSD_FIONREAD   0x541b /* also SIOCINQ */
-#define BSD_FIONBIO    0x5421
-#define BSD_SIOCOUTQ   0x5411 /* also TIOCOUTQ */
-#define BSD_SIOCATMARK 0x8905
+#define BSD_FIONREAD    0x541b /* also SIOCINQ */
+#define BSD_FIONBIO     0x5421
+#define BSD_SIOCOUTQ    0x5411 /* also TIOCOUTQ */
+#define BSD_SIOCATMARK  0x8905
+#define BSD_SIOCOUTQNSD 0x894b /* not sent yet */
 
 #define BSD_POLLIN     0x001
 #define BSD_POLLPRI    0x002

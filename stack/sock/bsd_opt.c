@@ -5,6 +5,7 @@
  * membership of multicast groups and what belongs to it (IP_MULTICAST_IF, IP_MULTICAST_LOOP,
  * IP_ADD_MEMBERSHIP), which is refused; IP_MULTICAST_TTL works. */
 #include "sock/bsd.h"
+#include "tapglass_inspect.h"
 
 /* How a value is written. */
 enum form {
@@ -454,6 +455,18 @@ static int ask_int(struct bsd *b, const struct bsd_file *f, enum tg_option opt, 
 	return r;
 }
 
+static int ask_unsent(struct bsd *b, const struct bsd_file *f, int *arg)
+{
+	struct tg_tcp_info i;
+
+	if (f->type != TG_STREAM)
+		return -TG_ENOTTY;
+	if (tg_tcp_status(b->s, f->sock, &i) < 0 || i.state == TG_LISTEN)
+		return -TG_EINVAL;
+	*arg = (int)i.unsent_bytes;
+	return 0;
+}
+
 int bsd_ioctl(struct bsd *b, int fd, unsigned long request, int *arg)
 {
 	int r;
@@ -465,6 +478,7 @@ int bsd_ioctl(struct bsd *b, int fd, unsigned long request, int *arg)
 	case BSD_FIONBIO: f->nonblock = *arg != 0; break;
 	case BSD_FIONREAD: r = ask_int(b, f, TG_SO_INQ, arg); break;
 	case BSD_SIOCOUTQ: r = ask_int(b, f, TG_SO_OUTQ, arg); break;
+	case BSD_SIOCOUTQNSD: r = ask_unsent(b, f, arg); break;
 	case BSD_SIOCATMARK: r = ask_int(b, f, TG_SO_ATMARK, arg); break;
 	default: r = -TG_ENOTTY; break;
 	}

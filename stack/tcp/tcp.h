@@ -535,6 +535,8 @@ void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c);
 void tcp_timers_pace(struct tg *s, struct tcp_conn *c, uint64_t at_ns);
 void tcp_timers_stop(struct tg *s, struct tcp_conn *c);
 void tcp_timer_fired(struct tg *s, struct timer *t);
+/* When a timer of the trace's names expires; NEVER_NS: it is not running. */
+uint64_t tcp_timer_deadline_ns(const struct tcp_conn *c, enum tg_timer which);
 
 /* tcp_syn.c: half-open table. */
 void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r); /* 3.10.7.2 */

@@ -475,3 +475,23 @@ void tcp_timer_fired(struct tg *s, struct timer *t)
 	tcp_want_output(s, c);
 	tcp_notify(s, c);
 }
+
+uint64_t tcp_timer_deadline_ns(const struct tcp_conn *c, enum tg_timer which)
+{
+	enum tg_timer now = c->rexmit_mode == RM_PERSIST ? TG_TIMER_PERSIST
+			    : c->rexmit_mode == RM_PTO   ? TG_TIMER_LOSS_PROBE
+			    : c->rexmit_mode == RM_REO   ? TG_TIMER_REORDERING
+							 : TG_TIMER_REXMIT;
+
+	switch (which) { /* four share a deadline: the one that it stands for now has it */
+	case TG_TIMER_REXMIT:
+	case TG_TIMER_PERSIST:
+	case TG_TIMER_LOSS_PROBE:
+	case TG_TIMER_REORDERING: return which == now ? c->deadline[CT_REXMIT] : NEVER_NS;
+	case TG_TIMER_DELACK: return c->deadline[CT_DELACK];
+	case TG_TIMER_KEEPALIVE: return c->deadline[CT_KEEPALIVE];
+	case TG_TIMER_STATE: return c->deadline[CT_STATE];
+	case TG_TIMER_USER: break;
+	}
+	return NEVER_NS;
+}
