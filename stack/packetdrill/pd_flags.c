@@ -209,7 +209,7 @@ static void set_defaults(struct pd_flags *f)
 	for (uint8_t i = 0; i < sizeof(f->cfg.seed); i++)
 		f->cfg.seed[i] = (uint8_t)(i + 1);
 	f->mtu = 1500;
-	f->patience_ns = 300 * NS_PER_SEC;
+	f->patience_ns = 10000 * NS_PER_SEC; /* an idle connection is probed after 7,200 */
 	f->idle_ms = 250;
 }
 
