@@ -204,7 +204,7 @@ static bool read_packet(
 
 		if (*t != '-' && !at)
 			return stop(s, PD_NOT_READ, "flags");
-		g->flags |= *t == '-' ? 0 : (uint8_t)(1 << (at - letters));
+		g->flags = (uint8_t)(g->flags | (*t == '-' ? 0 : 1 << (at - letters)));
 	}
 	if (sscanf(t, " %u:%u(%u)%n", &seq, &end, &len, &used) != 3 || end - seq != len)
 		return stop(s, PD_NOT_READ, "numbers");

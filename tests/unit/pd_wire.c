@@ -105,7 +105,7 @@ static const char *parse_transport(struct seg *s, const uint8_t *t, uint32_t n)
 	s->sport = (uint16_t)get16(t);
 	s->dport = (uint16_t)get16(t + 2);
 	if (s->proto == IPPROTO_TCP) {
-		hdr = t[12] >> 4 << 2;
+		hdr = (uint32_t)t[12] >> 4 << 2;
 		if (hdr < 20 || hdr > n)
 			return "TCP header";
 		s->seq = get32(t + 4);
