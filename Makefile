@@ -147,7 +147,7 @@ check: ## every test there is; ends with the count
 	@$(MAKE) --no-print-directory CONFIG=clang tests
 	@$(MAKE) --no-print-directory CONFIG=asan tests
 	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads \
-		build/tsan/tests/unit/test_packetdrill_so
+		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
 		drill:release drill:asan fuzz:20 net
@@ -245,8 +245,8 @@ $(ADAPTER_SO): $(ADAPTER_OBJ) $(ADAPTER_MAP) $(B)/stack.a
 	$(Q)$(CC) -shared $(if $(SAN),,-Wl,-z,defs) -Wl,-z,relro,-z,now -Wl,--version-script=$(ADAPTER_MAP) \
 		$(LDFLAGS_ALL) -o $@ $(ADAPTER_OBJ) $(B)/stack.a
 
-# It loads that.
-$(B)/tests/unit/test_packetdrill_so: | $(ADAPTER_SO)
+# They load that.
+$(filter $(B)/tests/unit/test_packetdrill_%,$(TESTS)): | $(ADAPTER_SO)
 
 # The other files of a test's folder are its helpers.
 $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a

@@ -103,4 +103,38 @@ enum pd_verdict { PD_PASSED, PD_FAILED, PD_NOT_READ };
 /* Plays a script through the adapter; why: line and reason unless it passed. */
 enum pd_verdict pd_script(const char *text, char *why, size_t why_bytes);
 
+/* pd_conn.c: steps that many tests share. */
+#define QUICK PD_FLAGS ",idle_ms=0"
+extern struct pd_host pd_the_host;
+
+/* An established connection, and what it takes to go on with it. */
+struct conn {
+	int fd;
+	uint16_t lport, rport;
+	uint32_t iss, snd, rcv; /* the stack's first number, its next, and the peer's next */
+};
+
+#define ADDR_LEN ((socklen_t)sizeof(struct sockaddr_in))
+/* Good until the next call by the same thread. */
+const struct sockaddr *addr(uint32_t ip, uint16_t port);
+/* The call fails with that errno. */
+#define FAILS(e, error)                                                                            \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		ck_assert_int_eq((int)(e), -1);                                                    \
+		ck_assert_int_eq(errno, error);                                                    \
+	} while (0)
+
+/* On port 8080, with a backlog of 1; flags for socket(). */
+int listener(int flags);
+struct seg from_peer(const struct conn *c, unsigned flags, uint32_t len);
+/* The peer's side of a handshake, without options. */
+void shake(struct conn *c, uint16_t rport);
+struct conn established(void);
+/* The peer sends; acknowledges. */
+void give(struct conn *c, uint32_t len);
+void confirm(struct conn *c);
+void open_quick(void);
+void close_host(void);
+
 #endif
