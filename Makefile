@@ -4,7 +4,7 @@
 # release (the default), asan (gcc, ASan + UBSan), clang (release flags, the other compiler), tsan,
 # fuzz (clang, ASan + UBSan, instrumented for libFuzzer).
 # What is for use lands in build/ itself when the configuration is release: build/tapglass,
-# build/libtapglass.a, build/libtapglass.so.
+# build/libtapglass.a, build/libtapglass.so, build/libtapglass-packetdrill.so.
 
 CONFIG ?= release
 PKG_CONFIG ?= pkg-config
@@ -63,7 +63,8 @@ CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 
 # ---- Sources: every file of a folder takes part ----------------------------------------------------
 
-STACK_SRC := $(sort $(wildcard stack/*/*.c))
+ADAPTER_SRC := $(sort $(wildcard stack/packetdrill/*.c))
+STACK_SRC := $(filter-out $(ADAPTER_SRC),$(sort $(wildcard stack/*/*.c)))
 APPS_SRC := $(sort $(wildcard apps/*.c))
 TEST_DIRS := unit sim
 TEST_SRC := $(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/test_*.c)))
@@ -77,6 +78,7 @@ FUZZ_SRC := $(filter-out $(FUZZ_HELP),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STACK_OBJ := $(call obj,$(STACK_SRC))
+ADAPTER_OBJ := $(call obj,$(ADAPTER_SRC))
 APPS_OBJ := $(call obj,$(APPS_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
 HELP_OBJ := $(call obj,$(HELP_SRC))
@@ -94,6 +96,9 @@ LIB_A := $(OUT)/libtapglass.a
 LIB_SO := $(OUT)/libtapglass.so
 SONAME := libtapglass.so.0
 LIB_SO_0 := $(OUT)/$(SONAME)
+# What packetdrill loads: see stack/packetdrill.
+ADAPTER_SO := $(OUT)/libtapglass-packetdrill.so
+ADAPTER_MAP := stack/packetdrill/exports.map
 PROGRAM := $(OUT)/tapglass
 
 PREFIX ?= /usr/local
@@ -114,7 +119,7 @@ ifneq (,$(filter clean,$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
 
-all: lib $(PROGRAM) $(EXAMPLES) ## the library and the program
+all: lib $(ADAPTER_SO) $(PROGRAM) $(EXAMPLES) ## the library, packetdrill's adapter and the program
 ifeq ($(CONFIG),release)
 all: tapglass
 tapglass: | $(PROGRAM)
@@ -141,7 +146,8 @@ check: ## every test there is; ends with the count
 	@$(MAKE) --no-print-directory CONFIG=release tests
 	@$(MAKE) --no-print-directory CONFIG=clang tests
 	@$(MAKE) --no-print-directory CONFIG=asan tests
-	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads
+	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads \
+		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
 		drill:release drill:asan fuzz:20 net
@@ -234,6 +240,14 @@ $(B)/apps.a: $(filter-out %/main.o,$(APPS_OBJ))
 	@rm -f $@
 	$(Q)$(AR) qcs $@ $^
 
+$(ADAPTER_SO): $(ADAPTER_OBJ) $(ADAPTER_MAP) $(B)/stack.a
+	$(call say,LD,$(@F))
+	$(Q)$(CC) -shared $(if $(SAN),,-Wl,-z,defs) -Wl,-z,relro,-z,now -Wl,--version-script=$(ADAPTER_MAP) \
+		$(LDFLAGS_ALL) -o $@ $(ADAPTER_OBJ) $(B)/stack.a
+
+# They load that.
+$(filter $(B)/tests/unit/test_packetdrill_%,$(TESTS)): | $(ADAPTER_SO)
+
 # The other files of a test's folder are its helpers.
 $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	$(call say,LD,$(@F))
@@ -268,5 +282,5 @@ $(FUZZERS): $(B)/%: $(B)/obj/%.o $(call obj,$(FUZZ_HELP)) $(B)/stack.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^
 
--include $(patsubst %.o,%.d,$(STACK_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(STACK_OBJ) $(ADAPTER_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ) \
 	$(EXAMPLE_OBJ))

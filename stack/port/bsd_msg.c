@@ -183,25 +183,28 @@ static int take_controls(const struct msghdr *h, struct tg_dgram *info)
 	return r;
 }
 
-ssize_t tg_sendmsg(int fd, const struct msghdr *h, int flags)
+int64_t bsd_send_msghdr(struct bsd *b, int fd, const struct msghdr *h, int flags)
 {
-	struct bsd_host *bh = bsd_enter(fd);
 	struct bsd_msg m;
 	bool none = true;
-	int64_t r;
+	int64_t r = open_msg(&m, h);
 
-	if (!bh)
-		return -1;
-	r = open_msg(&m, h);
 	if (r == 0 && h->msg_name)
 		r = bsd_addr_in(h->msg_name, h->msg_namelen, &m.info.peer, &none);
 	m.has_addr = !none;
 	if (r == 0)
 		r = take_controls(h, &m.info);
 	if (r == 0)
-		r = bsd_sendmsg(&bh->b, fd, &m, flags);
+		r = bsd_sendmsg(b, fd, &m, flags);
 	close_msg(&m);
-	return bsd_leave(bh, r);
+	return r;
+}
+
+ssize_t tg_sendmsg(int fd, const struct msghdr *h, int flags)
+{
+	struct bsd_host *bh = bsd_enter(fd);
+
+	return bh ? bsd_leave(bh, bsd_send_msghdr(&bh->b, fd, h, flags)) : -1;
 }
 
 /* ---- Control messages received --------------------------------------------------------------- */
@@ -265,14 +268,13 @@ static void put_controls(struct msghdr *h, const struct bsd_msg *m, bool stream)
 	h->msg_controllen = used;
 }
 
-/* The host is entered. */
-static int64_t recv_msg(struct bsd_host *bh, int fd, struct msghdr *h, int flags)
+int64_t bsd_recv_msghdr(struct bsd *b, int fd, struct msghdr *h, int flags)
 {
 	struct bsd_msg m;
 	int64_t r = open_msg(&m, h);
 
 	if (r == 0)
-		r = bsd_recvmsg(&bh->b, fd, &m, flags);
+		r = bsd_recvmsg(b, fd, &m, flags);
 	if (r >= 0) {
 		h->msg_flags = (int)m.flags;
 		put_controls(h, &m, !m.has_addr);
@@ -289,7 +291,7 @@ ssize_t tg_recvmsg(int fd, struct msghdr *h, int flags)
 {
 	struct bsd_host *bh = bsd_enter(fd);
 
-	return bh ? bsd_leave(bh, recv_msg(bh, fd, h, flags)) : -1;
+	return bh ? bsd_leave(bh, bsd_recv_msghdr(&bh->b, fd, h, flags)) : -1;
 }
 
 int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)

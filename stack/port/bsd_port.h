@@ -53,4 +53,8 @@ int bsd_addr_in(const struct sockaddr *sa, socklen_t len, struct tg_addr *a, boo
 /* Writes at most *len bytes and what it would take to *len. 0 or a negative errno. */
 int bsd_addr_out(const struct tg_addr *a, struct sockaddr *sa, socklen_t *len);
 
+/* bsd_msg.c: sendmsg and recvmsg on a set that the caller has to itself, the errno negative. */
+int64_t bsd_send_msghdr(struct bsd *b, int fd, const struct msghdr *h, int flags);
+int64_t bsd_recv_msghdr(struct bsd *b, int fd, struct msghdr *h, int flags);
+
 #endif
