@@ -102,7 +102,7 @@ INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME
 # ---- What people type ------------------------------------------------------------------------------
 
 .PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-drill check-net check-style \
-	fuzzers fuzz clean help
+	fuzzers fuzz mutate conformance clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -167,6 +167,12 @@ check-style: all ## layers, symbols, form
 fuzz: ## hostile frames and calls, SECONDS (default 300) for each target, corpus in build/fuzz
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests fuzz:$(or $(SECONDS),300)
+
+mutate: ## switches tagged branches off one by one; which does no test miss? FILES='stack/tcp/tcp_ack.c' for some
+	@scripts/mutate $(if $(JOBS),-j $(JOBS)) $(FILES)
+
+conformance: ## writes stack/CONFORMANCE.md anew
+	@scripts/rfc-coverage
 
 ifeq ($(CONFIG),fuzz)
 fuzzers: $(FUZZERS)

@@ -213,7 +213,7 @@ static void neigh_set_reachable(struct tg *s, struct neigh *nb)
 {
 	nb->confirmed_ns = s->now_ns;
 	neigh_set_state(s, nb, TG_NEIGH_REACHABLE);
-	timer_arm(s, &nb->timer, s->now_ns + s->cfg.ip.arp_reachable_ns);
+	timer_arm(s, &nb->timer, s->now_ns + s->cfg.ip.arp_reachable_ns); /* [1122-L3] */
 }
 
 static void neigh_set_stale(struct tg *s, struct neigh *nb)

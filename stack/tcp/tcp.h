@@ -166,7 +166,7 @@ struct tcp_conn {
 	/* Send sequence space [9293 3.3.1]. */
 	struct {
 		struct seq una, nxt, wl1, wl2, up, max; /* max: highest ever sent + 1 */
-		uint32_t wnd;                           /* scaled, bytes */
+		uint32_t wnd;                           /* scaled, bytes [9293 REC-1] */
 		uint32_t max_wnd;                       /* largest ever offered, bytes */
 	} snd;
 	struct seq iss, irs;

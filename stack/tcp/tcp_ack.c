@@ -11,7 +11,8 @@ struct sample {
 	uint64_t sent_ns;
 };
 
-/* From what was sent once only [6298 3]; else, with timestamps, from the echo [7323-T6]. */
+/* From what was sent once only [6298 3, 9293 MUST-18]; else, with timestamps, from the echo
+ * [7323-T6]. */
 static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct sample *m)
 {
 	struct tg *s = r->s;

@@ -184,7 +184,7 @@ static uint32_t usable_window(const struct tcp_conn *c)
 {
 	uint32_t flight = seq_dist(c->snd.nxt, c->snd.una);
 
-	return c->snd.wnd > flight ? c->snd.wnd - flight : 0; /* [9293 SHLD-15] */
+	return c->snd.wnd > flight ? c->snd.wnd - flight : 0; /* [9293 SHLD-15, MUST-34] */
 }
 
 /* May a segment that is not full go out as the last one of what is queued? */
@@ -198,7 +198,7 @@ static bool tail_may_go(const struct tcp_conn *c, uint32_t full)
 		return false;
 	if (c->nodelay) /* [9293 MUST-17] */
 		return true;
-	return idle && full == 0; /* [9293 SHLD-7] Nagle */
+	return idle && full == 0; /* [9293 SHLD-7, MUST-60] Nagle */
 }
 
 static void limit_by_cwnd(const struct tcp_conn *c, struct sendable *d)
@@ -226,7 +226,7 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 	d->text = c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
 	d->text = min_u32(d->text, min_u32(unsent, usable));
 	limit_by_cwnd(c, d);
-	full = d->text - d->text % c->mss;
+	full = d->text - d->text % c->mss; /* [9293 SHLD-28] */
 	if (d->text == unsent) {
 		d->fin = fin_waits(c) && usable > d->text;
 		if (d->text > full && !tail_may_go(c, full))
@@ -274,7 +274,7 @@ static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text
 	}
 	if (fin)
 		flags |= TCP_FIN;
-	if (text && text == tcp_unsent(c)) /* [9293 MUST-61] the last one queued */
+	if (text && text == tcp_unsent(c)) /* [9293 MUST-61, SHLD-27] the last one queued */
 		flags |= TCP_PSH;
 	res = tcp_emit_frame(s, c, c->snd.nxt, text, flags, EMIT_NEW, &sent);
 	if (res != TX_OK && res != TX_DROPPED) {

@@ -60,7 +60,7 @@ void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c)
 		c->stalled_ns = s->now_ns;
 	if (c->rexmit_mode == RM_RTO)
 		return;
-	c->rexmit_mode = RM_RTO; /* [6298 5.1] */
+	c->rexmit_mode = RM_RTO; /* [6298 5.1, 5.0] */
 	set(s, c, CT_REXMIT, tcp_rto(s, c));
 }
 
@@ -121,7 +121,7 @@ void tcp_timers_no_memory(struct tg *s, struct tcp_conn *c)
 
 void tcp_timers_text_received(struct tg *s, struct tcp_conn *c)
 {
-	/* [9293 SHLD-19] at least every second full-sized segment */
+	/* [9293 SHLD-19, 5681-14] at least every second full-sized segment */
 	if (c->quickack || seq_dist(c->rcv.nxt, c->rcv.last_ack) >= 2u * c->mss_rcv)
 		c->ack_now = true;
 	if (!c->ack_now && c->deadline[CT_DELACK] == NEVER_NS)

@@ -172,6 +172,7 @@ START_TEST (test_bind_conflicts) {
 }
 END_TEST
 
+/* [9293 MUST-43] */
 START_TEST (test_bind_errors) {
 	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9}, local;
 	tg_sock a = open_sock(false), b = open_sock(false);
@@ -319,6 +320,7 @@ END_TEST
 
 /* ---- Keyed numbers ---- */
 
+/* [9293 MUST-9] */
 START_TEST (test_isn) {
 	struct tg_ip us = tg_ip4_of(TW_US), them = tg_ip4_of(TW_PEER), z = tg_ip4_of(TW_PEER + 9);
 	struct tcp_state *t = w->s->tcp;
@@ -355,6 +357,7 @@ START_TEST (test_isn) {
 }
 END_TEST
 
+/* [7323-P4] */
 START_TEST (test_ts_offset) {
 	struct tg_ip us = tg_ip4_of(TW_US), them = tg_ip4_of(TW_PEER);
 	uint32_t a = tcp_ts_offset(w->s, &us, 80, &them, 9), now = tcp_ts_now(w->s, a);
@@ -373,6 +376,7 @@ END_TEST
 
 /* The smallest MTU leaves 16 bytes beside timestamps, and room for the newest SACK block alone. No
  * frame is larger, ACKs included. */
+/* [9293 SHLD-6] */
 START_TEST (test_smallest_mtu) {
 	static const uint8_t text[1000];
 	struct tcp_seg g;
@@ -401,6 +405,7 @@ START_TEST (test_smallest_mtu) {
 }
 END_TEST
 
+/* [9293 MUST-44] */
 START_TEST (test_loopback) {
 	static uint8_t sent[300000], got[300000];
 	struct tg_addr a = {tg_ip4_of(_i ? TW_US : 0x7f000001), TW_PORT};

@@ -50,6 +50,7 @@ START_TEST (test_first) {
 END_TEST
 
 /* [6298 2.3] RTTVAR <- 3/4 RTTVAR + 1/4 |SRTT - R'|, SRTT <- 7/8 SRTT + 1/8 R', in that order. */
+/* [6298 4] */
 START_TEST (test_formula) {
 	struct unit_rng r;
 	uint64_t least = UINT64_MAX;
