@@ -158,6 +158,7 @@ struct neigh *neigh_get(struct tg *s, uint16_t netif, uint32_t ip4)
 }
 
 /* Asks for nb, as soon as it may. */
+/* [1122-L6] */
 static void neigh_ask(struct tg *s, struct neigh *nb)
 {
 	/* [1122-L2] at most one request a second for one address */

@@ -58,8 +58,8 @@ struct tcp_ooo {
 #define RANGE_FIN     0x10 /* the last sequence number is the FIN */
 #define RANGE_LIMITED 0x20 /* sent while the application was the limit */
 
-/* One emission, [start of the record before it's end, end). Split where SACK or loss cuts through.
- */
+/* [6675-1, 2018-4] One emission, [start of the record before it's end, end). Split where SACK or
+ * loss cuts through; freed by the cumulative ACK alone. */
 struct tcp_range {
 	struct list node;
 	struct seq start, end;
@@ -380,7 +380,7 @@ bool tcp_tx_need(struct tg *s, struct tcp_conn *c);
 void tcp_tx_free(struct tg *s, struct tcp_conn *c);
 uint32_t tcp_unsent(const struct tcp_conn *c); /* text bytes not sent yet */
 uint32_t tcp_queued(const struct tcp_conn *c); /* text bytes not acknowledged, sent or not */
-uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675 4] bytes in the network */
+uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675-3] bytes in the network */
 struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
 void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
 /* Cuts r at `at`; the new record is the second part. NULL: no memory or too many. */
@@ -404,7 +404,7 @@ struct loss_ack {
 void tcp_loss_sack(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a);
 void tcp_loss_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a);
 void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first);
-/* What to send again next: the record, or NULL. */
+/* [6675-4] What to send again next: the record, or NULL. */
 struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
 
 /* tcp_rtt.c */

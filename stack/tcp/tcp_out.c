@@ -204,7 +204,7 @@ static bool tail_may_go(const struct tcp_conn *c, uint32_t full)
 static void limit_by_cwnd(const struct tcp_conn *c, struct sendable *d)
 {
 	uint32_t pipe = tcp_pipe(c);
-	uint32_t room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0; /* [5681-1] */
+	uint32_t room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0; /* [5681-1, 6675-8, 2018-6] */
 
 	if (d->text <= room)
 		return;

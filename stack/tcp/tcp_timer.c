@@ -124,6 +124,7 @@ void tcp_timers_text_received(struct tg *s, struct tcp_conn *c)
 	/* [9293 SHLD-19, 5681-14] at least every second full-sized segment */
 	if (c->quickack || seq_dist(c->rcv.nxt, c->rcv.last_ack) >= 2u * c->mss_rcv)
 		c->ack_now = true;
+	/* [9293 MUST-58, MUST-59] what is owed goes out when all that came has been processed */
 	if (!c->ack_now && c->deadline[CT_DELACK] == NEVER_NS)
 		set(s, c, CT_DELACK, s->cfg.tcp.delack_ns); /* [9293 SHLD-18, MUST-40] */
 }

@@ -15,7 +15,7 @@ static void deliver_one(struct iw *w, const uint8_t *mac, struct ip4_hdr h)
 }
 
 /* Header fields that a datagram is dropped for; addresses. */
-/* [1122-I3, U6, 9293 MUST-63] */
+/* [1122-I3, U6, G8, 9293 MUST-63] */
 START_TEST (addresses) {
 	static const uint8_t mac_group[6] = {1, 0, 0x5e, 0, 0, 1};
 	static const struct {

@@ -112,7 +112,7 @@ START_TEST (test_not_limited) {
 }
 END_TEST
 
-/* [5681-6] */
+/* [5681-6, -15] */
 START_TEST (test_loss) {
 	for (uint32_t flight = 0; flight < 100000; flight += 777) {
 		struct tcp_cc c = fresh(1460);

@@ -405,6 +405,26 @@ START_TEST (test_smallest_mtu) {
 }
 END_TEST
 
+/* [9293 MUST-58, MUST-59] All of what has arrived is processed before the one ACK goes. */
+START_TEST (test_batch) {
+	static const uint8_t text[1000];
+	struct tcp_seg g;
+
+	tw_establish(w, TW_FAR, seq_of(TW_IRS));
+	tg_step(w->s, w->now_ns);
+	w->dev.n = 0;
+	for (uint32_t i = 0; i < 6; i++) {
+		g = tw_seg(w);
+		tw_in(w, &g, text, sizeof(text));
+	}
+	ck_assert_uint_eq(w->dev.n, 0);
+	tg_step(w->s, w->now_ns);
+	ck_assert_uint_eq(w->dev.n, 1);
+	ck_assert(seq_eq(tw_last(w).ack, w->c->rcv.nxt));
+	ck_assert_uint_eq(seq_dist(w->c->rcv.nxt, seq_of(TW_IRS)), 6001);
+}
+END_TEST
+
 /* [9293 MUST-44] */
 START_TEST (test_loopback) {
 	static uint8_t sent[300000], got[300000];
@@ -453,6 +473,7 @@ static Suite *tcp_ports_suite(void)
 	tcase_add_test(t, test_isn);
 	tcase_add_test(t, test_ts_offset);
 	tcase_add_test(t, test_smallest_mtu);
+	tcase_add_test(t, test_batch);
 	tcase_add_loop_test(t, test_loopback, 0, 2);
 	suite_add_tcase(suite, t);
 	return suite;
