@@ -111,6 +111,7 @@ static void ack_all(uint32_t tsecr)
 {
 	struct tcp_seg g = tw_seg(w);
 
+	g.opts.has |= TCP_HAS_TS; /* agreed or not [7323-T6] */
 	g.opts.tsecr = tsecr;
 	tw_in(w, &g, NULL, 0);
 }
