@@ -107,7 +107,7 @@ INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME
 # ---- What people type ------------------------------------------------------------------------------
 
 .PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-drill check-net check-style \
-	fuzzers fuzz clean help
+	fuzzers fuzz mutate conformance clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -150,7 +150,7 @@ check: ## every test there is; ends with the count
 		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
-		drill:release drill:asan fuzz:20 net
+		drill:release drill:asan fuzz:20 net clauses
 
 check-fast: tests ## the tests that need no privilege and no namespace, release build only
 	@scripts/run-tests style house unit:$(CONFIG) sim:$(CONFIG) drill:$(CONFIG)
@@ -173,6 +173,12 @@ check-style: all ## layers, symbols, form
 fuzz: ## hostile frames and calls, SECONDS (default 300) for each target, corpus in build/fuzz
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests fuzz:$(or $(SECONDS),300)
+
+mutate: ## switches tagged branches off one by one; which does no test miss? FILES='stack/tcp/tcp_ack.c' for some
+	@scripts/mutate $(if $(JOBS),-j $(JOBS)) $(FILES)
+
+conformance: ## writes stack/CONFORMANCE.md anew
+	@scripts/rfc-coverage
 
 ifeq ($(CONFIG),fuzz)
 fuzzers: $(FUZZERS)

@@ -9,6 +9,7 @@
 #include "packetdrill/pd.h"
 
 #include "sim/drill.h"
+#include "tapglass_host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,8 +81,8 @@ static bool add_address(struct pd_flags *f, const char *item)
 
 /* ---- Settings -------------------------------------------------------------------------------- */
 
-/* One setting in the words of packet scripts: `read` is that of //@ config or of sysctl. */
-static bool take_script(struct pd_flags *f, const char *text, bool (*take)(struct drill *d))
+/* One setting in the words of packet scripts, as behind //@ config. */
+static bool take_script(struct pd_flags *f, const char *text)
 {
 	struct tg_drill_result *r = calloc(1, sizeof(*r));
 	struct drill *d = calloc(1, sizeof(*d));
@@ -91,7 +92,7 @@ static bool take_script(struct pd_flags *f, const char *text, bool (*take)(struc
 		d->r = r;
 		d->cfg = f->cfg;
 		d->c = (struct cursor){text, text + strlen(text), text, 1};
-		good = take(d) && d->c.at == d->c.end;
+		good = drill_parse_config(d) && d->c.at == d->c.end;
 		if (good)
 			f->cfg = d->cfg;
 	}
@@ -105,19 +106,16 @@ static bool take_config(struct pd_flags *f, const char *name, const char *value)
 	char text[2 * ITEM_BYTES];
 
 	snprintf(text, sizeof(text), "%s %s", name, value);
-	return take_script(f, text, drill_parse_config);
+	return take_script(f, text);
 }
 
 static bool take_sysctl(struct pd_flags *f, const char *name, const char *value)
 {
 	char text[2 * ITEM_BYTES];
 
-	/* What ends a command does not belong in a value. */
-	if (strpbrk(value, "`;&"))
-		return false;
-	snprintf(text, sizeof(text), "sysctl -w %s%s=%s`",
-		strncmp(name, "net.", 4) == 0 ? "" : "net.ipv4.", name, value);
-	return take_script(f, text, drill_parse_command);
+	snprintf(
+		text, sizeof(text), "%s%s", strncmp(name, "net.", 4) == 0 ? "" : "net.ipv4.", name);
+	return tg_config_sysctl(&f->cfg, text, value);
 }
 
 static bool take_short(struct pd_flags *f, const char *name, const char *value, bool *known)
@@ -134,16 +132,10 @@ static bool take_short(struct pd_flags *f, const char *name, const char *value, 
 		if (strspn(value, "0123456789") != strlen(value) || !*value)
 			return false;
 		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - config), config, value, at + 2);
-		return take_script(f, text, drill_parse_config);
+		return take_script(f, text);
 	}
 	*known = false;
 	return false;
-}
-
-/* There is one algorithm to choose. */
-static bool take_cc(const char *value)
-{
-	return strcmp(value, "reno") == 0;
 }
 
 static bool take_own(struct pd_flags *f, const char *name, const char *value, bool *known)
@@ -174,7 +166,7 @@ static bool take_own(struct pd_flags *f, const char *name, const char *value, bo
 		return good;
 	}
 	if (strcmp(name, "cc") == 0)
-		return take_cc(value);
+		return take_config(f, "tcp.cc", value);
 	*known = false;
 	return false;
 }

@@ -44,7 +44,7 @@ static void newreno_on_loss(struct tcp_cc *c, uint32_t flight_bytes, uint64_t no
 {
 	(void)now_ns;
 	cc_remember(c);
-	c->ssthresh = half_flight(c, flight_bytes);
+	c->ssthresh = half_flight(c, flight_bytes); /* [5681-15] each time anew */
 	c->cwnd = c->ssthresh;
 	c->acked = 0;
 }
@@ -60,7 +60,8 @@ static void newreno_on_ecn(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now
 static void newreno_on_recovered(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns)
 {
 	(void)now_ns;
-	/* [6582 3.2 (3)] min(ssthresh, max(FlightSize, SMSS) + SMSS): no burst after recovery */
+	/* [5681-12, 6582 3.2 (3)] min(ssthresh, max(FlightSize, SMSS) + SMSS): no burst after
+	 * recovery */
 	c->cwnd = min_u32(c->ssthresh, max_u32(flight_bytes, c->mss) + c->mss);
 	c->cwnd = max_u32(c->cwnd, 2 * c->mss);
 	c->acked = 0;

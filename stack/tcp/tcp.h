@@ -59,8 +59,8 @@ struct tcp_ooo {
 #define RANGE_FIN     0x10 /* the last sequence number is the FIN */
 #define RANGE_LIMITED 0x20 /* sent while the application was the limit */
 
-/* One emission, [start of the record before it's end, end). Split where SACK or loss cuts through.
- */
+/* [6675-1, 2018-4] One emission, [start of the record before it's end, end). Split where SACK or
+ * loss cuts through; freed by the cumulative ACK alone. */
 struct tcp_range {
 	struct list node;
 	struct list sent; /* in tcp_tx.by_time while this copy is in flight; else by itself */
@@ -220,7 +220,7 @@ struct tcp_conn {
 	/* Send sequence space [9293 3.3.1]. */
 	struct {
 		struct seq una, nxt, wl1, wl2, up, max; /* max: highest ever sent + 1 */
-		uint32_t wnd;                           /* scaled, bytes */
+		uint32_t wnd;                           /* scaled, bytes [9293 REC-1] */
 		uint32_t max_wnd;                       /* largest ever offered, bytes */
 	} snd;
 	struct seq iss, irs;
@@ -459,7 +459,7 @@ bool tcp_tx_need(struct tg *s, struct tcp_conn *c);
 void tcp_tx_free(struct tg *s, struct tcp_conn *c);
 uint32_t tcp_unsent(const struct tcp_conn *c); /* text bytes not sent yet */
 uint32_t tcp_queued(const struct tcp_conn *c); /* text bytes not acknowledged, sent or not */
-uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675 4] bytes in the network */
+uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675-3] bytes in the network */
 struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
 void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
 /* Cuts r at `at`; the new record is the second part. NULL: no memory or too many. */

@@ -12,8 +12,8 @@ struct sample {
 	uint64_t delivered; /* c->delivered when it was sent */
 };
 
-/* From what was sent once only [6298 3]; else, with timestamps, from the echo [7323-T6]. Returns
- * what was measured to the nanosecond, 0 none. */
+/* From what was sent once only [6298 3, 9293 MUST-18]; else, with timestamps, from the echo
+ * [7323-T6]. Returns what was measured to the nanosecond, 0 none. */
 static uint64_t sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct sample *m)
 {
 	struct tg *s = r->s;

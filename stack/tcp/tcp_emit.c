@@ -29,8 +29,8 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit)
 	uint32_t unit = 1u << c->rcv_wscale, up;
 
 	(void)s;
-	/* [9293 MUST-39] the edge moves by a segment or half the buffer, or not at all; [9293
-	 * SHLD-14] never back */
+	/* [9293 MUST-39, 7323-W5] the edge moves by a segment or half the buffer, or not at all;
+	 * [9293 SHLD-14] never back */
 	if (space > now && space - now >= min_u32(c->rcvbuf / 2, c->mss_rcv))
 		wnd = space & ~(unit - 1);
 	if (wnd < now)
@@ -75,7 +75,7 @@ static void fill_syn_options(struct tg *s, struct tcp_conn *c, struct tcp_opts *
 	bool reply = c->state != TG_SYN_SENT; /* a SYN-ACK offers only what the SYN had */
 
 	memset(o, 0, sizeof(*o));
-	o->has = TCP_HAS_MSS;
+	o->has = TCP_HAS_MSS; /* [9293 MUST-65] a SYN only: fill_options never does */
 	o->mss = tcp_mss_offer(s, &c->raddr, &c->path);
 	if (c->mss_user)
 		o->mss = (uint16_t)min_u32(o->mss, c->mss_user);
@@ -141,7 +141,7 @@ static void put_header(struct tx *t, const struct tcp_seg *g)
 {
 	tcp_emit(tx_prepend(t, tcp_hdr_bytes(&g->opts)), g);
 	t->l4_off = t->off;
-	t->csum = true;
+	t->csum = true; /* [9293 MUST-2] over all of it, by the device or by core/gso.c */
 	t->csum_offset = TCP_CSUM_OFFSET;
 }
 
@@ -205,13 +205,13 @@ static enum tx_result undeliverable(
 enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes,
 	uint8_t flags, uint8_t how, uint32_t *sent)
 {
-	struct ip_flow flow = {.src = c->laddr,
+	struct ip_flow flow = {.src = c->laddr, /* [9293 MUST-45] the same all along */
 		.dst = c->raddr,
 		.path = &c->path,
 		.waiter = &c->tx_node,
 		.proto = IP_PROTO_TCP,
 		.ttl = c->ttl,
-		.tos = c->tos};
+		.tos = c->tos}; /* [9293 SHLD-22] */
 	struct tx t;
 	struct tcp_seg g;
 	uint32_t seg_bytes;

@@ -29,7 +29,7 @@ void tcp_sack_blocks(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a);
 uint32_t tcp_sack_mark_lost(struct tcp_conn *c); /* bytes newly lost */
 /* The first segment at SND.UNA is taken for lost. */
 uint32_t tcp_sack_mark_first(struct tg *s, struct tcp_conn *c);
-/* What to send again next: the record, or NULL [6675 4 NextSeg]. */
+/* What to send again next: the record, or NULL [6675-4]. */
 struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
 
 /* tcp_loss.c: the state machine of recovery. */

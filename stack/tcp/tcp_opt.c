@@ -173,7 +173,7 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_ERROR:
 		*v = c->ep.error;
 		c->ep.error = 0;
-		if (*v == 0 && c->soft_error) { /* [9293 MUST-47] soft errors on request */
+		if (*v == 0 && c->soft_error) { /* [9293 MUST-47, SHLD-20] soft errors on request */
 			*v = c->soft_error;
 			c->soft_error = 0;
 		}
@@ -246,6 +246,7 @@ static void status_flight(const struct tcp_conn *c, struct tg_tcp_info *o)
 	o->retrans_bytes = c->tx->retrans_bytes;
 }
 
+/* [9293 3.10.6] */
 int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_info *o)
 {
 	const struct tcp_conn *c = (const struct tcp_conn *)e;

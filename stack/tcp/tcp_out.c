@@ -175,7 +175,7 @@ static uint32_t usable_window(const struct tcp_conn *c)
 {
 	uint32_t flight = seq_dist(c->snd.nxt, c->snd.una);
 
-	return c->snd.wnd > flight ? c->snd.wnd - flight : 0; /* [9293 SHLD-15] */
+	return c->snd.wnd > flight ? c->snd.wnd - flight : 0; /* [9293 SHLD-15, MUST-34] */
 }
 
 /* May a segment that is not full go out as the last one of what is queued? */
@@ -189,7 +189,7 @@ static bool tail_may_go(const struct tcp_conn *c, uint32_t full)
 		return false;
 	if (c->nodelay) /* [9293 MUST-17] */
 		return true;
-	return idle && full == 0; /* [9293 SHLD-7] Nagle */
+	return idle && full == 0; /* [9293 SHLD-7, MUST-60] Nagle */
 }
 
 static void limit_by_cwnd(const struct tg *s, const struct tcp_conn *c, struct sendable *d)
@@ -197,7 +197,7 @@ static void limit_by_cwnd(const struct tg *s, const struct tcp_conn *c, struct s
 	/* [5681-9] what duplicates or SACK say has left makes room, unless that is switched off */
 	bool count_all = c->recovery == REC_OPEN && !s->cfg.tcp.limited_transmit;
 	uint32_t pipe = count_all ? seq_dist(c->snd.nxt, c->snd.una) : tcp_pipe(c);
-	uint32_t room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0; /* [5681-1] */
+	uint32_t room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0; /* [5681-1, 6675-8, 2018-6] */
 
 	if (d->text <= room)
 		return;
@@ -221,7 +221,7 @@ static void decide(const struct tg *s, const struct tcp_conn *c, struct sendable
 	d->text = min_u32(d->text, tcp_frto_room(c));
 	limit_by_cwnd(s, c, d);
 	d->text = min_u32(d->text, tcp_pace_release(c));
-	full = d->text - d->text % c->mss;
+	full = d->text - d->text % c->mss; /* [9293 SHLD-28] */
 	if (d->text == unsent) {
 		d->fin = fin_waits(c) && usable > d->text;
 		if (d->text > full && !tail_may_go(c, full))
@@ -283,7 +283,7 @@ static enum tx_result send_frame(
 	}
 	if (fin)
 		flags |= TCP_FIN;
-	if (text && text == tcp_unsent(c)) /* [9293 MUST-61] the last one queued */
+	if (text && text == tcp_unsent(c)) /* [9293 MUST-61, SHLD-27] the last one queued */
 		flags |= TCP_PSH;
 	res = tcp_emit_frame(s, c, c->snd.nxt, text, flags, how, &sent);
 	if (res != TX_OK && res != TX_DROPPED) {

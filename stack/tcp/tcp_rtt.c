@@ -56,7 +56,7 @@ uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c)
 {
 	uint64_t rto_ns = c->rto_ns;
 
-	/* [6298 5.5] doubled for each timeout in a row */
+	/* [6298 5.5, 9293 MUST-19] doubled for each timeout in a row */
 	for (unsigned i = 0; i < c->backoff && rto_ns < s->cfg.tcp.rto_max_ns; i++)
 		rto_ns *= 2;
 	return min_u64(rto_ns, s->cfg.tcp.rto_max_ns);

@@ -106,7 +106,7 @@ void tcp_sack_blocks(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a)
 
 /* ---- What is lost ---- */
 
-/* [6675 4] IsLost: DupThresh separate ranges, or more than (DupThresh - 1) * SMSS bytes, SACKed
+/* [6675-2] IsLost: DupThresh separate ranges, or more than (DupThresh - 1) * SMSS bytes, SACKed
  * above. Walks down from the highest SACKed byte until that is met; everything unSACKed below is
  * lost. */
 uint32_t tcp_sack_mark_lost(struct tcp_conn *c)

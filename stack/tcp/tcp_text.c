@@ -504,6 +504,7 @@ bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 	return true;
 }
 
+/* [9293 SHLD-31] held until the gap fills */
 static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;

@@ -109,7 +109,7 @@ void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c)
 		c->stalled_ns = s->now_ns;
 	if (tcp_timers_watching(c))
 		return;
-	arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c))); /* [6298 5.1] */
+	arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c))); /* [6298 5.1, 5.0] */
 }
 
 void tcp_timers_new_data(struct tg *s, struct tcp_conn *c)
@@ -204,9 +204,10 @@ void tcp_timers_no_memory(struct tg *s, struct tcp_conn *c)
 
 void tcp_timers_text_received(struct tg *s, struct tcp_conn *c)
 {
-	/* [9293 SHLD-19] at least every second full-sized segment */
+	/* [9293 SHLD-19, 5681-14] at least every second full-sized segment */
 	if (c->quickack || seq_dist(c->rcv.nxt, c->rcv.last_ack) >= 2u * c->mss_rcv)
 		c->ack_now = true;
+	/* [9293 MUST-58, MUST-59] what is owed goes out when all that came has been processed */
 	if (!c->ack_now && c->deadline[CT_DELACK] == NEVER_NS)
 		set(s, c, CT_DELACK, s->cfg.tcp.delack_ns); /* [9293 SHLD-18, MUST-40] */
 }

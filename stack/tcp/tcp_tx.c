@@ -64,7 +64,7 @@ uint32_t tcp_pipe(const struct tcp_conn *c)
 		return flight;
 	out = flight - c->tx->sacked_bytes - c->tx->lost_bytes + c->tx->retrans_bytes;
 	if (!c->sack_ok && c->dup_acks) {
-		/* [5681 3.2 (4)] without SACK each duplicate ACK tells that one segment has left
+		/* [5681-11] without SACK each duplicate ACK tells that one segment has left
 		 * the network; before the third, that is limited transmit [5681-9] */
 		uint32_t left = (uint32_t)c->dup_acks * c->mss;
 

@@ -391,6 +391,7 @@ static void begin(int run)
 	op_send();
 }
 
+/* [6675-1, 2018-4] */
 START_TEST (test_random) {
 	begin(_i);
 	for (int i = 0; i < 500; i++) {
@@ -481,6 +482,7 @@ static void sack_one(uint32_t lo, uint32_t hi)
 
 /* [6675 4] more than (DupThresh - 1) * SMSS bytes above, or DupThresh runs: not one byte or run
  * less. */
+/* [6675-2] */
 START_TEST (test_threshold) {
 	begin(9);
 	while (m.nxt < 10 * MSS)
@@ -531,6 +533,7 @@ START_TEST (test_limit) {
 END_TEST
 
 /* [5681 3.2 (4)] without SACK, each duplicate ACK takes one segment off what is in the network. */
+/* [6675-3] */
 START_TEST (test_pipe_without_sack) {
 	begin(3);
 	c->sack_ok = false;

@@ -74,6 +74,7 @@ START_TEST (test_min_window) {
 END_TEST
 
 /* [6298 2.3] RTTVAR <- 3/4 RTTVAR + 1/4 |SRTT - R'|, SRTT <- 7/8 SRTT + 1/8 R', in that order. */
+/* [6298 4] */
 START_TEST (test_formula) {
 	struct unit_rng r;
 	uint64_t least = UINT64_MAX;
@@ -135,6 +136,7 @@ static void ack_all(uint32_t tsecr)
 {
 	struct tcp_seg g = tw_seg(w);
 
+	g.opts.has |= TCP_HAS_TS; /* agreed or not [7323-T6] */
 	g.opts.tsecr = tsecr;
 	tw_in(w, &g, NULL, 0);
 }
