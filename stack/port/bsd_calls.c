@@ -124,9 +124,10 @@ int tg_shutdown(int fd, int how)
 int tg_close(int fd)
 {
 	struct bsd_host *bh = bsd_owner(fd);
+	int r;
 
 	if (!bh)
-		return close(fd);
+		return bsd_set_close(fd, &r) ? r : close(fd);
 	bsd_enter_host(bh);
 	return (int)bsd_leave(bh, bsd_close(&bh->b, fd));
 }
@@ -134,9 +135,10 @@ int tg_close(int fd)
 int tg_dup(int fd)
 {
 	struct bsd_host *bh = bsd_owner(fd);
+	int r;
 
 	if (!bh)
-		return dup(fd);
+		return bsd_set_dup(fd, &r) ? r : dup(fd);
 	bsd_enter_host(bh);
 	return (int)bsd_leave(bh, bsd_dup(&bh->b, fd));
 }

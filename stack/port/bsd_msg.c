@@ -13,6 +13,7 @@
 
 #define PIECES_MAX   1024 /* of one message, as Linux */
 #define BOUNCE_BYTES 65536u
+#define PEEK_BYTES   (16u << 20) /* more than a stream ever holds unread */
 
 /* ---- Plain ones ------------------------------------------------------------------------------ */
 
@@ -97,8 +98,9 @@ ssize_t tg_writev(int fd, const struct iovec *v, int n)
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-/* The pieces, and what several of a datagram are put together in. 0 or a negative errno. */
-static int open_msg(struct bsd_msg *m, const struct msghdr *h)
+/* The pieces, and what several of a datagram are put together in, or are looked at in. 0 or a
+ * negative errno. */
+static int open_msg(struct bsd_msg *m, const struct msghdr *h, int flags)
 {
 	size_t total = 0;
 
@@ -120,8 +122,10 @@ static int open_msg(struct bsd_msg *m, const struct msghdr *h)
 		total += m->iov[i].len;
 	}
 	if (m->n_iov > 1) {
-		m->bounce = malloc(BOUNCE_BYTES);
 		m->bounce_bytes = BOUNCE_BYTES;
+		if (flags & MSG_PEEK && total > BOUNCE_BYTES)
+			m->bounce_bytes = total < PEEK_BYTES ? total : PEEK_BYTES;
+		m->bounce = malloc(m->bounce_bytes);
 	}
 	return m->n_iov > 1 && !m->bounce ? -ENOMEM : 0;
 }
@@ -166,6 +170,9 @@ static int take_control(const struct cmsghdr *c, struct tg_dgram *info)
 		ip = ntohl(pi.ipi_spec_dst.s_addr);
 		if (ip)
 			info->local = tg_ip4_of(ip);
+		if (pi.ipi_ifindex < 0 || pi.ipi_ifindex > UINT16_MAX)
+			return -ENODEV;
+		info->via = (uint16_t)pi.ipi_ifindex;
 		return 0;
 	default: return -EINVAL;
 	}
@@ -192,7 +199,7 @@ ssize_t tg_sendmsg(int fd, const struct msghdr *h, int flags)
 
 	if (!bh)
 		return -1;
-	r = open_msg(&m, h);
+	r = open_msg(&m, h, 0);
 	if (r == 0 && h->msg_name)
 		r = bsd_addr_in(h->msg_name, h->msg_namelen, &m.info.peer, &none);
 	m.has_addr = !none;
@@ -269,7 +276,7 @@ static void put_controls(struct msghdr *h, const struct bsd_msg *m, bool stream)
 static int64_t recv_msg(struct bsd_host *bh, int fd, struct msghdr *h, int flags)
 {
 	struct bsd_msg m;
-	int64_t r = open_msg(&m, h);
+	int64_t r = open_msg(&m, h, flags);
 
 	if (r == 0)
 		r = bsd_recvmsg(&bh->b, fd, &m, flags);
@@ -308,27 +315,68 @@ int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 	return (int)done;
 }
 
-int tg_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
+/* What is left until the deadline; false: nothing. */
+static bool time_left(uint64_t deadline_ns, struct timespec *left)
+{
+	uint64_t now = tg_host_now(), ns = deadline_ns > now ? deadline_ns - now : 0;
+
+	*left = (struct timespec){(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)};
+	return ns > 0;
+}
+
+/* Messages until there are n, one fails, or the time is up, which is looked at after each one
+ * alone, as on Linux. How many; *err: what ended it. */
+static unsigned recv_many(struct bsd_host *bh, int fd, struct mmsghdr *v, unsigned n, int flags,
+	struct timespec *timeout, int *err)
 {
 	uint64_t deadline = NEVER_NS;
 	unsigned done = 0;
 
+	if (timeout) /* as Linux: no time at all is over at once */
+		deadline = timeout->tv_sec || timeout->tv_nsec
+				   ? sat_add_u64(
+					     tg_host_now(), (uint64_t)timeout->tv_sec * NS_PER_SEC +
+								    (uint64_t)timeout->tv_nsec)
+				   : 0;
+	while (done < n) {
+		int64_t r = recv_msg(bh, fd, &v[done].msg_hdr, flags & ~MSG_WAITFORONE);
+
+		if (r < 0) {
+			*err = (int)r;
+			break;
+		}
+		v[done].msg_len = (unsigned)r;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (v[done++].msg_hdr.msg_flags & MSG_OOB)
+			break;
+		if (timeout && !time_left(deadline, timeout))
+			break;
+	}
+	return done;
+}
+
+int tg_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
+{
+	struct bsd_host *bh;
+	unsigned done;
+	int err = 0;
+
 	if (timeout &&
 		(timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec > 999999999))
 		return bsd_fail(EINVAL);
-	if (timeout)
-		deadline = tg_host_now() + (uint64_t)timeout->tv_sec * NS_PER_SEC +
-			   (uint64_t)timeout->tv_nsec;
-	while (done < n) {
-		ssize_t r = tg_recvmsg(fd, &v[done].msg_hdr, flags & ~MSG_WAITFORONE);
-
-		if (r < 0)
-			return done ? (int)done : -1;
-		v[done++].msg_len = (unsigned)r;
-		if (flags & MSG_WAITFORONE)
-			flags |= MSG_DONTWAIT;
-		if (tg_host_now() >= deadline)
-			break;
-	}
-	return (int)done;
+	bh = bsd_enter(fd);
+	if (!bh)
+		return -1;
+	if (!(flags & MSG_ERRQUEUE))
+		err = bsd_take_error(&bh->b, fd);
+	if (err < 0)
+		return (int)bsd_leave(bh, err);
+	if (!v && n)
+		return (int)bsd_leave(bh, -EFAULT);
+	done = recv_many(bh, fd, v, n, flags, timeout, &err);
+	/* As Linux: what ended it behind the first one is told by the next call. */
+	if (done && err < 0 && err != -EAGAIN)
+		bsd_put_error(&bh->b, fd, -err);
+	return (int)bsd_leave(bh, done ? (int64_t)done : err);
 }

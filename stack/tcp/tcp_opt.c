@@ -82,7 +82,12 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_REUSEPORT: c->reuseport = v != 0; return 0;
 	case TG_SO_OOBINLINE: c->oobinline = v != 0; break;
 	case TG_TCP_DEFER_ACCEPT: c->defer_ns = v < 0 ? 0 : (uint64_t)v; break;
+	case TG_IP_MULTICAST_TTL:
+	case TG_IP_MULTICAST_LOOP:
+	case TG_IP_MULTICAST_IF:
 	case TG_IP_RECVERR:
+	case TG_UDP_CORK:
+	case TG_SO_EVENT_EACH:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: c->broadcast = v != 0; return 0; /* means nothing here */
 	case TG_SO_KEEPALIVE:
@@ -144,7 +149,12 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_ATMARK: *v = tcp_urg_at_mark(c); break;
 	case TG_SO_BOUND: *v = c->bound; break;
 	case TG_TCP_DEFER_ACCEPT: *v = (int64_t)c->defer_ns; break;
+	case TG_IP_MULTICAST_TTL:
+	case TG_IP_MULTICAST_LOOP:
+	case TG_IP_MULTICAST_IF:
 	case TG_IP_RECVERR:
+	case TG_UDP_CORK:
+	case TG_SO_EVENT_EACH:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: *v = c->broadcast; break;
 	case TG_SO_KEEPALIVE: *v = c->keepalive; break;

@@ -171,12 +171,23 @@ void udp_abort(struct tg *s, struct endpoint *e)
 
 int udp_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
 {
-	return dsock_setopt(s, &udp_of(e)->d, opt, v);
+	struct udp_sock *u = udp_of(e);
+
+	if (opt != TG_UDP_CORK)
+		return dsock_setopt(s, &u->d, opt, v);
+	u->d.cork = v != 0;
+	if (!u->d.cork)
+		dsock_uncork(s, &u->d);
+	return 0;
 }
 
 int udp_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
 {
 	(void)s;
+	if (opt == TG_UDP_CORK) {
+		*v = udp_of(e)->d.cork;
+		return 0;
+	}
 	return dsock_getopt(&udp_of(e)->d, opt, v);
 }
 

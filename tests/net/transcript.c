@@ -118,6 +118,7 @@ int main(void)
 	bad_calls();
 	options();
 	queues();
+	finer_points();
 	printf("%d calls\n", calls);
 	return 0;
 }
