@@ -38,9 +38,11 @@ int tg_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!bh)
 		return -1;
 	r = bsd_addr_in(addr, len, &a, &none);
-	/* As Linux: AF_UNSPEC will do for any address. */
 	if (r == 0 && none)
 		r = len < 16 ? -EINVAL : -EAFNOSUPPORT;
+	/* As Linux: a raw socket looks at the address alone. */
+	if (r == -EAFNOSUPPORT && bsd_file_at(&bh->b, fd)->type == SOCK_RAW)
+		r = bsd_addr_raw(addr, &a);
 	return (int)bsd_leave(bh, r < 0 ? r : bsd_bind(&bh->b, fd, &a));
 }
 

@@ -249,24 +249,17 @@ static int watch_socket(
 	return r;
 }
 
-/* The set behind fd. NULL: errno says what fd is instead. */
-static struct bsd_set *need_set(int fd)
-{
-	struct bsd_set *set = set_get(fd);
-
-	if (!set)
-		errno = bsd_owner(fd) || fcntl(fd, F_GETFD) >= 0 ? EINVAL : EBADF;
-	return set;
-}
-
 int tg_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 {
-	struct bsd_set *set = need_set(epfd);
+	struct bsd_set *set = set_get(epfd);
 	struct bsd_host *bh = bsd_owner(fd);
 	int r;
 
+	/* What is no set of ours, the kernel knows. */
+	if (!set && bsd_owner(epfd))
+		return bsd_fail(bh || fcntl(fd, F_GETFD) >= 0 ? EINVAL : EBADF);
 	if (!set)
-		return fcntl(fd, F_GETFD) < 0 ? bsd_fail(EBADF) : -1;
+		return epoll_ctl(epfd, op, fd, ev);
 	if (bh)
 		r = watch_socket(set, bh, op, fd, ev);
 	else if (fd == epfd)
@@ -364,14 +357,17 @@ static int wait_until(struct bsd_set *set, struct epoll_event *out, int max, int
 
 int tg_epoll_wait(int epfd, struct epoll_event *out, int max, int timeout_ms)
 {
-	struct bsd_set *set;
+	struct bsd_set *set = set_get(epfd);
 	int r;
 
-	if (max <= 0)
+	if (!set && bsd_owner(epfd))
 		return bsd_fail(EINVAL);
-	set = need_set(epfd);
 	if (!set)
-		return -1;
+		return epoll_wait(epfd, out, max, timeout_ms);
+	if (max <= 0) {
+		set_put(set);
+		return bsd_fail(EINVAL);
+	}
 	r = out ? wait_until(set, out, max, timeout_ms) : -EFAULT;
 	set_put(set);
 	return r < 0 ? bsd_fail(-r) : r;

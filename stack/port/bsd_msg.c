@@ -17,24 +17,64 @@
 
 /* ---- Plain ones ------------------------------------------------------------------------------ */
 
+/* Where to, as the socket's type looks at it: a stream does not, a raw socket takes no bytes for no
+ * address; AF_UNSPEC is none. */
+static int take_address(const struct bsd_host *bh, int fd, const struct sockaddr *to, socklen_t len,
+	struct tg_addr *a, bool *none)
+{
+	const struct bsd_file *f = bsd_file_at(&bh->b, fd);
+
+	*none = true;
+	if (!to)
+		return 0;
+	if (len > sizeof(struct sockaddr_storage))
+		return -EINVAL;
+	if (!f || f->type == SOCK_STREAM || (f->type == SOCK_RAW && !len))
+		return 0;
+	return bsd_addr_in(to, len, a, none);
+}
+
+/* The bytes to send cannot be read: as Linux, the socket's own reasons to refuse come first. */
+static int64_t send_nothing(struct bsd_host *bh, int fd, int flags, bool addressed)
+{
+	const struct bsd_file *f = bsd_file_at(&bh->b, fd);
+	struct tg_addr peer;
+	int64_t r = 0;
+
+	if (f && (f->type == SOCK_STREAM ||
+			 (!addressed && tg_sock_peer_addr(bh->inst->s, f->sock, &peer) < 0)))
+		r = bsd_send(&bh->b, fd, "", 0, flags);
+	return r < 0 ? r : -EFAULT;
+}
+
 ssize_t tg_sendto(
 	int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t to_len)
 {
 	struct bsd_host *bh = bsd_enter(fd);
 	struct tg_addr a;
-	bool none = true;
-	int r = 0;
+	bool none;
+	int r;
 
 	if (!bh)
 		return -1;
-	if (!buf && n)
-		r = -EFAULT;
-	else if (to)
-		r = bsd_addr_in(to, to_len, &a, &none);
-	/* A stream does not look at it, a datagram takes AF_UNSPEC for an address. */
+	r = take_address(bh, fd, to, to_len, &a, &none);
 	if (r < 0)
 		return bsd_leave(bh, r);
+	if (!buf && n)
+		return bsd_leave(bh, send_nothing(bh, fd, flags, !none));
 	return bsd_leave(bh, bsd_sendto(&bh->b, fd, buf, n, flags, none ? NULL : &a));
+}
+
+/* There is nowhere to put what comes: as Linux, it comes all the same, and that of a datagram
+ * socket is lost. */
+static int64_t recv_nowhere(struct bsd_host *bh, int fd, int flags)
+{
+	const struct bsd_file *f = bsd_file_at(&bh->b, fd);
+	char byte;
+	int64_t r = bsd_recv(
+		&bh->b, fd, &byte, 1, flags | (f && f->type == SOCK_STREAM ? MSG_PEEK : 0));
+
+	return r > 0 ? -EFAULT : r;
 }
 
 ssize_t tg_recvfrom(
@@ -47,7 +87,7 @@ ssize_t tg_recvfrom(
 
 	if (!bh)
 		return -1;
-	r = !buf && n ? -EFAULT : bsd_recvmsg(&bh->b, fd, &m, flags);
+	r = !buf && n ? recv_nowhere(bh, fd, flags) : bsd_recvmsg(&bh->b, fd, &m, flags);
 	if (r >= 0 && from && m.has_addr) {
 		int e = bsd_addr_out(&m.info.peer, from, from_len);
 
@@ -98,25 +138,27 @@ ssize_t tg_writev(int fd, const struct iovec *v, int n)
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-/* The pieces, and what several of a datagram are put together in, or are looked at in. 0 or a
- * negative errno. */
-static int open_msg(struct bsd_msg *m, const struct msghdr *h, int flags)
+/* The pieces, and what several of a datagram are put together in, or are looked at in; *nowhere:
+ * one of them has no place. 0 or a negative errno. */
+static int open_msg(struct bsd_msg *m, const struct msghdr *h, int flags, bool *nowhere)
 {
 	size_t total = 0;
 
+	*nowhere = false;
 	memset(m, 0, sizeof(*m));
 	if (!h)
 		return -EFAULT;
 	if (h->msg_iovlen > PIECES_MAX)
 		return -EMSGSIZE;
+	if (!h->msg_iov && h->msg_iovlen)
+		return -EFAULT;
 	m->n_iov = (unsigned)h->msg_iovlen;
 	m->iov = calloc(m->n_iov ? m->n_iov : 1, sizeof(*m->iov));
 	if (!m->iov)
 		return -ENOMEM;
 	for (unsigned i = 0; i < m->n_iov; i++) {
 		m->iov[i] = (struct bsd_iov){h->msg_iov[i].iov_base, h->msg_iov[i].iov_len};
-		if (!m->iov[i].base && m->iov[i].len)
-			return -EFAULT;
+		*nowhere |= !m->iov[i].base && m->iov[i].len;
 		if (m->iov[i].len > SSIZE_MAX - total)
 			return -EINVAL;
 		total += m->iov[i].len;
@@ -194,19 +236,22 @@ ssize_t tg_sendmsg(int fd, const struct msghdr *h, int flags)
 {
 	struct bsd_host *bh = bsd_enter(fd);
 	struct bsd_msg m;
-	bool none = true;
+	bool none = true, nowhere;
 	int64_t r;
 
 	if (!bh)
 		return -1;
-	r = open_msg(&m, h, 0);
-	if (r == 0 && h->msg_name)
-		r = bsd_addr_in(h->msg_name, h->msg_namelen, &m.info.peer, &none);
+	r = open_msg(&m, h, 0, &nowhere);
+	if (r == 0)
+		r = take_address(bh, fd, h->msg_name, h->msg_namelen, &m.info.peer, &none);
 	m.has_addr = !none;
+	if (r == 0 && take_controls(h, &m.info) < 0) {
+		r = send_nothing(bh, fd, flags, !none);
+		r = r == -EFAULT ? take_controls(h, &m.info) : r;
+	}
 	if (r == 0)
-		r = take_controls(h, &m.info);
-	if (r == 0)
-		r = bsd_sendmsg(&bh->b, fd, &m, flags);
+		r = nowhere ? send_nothing(bh, fd, flags, !none)
+			    : bsd_sendmsg(&bh->b, fd, &m, flags);
 	close_msg(&m);
 	return bsd_leave(bh, r);
 }
@@ -276,9 +321,12 @@ static void put_controls(struct msghdr *h, const struct bsd_msg *m, bool stream)
 static int64_t recv_msg(struct bsd_host *bh, int fd, struct msghdr *h, int flags)
 {
 	struct bsd_msg m;
-	int64_t r = open_msg(&m, h, flags);
+	bool nowhere;
+	int64_t r = open_msg(&m, h, flags, &nowhere);
 
-	if (r == 0)
+	if (r == 0 && nowhere)
+		r = recv_nowhere(bh, fd, flags);
+	else if (r == 0)
 		r = bsd_recvmsg(&bh->b, fd, &m, flags);
 	if (r >= 0) {
 		h->msg_flags = (int)m.flags;
@@ -306,7 +354,7 @@ int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 	if (!n)
 		return bsd_owner(fd) ? 0 : (int)tg_send(fd, NULL, 0, 0);
 	for (; done < n && done < PIECES_MAX; done++) {
-		ssize_t r = tg_sendmsg(fd, &v[done].msg_hdr, flags);
+		ssize_t r = tg_sendmsg(fd, v ? &v[done].msg_hdr : NULL, flags);
 
 		if (r < 0)
 			return done ? (int)done : -1;

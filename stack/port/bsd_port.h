@@ -58,6 +58,8 @@ void bsd_sets_forget(struct bsd_host *bh);
 /* bsd_addr.c */
 /* Linux's checks in Linux's order; *none: AF_UNSPEC. 0 or a negative errno. */
 int bsd_addr_in(const struct sockaddr *sa, socklen_t len, struct tg_addr *a, bool *none);
+/* The same of a whole address of any family. 0. */
+int bsd_addr_raw(const struct sockaddr *sa, struct tg_addr *a);
 /* Writes at most *len bytes and what it would take to *len. 0 or a negative errno. */
 int bsd_addr_out(const struct tg_addr *a, struct sockaddr *sa, socklen_t *len);
 

@@ -243,6 +243,7 @@ struct endpoint *raw_open(struct tg *s, uint8_t proto, uint64_t cookie)
 	if (!r)
 		return NULL;
 	dsock_init(s, &r->d, TG_RAW, SENDER_RAW, proto, cookie);
+	r->d.reuse = true; /* as Linux */
 	r->hdrincl = proto == RAW_PROTO_ANY;
 	list_push_back(&s->raw->socks, &r->node);
 	return &r->d.e;

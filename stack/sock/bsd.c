@@ -238,8 +238,10 @@ int bsd_socket(struct bsd *b, int domain, int type, int protocol)
 		return -TG_EINVAL;
 	if (kind != BSD_SOCK_STREAM && kind != BSD_SOCK_DGRAM && kind != BSD_SOCK_RAW)
 		return -TG_ESOCKTNOSUPPORT;
-	if (protocol < 0 || protocol > 255)
+	if (protocol < 0 || protocol >= BSD_IPPROTO_MAX)
 		return -TG_EINVAL;
+	if (protocol > 255)
+		return -TG_EPROTONOSUPPORT;
 	f = bsd_new(b, &fd);
 	if (!f)
 		return fd;
@@ -274,7 +276,7 @@ int bsd_listen(struct bsd *b, int fd, int backlog)
 	if (!f)
 		return r;
 	/* As Linux: a negative backlog means the largest, and 0 still lets one through. */
-	r = tg_sock_listen(b->s, f->sock, n ? n : 1, bsd_now(b));
+	r = f->connecting ? -TG_EINVAL : tg_sock_listen(b->s, f->sock, n ? n : 1, bsd_now(b));
 	bsd_put(b, f);
 	return r;
 }

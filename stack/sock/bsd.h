@@ -25,6 +25,8 @@
 #define BSD_SOCK_NONBLOCK 0x800
 #define BSD_SOCK_CLOEXEC  0x80000
 
+#define BSD_IPPROTO_MAX 263 /* numbers above 255 are Linux's own */
+
 #define BSD_SOL_IP     0
 #define BSD_SOL_SOCKET 1
 #define BSD_SOL_TCP    6

@@ -247,8 +247,11 @@ static int64_t recv_dgram(struct bsd *b, struct bsd_file *f, struct bsd_msg *m, 
 	}
 	if (r < 0)
 		return r;
-	/* The end of a socket whose receiving half is shut has no address. */
+	/* The end of a socket whose receiving half is shut has no address. As Linux: only who may
+	 * wait is told of it. */
 	m->has_addr = m->info.peer.port || tg_ip4_value(&m->info.peer.ip);
+	if (!m->has_addr && (dontwait || f->nonblock))
+		return -TG_EAGAIN;
 	if (m->info.bytes > room)
 		m->flags |= BSD_MSG_TRUNC;
 	if (flags & BSD_MSG_ERRQUEUE)

@@ -32,6 +32,16 @@ static unsigned bits_of(unsigned ready, bool stream)
 /* These come unasked. */
 #define UNASKED (BSD_POLLERR | BSD_POLLHUP)
 
+/* As Linux: a connection that was refused is at its end until connect() has told so. */
+static unsigned ready_of(const struct bsd *b, const struct bsd_file *f)
+{
+	unsigned ready = tg_sock_ready(b->s, f->sock);
+
+	if (f->connecting && ready & TG_HUP)
+		ready |= TG_IN | TG_RDHUP;
+	return ready;
+}
+
 int16_t bsd_poll_bits(const struct bsd *b, const struct bsd_file *f, int16_t asked)
 {
 	unsigned bits;
@@ -39,7 +49,7 @@ int16_t bsd_poll_bits(const struct bsd *b, const struct bsd_file *f, int16_t ask
 	if (f->ep)
 		bits = bsd_epoll_ready(b, f->ep) ? BSD_POLLIN | BSD_POLLRDNORM : 0;
 	else
-		bits = bits_of(tg_sock_ready(b->s, f->sock), f->type == TG_STREAM);
+		bits = bits_of(ready_of(b, f), f->type == TG_STREAM);
 	return (int16_t)(bits & ((unsigned)(uint16_t)asked | UNASKED));
 }
 
@@ -149,7 +159,7 @@ static uint32_t bits_now(const struct bsd *b, const struct bsd_watch *w)
 
 	if (w->off)
 		return 0;
-	bits = bits_of(tg_sock_ready(b->s, w->file->sock), w->file->type == TG_STREAM);
+	bits = bits_of(ready_of(b, w->file), w->file->type == TG_STREAM);
 	return bits & (w->ev.events | UNASKED);
 }
 

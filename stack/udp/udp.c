@@ -71,10 +71,10 @@ int udp_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
 	struct tg_addr local = *a;
 	int r;
 
-	if (u->d.local.port != 0)
-		return -TG_EINVAL;
 	if (!may_bind_to(s, &a->ip))
 		return -TG_EADDRNOTAVAIL;
+	if (u->d.local.port != 0)
+		return -TG_EINVAL;
 	if (a->port == 0)
 		local.port = udp_pick_port(s, &a->ip);
 	else if (!udp_port_free(s, u, a))

@@ -71,15 +71,15 @@ int64_t udp_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n,
 		r = dsock_cork(s, &u->d, data, n, most, NULL, more);
 		return r < 0 ? r : (int64_t)n;
 	}
+	r = udp_autobind(s, u); /* as Linux: whatever comes of the rest */
+	if (r < 0)
+		return r;
 	r = address_datagram(s, u, to, &info);
 	if (r < 0)
 		return r;
 	most = IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip) - UDP_HDR_BYTES;
 	if (n > most)
 		return -TG_EMSGSIZE;
-	r = udp_autobind(s, u);
-	if (r < 0)
-		return r;
 	info.bytes = (uint32_t)n;
 	r = more ? dsock_cork(s, &u->d, data, n, most, &info, true)
 		 : dsock_send(s, &u->d, data, &info);

@@ -119,6 +119,7 @@ int main(void)
 	options();
 	queues();
 	finer_points();
+	wrong_calls();
 	printf("%d calls\n", calls);
 	return 0;
 }

@@ -61,5 +61,6 @@ void bad_calls(void);
 void options(void);
 void queues(void);
 void finer_points(void);
+void wrong_calls(void);
 
 #endif

@@ -250,6 +250,8 @@ static void peeks(void)
 	DO(S(recv)(s, buf, 16, MSG_PEEK | MSG_TRUNC));
 	DO(S(recv)(s, buf, 16, MSG_WAITALL));
 	DO(S(recv)(s, buf, 16, MSG_PEEK));
+	tv.tv_sec = 5;
+	DO(S(setsockopt)(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
 	DO(S(setsockopt)(s, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)));
 	DO(S(send)(c, "12", 2, 0));
 	nap(10);
