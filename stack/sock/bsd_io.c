@@ -89,7 +89,9 @@ static int64_t send_dgram(struct bsd *b, struct bsd_file *f, const struct bsd_ms
 			done += m->iov[i].len;
 		}
 	}
-	if (tg_ip4_value(&to.local) == 0 && ip_is_multicast(&to.peer.ip))
+	/* By loopback it goes in the name of the address that it would have had elsewhere. */
+	if (tg_ip4_value(&to.local) == 0 && ip_is_multicast(&to.peer.ip) &&
+		!ip_is_loopback(&f->mc_source))
 		to.local = f->mc_source;
 	/* As Linux: any address means this host. */
 	if (m->has_addr && tg_ip4_value(&to.peer.ip) == 0)
