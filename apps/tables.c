@@ -110,7 +110,12 @@ static void add_text(struct json_object *o, const char *name, const char *text)
 
 static void add_ms(struct json_object *o, const char *name, uint64_t ns)
 {
-	json_object_object_add(o, name, json_object_new_double((double)(ns / 1000) / 1000));
+	double ms = (double)(ns / 1000) / 1000;
+	char text[32];
+
+	/* Not as the 0.045999999999999999 that a double is. */
+	snprintf(text, sizeof text, "%.3f", ms);
+	json_object_object_add(o, name, json_object_new_double_s(ms, text));
 }
 
 static struct json_object *addr_json(const struct tg_addr *a)
