@@ -261,10 +261,10 @@ $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(filter $(patsubst %/,%,$(dir $<))/%,$(HELP_OBJ)) \
 		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) -lm
 
-$(TOOLS): $(B)/%: $(B)/obj/%.o
+$(TOOLS): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $<
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(LIB_A)
 
 # The same sources on the kernel's sockets and on ours.
 $(B)/tests/net/transcript_kernel: $(TRANSCRIPT_SRC) tests/net/transcript.h

@@ -389,6 +389,7 @@ struct tg_dgram {
 	struct tg_addr peer; /* sender (receiving), destination (sending) */
 	struct tg_ip local;  /* destination it was sent to; sending: source, or any */
 	uint16_t netif;      /* arrived on */
+	uint16_t via;        /* sending: 1 + interface to leave through; 0: as routed */
 	uint8_t ttl, tos;    /* received; sending: 0 = the socket's */
 	uint32_t bytes;      /* real length, which may exceed what was returned */
 	bool broadcast;      /* arrived by broadcast or multicast */
@@ -453,7 +454,14 @@ enum tg_option {
 	TG_IP_RECVERR,      /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE; streams: all
 			       are told at once */
 	TG_IP_MTU_DISCOVER, /* enum tg_pmtu */
-	TG_IP_MTU           /* get: of the path to the peer, bytes; -TG_ENOTCONN without one */
+	TG_IP_MTU,          /* get: of the path to the peer, bytes; -TG_ENOTCONN without one */
+	TG_SO_EVENT_EACH,   /* an event also for what arrives while there is some unread already */
+	TG_UDP_CORK,        /* what is sent is put together in one datagram until this is off */
+	/* Of what datagram sockets send to groups. Groups are not joined: nothing is received from
+	 * them but what is sent to all hosts, 224.0.0.1. */
+	TG_IP_MULTICAST_TTL,  /* 1 unless set; 0: does not leave this host */
+	TG_IP_MULTICAST_LOOP, /* 1 unless set: this host's own sockets get it as well */
+	TG_IP_MULTICAST_IF    /* 1 + interface to leave through; 0: as routed */
 };
 
 /* What DF is for [1191 3]; Linux's numbers. */
@@ -507,7 +515,9 @@ TG_API int tg_tcp_status(const struct tg *s, tg_sock k, struct tg_tcp_info *out)
 struct tg_event {
 	tg_sock sock;
 	uint64_t cookie;
-	unsigned events; /* TG_IN ... that rose from 0 to 1 since the last event of this socket */
+	/* TG_IN ... that rose from 0 to 1 since the last event of this socket; with
+	 * TG_SO_EVENT_EACH, also those of which there is more now. */
+	unsigned events;
 };
 /* Takes the next event; false: none. Edges: read, write or accept until -TG_EAGAIN, or ask
  * tg_sock_ready. */

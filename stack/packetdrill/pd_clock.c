@@ -93,7 +93,7 @@ static void wake_all(struct pd *p)
 {
 	for (struct pd_waiter *w = p->waiters; w; w = w->next)
 		if (!w->woken && (p->closing || p->now_ns >= w->deadline_ns ||
-					 bsd_any_ready(p->s, w->want, w->n)))
+					 bsd_any_ready(&p->b, w->want, w->n)))
 			wake(p, w);
 }
 
@@ -207,10 +207,10 @@ static bool wait_main(struct pd *p, const struct bsd_want *w, unsigned n, uint64
 {
 	uint64_t until = min_u64(deadline_ns, sat_add_u64(p->now_ns, p->flags.patience_ns));
 
-	while (!bsd_any_ready(p->s, w, n))
+	while (!bsd_any_ready(&p->b, w, n))
 		if (!advance_once(p, until)) {
 			p->now_ns = max_u64(p->now_ns, until);
-			return bsd_any_ready(p->s, w, n);
+			return bsd_any_ready(&p->b, w, n);
 		}
 	return true;
 }
@@ -252,7 +252,7 @@ bool pd_wait(void *ctx, const struct bsd_want *want, unsigned n, uint64_t deadli
 	struct pd_waiter w = {.want = want, .n = n, .deadline_ns = deadline_ns};
 
 	settle(p);
-	if (bsd_any_ready(p->s, want, n))
+	if (bsd_any_ready(&p->b, want, n))
 		return true;
 	if (p->closing && deadline_ns != NEVER_NS)
 		p->now_ns = max_u64(p->now_ns, deadline_ns); /* who counts time comes to an end */
@@ -268,7 +268,7 @@ bool pd_wait(void *ctx, const struct bsd_want *want, unsigned n, uint64_t deadli
 	sleep_on(p, &w);
 	unlink_waiter(p, &w);
 	pthread_cond_destroy(&w.cond);
-	return !p->closing && bsd_any_ready(p->s, want, n);
+	return !p->closing && bsd_any_ready(&p->b, want, n);
 }
 
 bool pd_stop(struct pd *p)

@@ -132,7 +132,7 @@ bool drill_advance(struct drill *d, uint64_t until_ns, const struct bsd_want *w,
 	while (!d->failed) {
 		uint64_t t = tg_next_deadline(d->s);
 
-		if (w && bsd_any_ready(d->s, w, n))
+		if (w && bsd_any_ready(&d->bsd, w, n))
 			return false;
 		if (t > until_ns)
 			break;
@@ -379,11 +379,11 @@ bool drill_wait(void *ctx, const struct bsd_want *w, unsigned n, uint64_t deadli
 			target = max_u64(d->next->due_ns, d->now_ns);
 		}
 		drill_advance(d, min_u64(target, deadline_ns), w, n);
-		ready = bsd_any_ready(d->s, w, n);
+		ready = bsd_any_ready(&d->bsd, w, n);
 		if (ready || d->now_ns >= deadline_ns || !d->next)
 			break;
 		run_next(d);
-		ready = bsd_any_ready(d->s, w, n);
+		ready = bsd_any_ready(&d->bsd, w, n);
 	}
 	d->blocked = NULL;
 	d->current = e;

@@ -2,8 +2,9 @@
  * over the core's options. TCP_INFO is in bsd_info.c.
  *
  * Buffer sizes are told doubled, as Linux does; they are charged as they were set. Left out:
- * membership of multicast groups and what belongs to it (IP_MULTICAST_IF, IP_MULTICAST_LOOP,
- * IP_ADD_MEMBERSHIP), which is refused; IP_MULTICAST_TTL works. */
+ * membership of multicast groups (IP_ADD_MEMBERSHIP), which is refused: without IGMP nobody would
+ * send us what we had joined. Sending to groups works, with IP_MULTICAST_TTL, _LOOP and _IF. */
+#include "ip/ip.h"
 #include "sock/bsd.h"
 #include "tapglass_inspect.h"
 
@@ -49,6 +50,9 @@ static const struct opt {
 	{BSD_SOL_IP, BSD_IP_RECVERR, FORM_FLAG, TG_IP_RECVERR, 0},
 	{BSD_SOL_IP, BSD_IP_MTU_DISCOVER, FORM_BYTE, TG_IP_MTU_DISCOVER, 0},
 	{BSD_SOL_IP, BSD_IP_MTU, FORM_BYTE, TG_IP_MTU, 1},
+	{BSD_SOL_IP, BSD_IP_MULTICAST_TTL, FORM_BYTE, TG_IP_MULTICAST_TTL, 0},
+	{BSD_SOL_IP, BSD_IP_MULTICAST_LOOP, FORM_FLAG, TG_IP_MULTICAST_LOOP, 0},
+	{BSD_SOL_UDP, BSD_UDP_CORK, FORM_BOOL, TG_UDP_CORK, 0},
 };
 
 static const struct opt *opt_find(int level, int name)
@@ -170,7 +174,7 @@ static int get_ip_level(const struct bsd_file *f, int name, void *val, uint32_t 
 	case BSD_IP_PKTINFO: return get_byte(f->recv_pktinfo, val, len);
 	case BSD_IP_RECVTTL: return get_byte(f->recv_ttl, val, len);
 	case BSD_IP_RECVTOS: return get_byte(f->recv_tos, val, len);
-	case BSD_IP_MULTICAST_TTL: return get_byte(f->mc_ttl, val, len);
+	case BSD_IP_MULTICAST_IF: return give(val, len, f->mc_source.b + 12, 4);
 	default: return 1;
 	}
 }
@@ -221,7 +225,7 @@ static int get_option(
 	case BSD_SOL_SOCKET: r = get_socket_level(b, f, name, val, len); break;
 	case BSD_SOL_IP: r = get_ip_level(f, name, val, len); break;
 	case BSD_SOL_TCP: r = get_tcp_level(b, f, name, val, len); break;
-	case BSD_SOL_UDP: return f->type == TG_DGRAM ? -TG_ENOPROTOOPT : -TG_EOPNOTSUPP;
+	case BSD_SOL_UDP: r = f->type == TG_DGRAM ? 1 : -TG_EOPNOTSUPP; break;
 	default: return -TG_EOPNOTSUPP;
 	}
 	if (r <= 0)
@@ -277,6 +281,19 @@ static int64_t buffer_value(int32_t i, bool send)
 	return max_u32(min_u32((uint32_t)i, most), least);
 }
 
+/* As Linux: the times are those at which a SYN-ACK would be sent again, 1, 3, 7 ... s after the
+ * first; 0 stays 0. */
+static int64_t defer_value(int32_t seconds)
+{
+	int64_t step = 1, total = seconds > 0 ? 1 : 0;
+
+	for (int n = 1; total < seconds && n < 255; n++) {
+		step = step * 2 < 120 ? step * 2 : 120;
+		total += step;
+	}
+	return total;
+}
+
 /* The core's value of what was passed. */
 static int take_value(
 	const struct opt *o, const struct bsd_file *f, const void *val, uint32_t len, int64_t *v)
@@ -297,6 +314,8 @@ static int take_value(
 		*v = linger_value(&l);
 		return 0;
 	case FORM_S:
+		if (o->name == BSD_TCP_DEFER_ACCEPT)
+			*v = defer_value(i);
 		*v *= (int64_t)NS_PER_SEC;
 		return i < (o->name == BSD_TCP_DEFER_ACCEPT ? 0 : 1) ? -TG_EINVAL : 0;
 	case FORM_MS: *v *= (int64_t)NS_PER_MS; return i < 0 ? -TG_EINVAL : 0;
@@ -308,6 +327,8 @@ static int take_value(
 			*v = i == -1 ? 64 : i;
 		else if (o->name == BSD_IP_MTU_DISCOVER)
 			*v = i;
+		else if (o->name == BSD_IP_MULTICAST_TTL)
+			*v = i == -1 ? 1 : i;
 		else /* the two bits of ECN are the stream's own affair */
 			*v = i & (f->type == TG_STREAM ? 0xfc : 0xff);
 		return 0;
@@ -318,7 +339,33 @@ static int take_value(
 	return 0;
 }
 
-static int set_ip_flag(struct bsd_file *f, int name, const void *val, uint32_t len)
+/* struct in_addr, ip_mreq (group, address) or ip_mreqn (..., index). */
+static int set_multicast_if(struct bsd *b, struct bsd_file *f, const void *val, uint32_t len)
+{
+	const uint8_t *at = val;
+	struct tg_ip none = {{0}}, ip;
+	uint32_t via = 0;
+	int r;
+
+	if (f->type == TG_STREAM || len < 4)
+		return -TG_EINVAL;
+	at += len < 8 ? 0 : 4;
+	ip = tg_ip4(at[0], at[1], at[2], at[3]);
+	if (len >= 12)
+		memcpy(&via, at + 4, sizeof(via));
+	if (!tg_ip4_value(&ip))
+		ip = none;
+	else if (!via)
+		via = (uint32_t)(ip_netif_with(b->s, &ip) + 1);
+	if (tg_ip4_value(&ip) && !via)
+		return -TG_EADDRNOTAVAIL;
+	r = tg_sock_setopt(b->s, f->sock, TG_IP_MULTICAST_IF, via, bsd_now(b));
+	if (r == 0)
+		f->mc_source = ip;
+	return r;
+}
+
+static int set_ip_flag(struct bsd *b, struct bsd_file *f, int name, const void *val, uint32_t len)
 {
 	int32_t i;
 
@@ -327,11 +374,14 @@ static int set_ip_flag(struct bsd_file *f, int name, const void *val, uint32_t l
 	case BSD_IP_PKTINFO: f->recv_pktinfo = i != 0; return 0;
 	case BSD_IP_RECVTTL: f->recv_ttl = i != 0; return 0;
 	case BSD_IP_RECVTOS: f->recv_tos = i != 0; return 0;
+	case BSD_IP_MULTICAST_LOOP:
 	case BSD_IP_MULTICAST_TTL:
-		if (f->type == TG_STREAM || len < 1 || i < -1 || i > 255 || i == 0)
+		if (f->type == TG_STREAM || len < 1)
 			return -TG_EINVAL;
-		f->mc_ttl = (uint8_t)(i == -1 ? 1 : i);
-		return 0;
+		return 1;
+	case BSD_IP_MULTICAST_IF: return set_multicast_if(b, f, val, len);
+	/* As Linux says it of streams. Others are refused as what is not known. */
+	case BSD_IP_ADD_MEMBERSHIP: return f->type == TG_STREAM ? -TG_EPROTO : -TG_ENOPROTOOPT;
 	default: return 1;
 	}
 }
@@ -385,7 +435,8 @@ static int set_option(
 	if (len > INT32_MAX)
 		return -TG_EINVAL;
 	if (level != BSD_SOL_SOCKET && level != BSD_SOL_IP &&
-		!(level == BSD_SOL_TCP && f->type == TG_STREAM))
+		!(level == BSD_SOL_TCP && f->type == TG_STREAM) &&
+		!(level == BSD_SOL_UDP && f->type == TG_DGRAM))
 		return -TG_ENOPROTOOPT;
 	if (level == BSD_SOL_SOCKET && len < sizeof(int32_t))
 		return -TG_EINVAL;
@@ -398,7 +449,7 @@ static int set_option(
 	if (level == BSD_SOL_SOCKET && name == BSD_SO_MAX_PACING_RATE)
 		return set_pacing_rate(b, f, val, len);
 	if (level == BSD_SOL_IP)
-		r = set_ip_flag(f, name, val, len);
+		r = set_ip_flag(b, f, name, val, len);
 	if (r <= 0)
 		return r;
 	if (!o || o->read_only)

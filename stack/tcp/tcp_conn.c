@@ -159,7 +159,7 @@ static unsigned level_of_closed(const struct tcp_conn *c)
 {
 	unsigned level = TG_HUP | TG_OUT;
 
-	if (c->was_connected || c->ep.error || c->rcvq.bytes)
+	if (c->was_connected || c->ep.error || c->rcvq.bytes || c->rd_shut)
 		level |= TG_IN | TG_RDHUP;
 	return level | (c->ep.error ? TG_ERR | TG_IN : 0u);
 }

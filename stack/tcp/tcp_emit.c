@@ -274,12 +274,12 @@ void tcp_send_control(struct tg *s, struct tcp_control *k)
 	send_control(s, NULL, k);
 }
 
-static void conn_control(struct tg *s, struct tcp_conn *c, uint8_t flags)
+static void conn_control(struct tg *s, struct tcp_conn *c, struct seq seq, uint8_t flags)
 {
 	struct tcp_control k = {
 		.src = c->laddr, .dst = c->raddr, .ttl = c->ttl, .tos = c->tos, .path = &c->path};
 
-	fill_segment(s, c, c->snd.nxt, flags, &k.g);
+	fill_segment(s, c, seq, flags, &k.g);
 	tcp_ecn_mark_out(c, &k.g, 0, EMIT_NEW, &k.tos);
 	c->segs_out++;
 	send_control(s, c, &k);
@@ -287,7 +287,7 @@ static void conn_control(struct tg *s, struct tcp_conn *c, uint8_t flags)
 
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c)
 {
-	conn_control(s, c, TCP_ACK);
+	conn_control(s, c, c->snd.nxt, TCP_ACK);
 	ack_went_out(c);
 }
 
@@ -308,7 +308,14 @@ void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c)
 
 void tcp_send_rst(struct tg *s, struct tcp_conn *c)
 {
-	conn_control(s, c, TCP_RST | TCP_ACK); /* [9293 3.10.5] <SEQ=SND.NXT><CTL=RST> */
+	struct seq edge = seq_add(c->snd.una, c->snd.wnd), seq = c->snd.nxt;
+
+	/* [9293 3.10.5] <SEQ=SND.NXT><CTL=RST>. But what probes a closed window is beyond it, where
+	 * the peer does not believe a reset [9293 3.10.7.4-1] [5961 3.2]: it gets its own RCV.NXT.
+	 */
+	if (c->state >= TG_ESTABLISHED && c->syn_acked && seq_gt(seq, edge))
+		seq = edge;
+	conn_control(s, c, seq, TCP_RST | TCP_ACK);
 }
 
 void tcp_send_rst_for(struct tcp_rx *r)

@@ -116,6 +116,11 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_IP_RECVERR: c->recverr = v != 0; return 0;
 	case TG_IP_MTU_DISCOVER: return set_pmtu(s, c, v);
 	case TG_IP_MTU:
+	case TG_IP_MULTICAST_TTL:
+	case TG_IP_MULTICAST_LOOP:
+	case TG_IP_MULTICAST_IF:
+	case TG_UDP_CORK:
+	case TG_SO_EVENT_EACH:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: c->broadcast = v != 0; return 0; /* means nothing here */
 	case TG_SO_KEEPALIVE:
@@ -194,6 +199,11 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 			return -TG_ENOTCONN;
 		*v = ip_mtu(s, &c->raddr, &c->path);
 		break;
+	case TG_IP_MULTICAST_TTL:
+	case TG_IP_MULTICAST_LOOP:
+	case TG_IP_MULTICAST_IF:
+	case TG_UDP_CORK:
+	case TG_SO_EVENT_EACH:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: *v = c->broadcast; break;
 	case TG_SO_KEEPALIVE: *v = c->keepalive; break;
@@ -302,6 +312,28 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	return 0;
 }
 
+static void row_timer(struct tg_sock_row *o, enum tg_row_timer which, uint64_t at_ns, uint8_t count)
+{
+	if (o->timer || at_ns == NEVER_NS)
+		return;
+	o->timer = (uint8_t)which;
+	o->timer_ns = at_ns;
+	o->timer_count = count;
+}
+
+/* The first that is armed is told, as by Linux. */
+static void row_timers(const struct tcp_conn *c, struct tg_sock_row *o)
+{
+	bool persist = c->rexmit_mode == RM_PERSIST;
+
+	if (c->state == TG_CLOSED || c->state == TG_LISTEN || c->state == TG_TIME_WAIT)
+		return;
+	row_timer(o, persist ? TG_ROW_PERSIST : TG_ROW_ON, c->deadline[CT_REXMIT], c->backoff);
+	row_timer(o, c->deferred ? TG_ROW_DEFER : TG_ROW_FIN_WAIT_2, c->deadline[CT_STATE], 0);
+	row_timer(o, TG_ROW_KEEPALIVE, c->deadline[CT_KEEPALIVE], c->keep_sent);
+	row_timer(o, TG_ROW_DELACK, c->deadline[CT_DELACK], 0);
+}
+
 void tcp_user_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *o)
 {
 	const struct tcp_conn *c = (const struct tcp_conn *)e;
@@ -311,6 +343,7 @@ void tcp_user_row(const struct tg *s, const struct endpoint *e, struct tg_sock_r
 	tcp_user_addrs(s, e, &o->local, &o->peer);
 	o->recv_q_bytes = c->state == TG_LISTEN ? c->listener->queued : c->rcvq.bytes;
 	o->send_q_bytes = c->state == TG_LISTEN ? c->listener->backlog : tcp_queued(c);
+	row_timers(c, o);
 }
 
 static void mini_row(
@@ -321,6 +354,8 @@ static void mini_row(
 	o->local.port = m->lport;
 	memcpy(&o->peer.ip, m->raddr, sizeof(o->peer.ip));
 	o->peer.port = m->rport;
+	row_timer(o, st == TG_TIME_WAIT ? TG_ROW_TIMEWAIT : TG_ROW_ON, mini_deadline_ns(s, m),
+		st == TG_TIME_WAIT ? 0 : m->queue);
 }
 
 /* The next record from index *i on. */

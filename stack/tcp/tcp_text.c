@@ -496,6 +496,7 @@ bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 	if (n) {
 		pkt_delivered(s);
 		r->p = NULL;
+		endpoint_again(s, &c->ep, TG_IN);
 	}
 	c->rcv.nxt = seq_add(c->rcv.nxt, n);
 	c->bytes_received += n;

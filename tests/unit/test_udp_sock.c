@@ -359,7 +359,7 @@ START_TEST (send_queue_is_bounded_and_drains) {
 	ck_assert_uint_eq(dev.n, n);
 	ck_assert_uint_eq(tg_counters(s)->udp_out_datagrams, n);
 	ck_assert_int_eq(udp_sendto(s, e, big, 65508, 0, NULL), -TG_EMSGSIZE);
-	ck_assert_int_eq(udp_sendto(s, e, big, 1, TG_MSG_MORE, NULL), -TG_EOPNOTSUPP);
+	ck_assert_int_eq(udp_sendto(s, e, big, 1, TG_MSG_OOB, NULL), -TG_EOPNOTSUPP);
 	done(e);
 	ck_assert_uint_eq(in_use(), idle_bytes);
 }
