@@ -7,6 +7,7 @@
 #include "base/seq.h"
 #include "ip/ip.h"
 #include "tcp/tcp_cc.h"
+#include "tcp/tcp_queue.h"
 #include "tcp/tcp_user.h"
 #include "wire/tcp_wire.h"
 
@@ -24,31 +25,6 @@
 	(10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
 #define TCP_PERSIST_MAX_NS  (60 * NS_PER_SEC)
 #define TCP_SWS_OVERRIDE_NS (200 * NS_PER_MS) /* [9293 MUST-38] 0.1 to 1 s */
-
-/* ---- Queues of received packets ---- */
-
-struct pktq {
-	struct tg_pkt *head, *tail;
-	uint32_t bytes;  /* of text */
-	uint32_t charge; /* of memory */
-};
-
-/* A contiguous run of text beyond RCV.NXT. */
-struct tcp_ooo_range {
-	struct list node; /* in the order of sequence numbers */
-	struct list mru;  /* most recently touched first: the order of SACK blocks [2018 4] */
-	struct seq start, end;
-	struct pktq q;
-};
-
-/* Reassembly of one connection; exists only while something is out of order. */
-struct tcp_ooo {
-	struct list all; /* in tcp_state.ooo, oldest first */
-	struct tcp_conn *conn;
-	struct list ranges, mru;
-	uint32_t n_ranges;
-	uint32_t charge;
-};
 
 /* ---- What was sent and is not yet acknowledged ---- */
 
