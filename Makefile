@@ -150,7 +150,7 @@ check: ## every test there is; ends with the count
 		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
-		drill:release drill:asan fuzz:20 net clauses
+		drill:release drill:asan nets:release fuzz:20 net clauses
 
 check-fast: tests ## the tests that need no privilege and no namespace, release build only
 	@scripts/run-tests style house unit:$(CONFIG) sim:$(CONFIG) drill:$(CONFIG)

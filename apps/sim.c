@@ -99,13 +99,14 @@ static const char *ending(const struct tg_sim_flow *f, char out[32])
 
 static void print_flows(const struct tg_sim_report *r)
 {
-	printf("%-12s %10s %10s %8s %8s %8s %10s %10s %9s  %s\n", "flow", "goodput", "delivered",
-		"segments", "retrans", "timeouts", "srtt", "min rtt", "cwnd", "complete after");
+	printf("%-12s %-6s %10s %10s %8s %8s %8s %10s %10s %9s  %s\n", "flow", "cc", "goodput",
+		"delivered", "segments", "retrans", "timeouts", "srtt", "min rtt", "cwnd",
+		"complete after");
 	for (uint32_t i = 0; i < r->n_flows; i++) {
 		const struct tg_sim_flow *f = &r->flow[i];
 		char a[16], b[16], c[16], d[16], e[16], z[32];
 
-		printf("%-12s %10s %10s %8u %8u %8u %10s %10s %9s  %s\n", f->name,
+		printf("%-12s %-6s %10s %10s %8u %8u %8u %10s %10s %9s  %s\n", f->name, f->cc,
 			rate(f->goodput_bps, a), format_bytes(f->delivered_bytes, b), f->segs_out,
 			f->retransmits, f->timeouts, span(f->srtt_ns, c), span(f->min_rtt_ns, d),
 			format_bytes(f->cwnd_bytes, e), ending(f, z));

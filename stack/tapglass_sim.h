@@ -21,12 +21,12 @@ extern "C" {
  * whole life. */
 struct tg_sim_flow {
 	char name[TG_SIM_NAME_BYTES];
-	char cc[TG_SIM_NAME_BYTES]; /* congestion control of its sender */
-	uint64_t start_ns, end_ns;  /* end: the last octet was read, or it failed; UINT64_MAX: not
-				       ended */
-	uint64_t asked_bytes;       /* UINT64_MAX: as many as go */
-	uint64_t delivered_bytes;   /* read at b */
-	uint64_t goodput_bps;       /* bits a second */
+	const char *cc;            /* congestion control of its sender */
+	uint64_t start_ns, end_ns; /* end: the last octet was read, or it failed; UINT64_MAX: not
+				      ended */
+	uint64_t asked_bytes;      /* UINT64_MAX: as many as go */
+	uint64_t delivered_bytes;  /* read at b */
+	uint64_t goodput_bps;      /* bits a second */
 	uint64_t srtt_ns, min_rtt_ns;
 	uint32_t cwnd_bytes; /* at the end */
 	uint32_t segs_out, retransmits, timeouts;

@@ -72,7 +72,6 @@ struct net_node {
 	struct tg_ip ip;
 	uint16_t via[TG_SIM_NODES_MAX]; /* direction towards each node; NET_NO_WAY: none */
 	struct tg_config cfg;
-	char cc[TG_SIM_NAME_BYTES];
 	bool due; /* has had input or a call: to be stepped */
 	struct net *net;
 };

@@ -19,7 +19,7 @@ static bool add_node(struct net_text *t, struct net *n, bool router, const struc
 	h->router = router;
 	h->cfg = *cfg;
 	n->n_nodes++;
-	return router ? net_end(t) : net_host_options(t, &h->cfg, h->cc);
+	return router ? net_end(t) : net_host_options(t, &h->cfg);
 }
 
 static bool find_node(struct net_text *t, const struct net *n, uint16_t *out)
@@ -202,6 +202,7 @@ static bool add_flow(struct net_text *t, struct net *n)
 	if ((f->chunk_bytes != 0) != (f->every_ns != 0))
 		return net_fail(t, "write and every belong together");
 	f->out->asked_bytes = f->asked_bytes;
+	f->out->cc = tg_cc_name(n->node[f->from].cfg.tcp.cc);
 	n->n_flows++;
 	return true;
 }
@@ -350,7 +351,7 @@ static bool statement(struct net_text *t, struct net *n, struct tg_config *cfg)
 	if (net_word(t, "expect"))
 		return add_expect(t, n);
 	if (net_word(t, "hosts")) /* what those have that follow */
-		return net_host_options(t, cfg, NULL);
+		return net_host_options(t, cfg);
 	if (net_word(t, "time"))
 		return net_time(t, &n->end_ns) && net_end(t);
 	if (net_word(t, "measure"))
@@ -370,6 +371,8 @@ bool net_parse(struct net *n, const struct tg_sim_options *o, const char *text, 
 	struct tg_config cfg;
 
 	tg_config_default(&cfg);
+	if (o->cc && !net_cc(o->cc, &cfg.tcp.cc))
+		return net_fail(&t, "no such congestion control");
 	n->end_ns = 60 * NS_PER_SEC;
 	n->to_ns = NEVER_NS;
 	set_seed(n, o->seed);

@@ -1,6 +1,8 @@
 /* See net_words.h. */
 #include "sim/net_words.h"
 
+#include "tapglass_host.h"
+
 bool net_fail(struct net_text *t, const char *why)
 {
 	size_t n = 0;
@@ -258,10 +260,60 @@ static bool initial_window(struct net_text *t, struct tg_config *c)
 	return true;
 }
 
-static bool host_option(struct net_text *t, struct tg_config *c, char *cc)
+bool net_cc(const char *name, uint8_t *out)
 {
-	if (cc && net_word(t, "cc"))
-		return net_name(t, cc);
+	for (unsigned i = 0; tg_cc_name(i); i++) {
+		const char *a = name, *b = tg_cc_name(i);
+
+		while (*a && *a == *b) {
+			a++;
+			b++;
+		}
+		*out = (uint8_t)i;
+		if (*a == *b)
+			return true;
+	}
+	return false;
+}
+
+static bool congestion_control(struct net_text *t, struct tg_config *c)
+{
+	char name[TG_SIM_NAME_BYTES];
+
+	return net_name(t, name) &&
+	       (net_cc(name, &c->tcp.cc) || net_fail(t, "no such congestion control"));
+}
+
+/* tcp_ecn=1: Linux's names, without their "net.ipv4.". */
+static bool sysctl(struct net_text *t, struct tg_config *c)
+{
+	static const char prefix[] = "net.ipv4.";
+	char text[96];
+	size_t n = word_bytes(t), value = 0, k = sizeof(prefix) - 1;
+
+	while (value < n && t->at[value] != '=')
+		value++;
+	if (value == n || n + sizeof(prefix) > sizeof(text))
+		return net_fail(t, "no such property of a host");
+	memcpy(text, prefix, k);
+	memcpy(text + k, t->at, n);
+	text[k + n] = 0;
+	text[k + value] = 0;
+	t->at += n;
+	return tg_config_sysctl(c, text, text + k + value + 1) ||
+	       net_fail(t, "no such setting, or a value it cannot have");
+}
+
+static bool host_option(struct net_text *t, struct tg_config *c)
+{
+	if (net_word(t, "cc"))
+		return congestion_control(t, c);
+	if (net_word(t, "pacing"))
+		return on_off(t, &c->tcp.pacing);
+	if (net_word(t, "hystart"))
+		return on_off(t, &c->tcp.hystart);
+	if (net_word(t, "prr"))
+		return on_off(t, &c->tcp.prr);
 	if (net_word(t, "sack"))
 		return on_off(t, &c->tcp.sack);
 	if (net_word(t, "timestamps"))
@@ -282,13 +334,13 @@ static bool host_option(struct net_text *t, struct tg_config *c, char *cc)
 		return net_time(t, &c->tcp.r2_ns);
 	if (net_word(t, "initial-window"))
 		return initial_window(t, c);
-	return net_fail(t, "no such property of a host");
+	return sysctl(t, c);
 }
 
-bool net_host_options(struct net_text *t, struct tg_config *c, char cc[TG_SIM_NAME_BYTES])
+bool net_host_options(struct net_text *t, struct tg_config *c)
 {
 	while (net_more(t))
-		if (!host_option(t, c, cc))
+		if (!host_option(t, c))
 			return false;
 	return true;
 }

@@ -28,7 +28,9 @@ bool net_time(struct net_text *t, uint64_t *out); /* 5s, 20ms, 100us, 7ns */
 bool net_rate(struct net_text *t, uint64_t *out); /* 10mbit */
 bool net_size(struct net_text *t, uint64_t *out); /* 64kb, 10mb (powers of ten), 4mib, 1448b */
 bool net_span(struct net_text *t, uint64_t *from, uint64_t *to); /* 1s..2.5s */
-/* What a host may differ in: to the end of the line. cc may be NULL. */
-bool net_host_options(struct net_text *t, struct tg_config *c, char cc[TG_SIM_NAME_BYTES]);
+/* An algorithm by name; false: there is none. */
+bool net_cc(const char *name, uint8_t *out);
+/* What a host may differ in: to the end of the line. */
+bool net_host_options(struct net_text *t, struct tg_config *c);
 
 #endif
