@@ -7,7 +7,7 @@
 
 /* The newest emission of which this ACK covers something. */
 struct sample {
-	bool have, again; /* again: it was sent more than once */
+	bool have, again; /* again: something covered was sent more than once */
 	uint64_t sent_ns;
 	uint64_t delivered; /* c->delivered when it was sent */
 };
@@ -48,9 +48,10 @@ static uint32_t drop_ranges(
 		if (!(q->flags & RANGE_SACKED)) {
 			fresh += seq_dist(seq_min(ack, q->end), q->start);
 			tcp_rack_delivered(s, c, q, seq_min(ack, q->end), a);
-			*m = (struct sample){
-				true, (q->flags & RANGE_EVER) != 0, q->sent_ns, q->delivered};
+			*m = (struct sample){true, m->again, q->sent_ns, q->delivered};
 		}
+		/* [6298 3] what was sent once may have waited for a hole to be filled */
+		m->again = m->again || (q->flags & RANGE_EVER) != 0;
 		if (seq_lt(ack, q->end)) {
 			range_trim(c, q, ack);
 			break;

@@ -214,6 +214,17 @@ static void update_ts_recent(struct tcp_conn *c, const struct tcp_rx *r)
 	c->ts_recent_ns = r->s->now_ns;
 }
 
+/* [7323-T5] What was received last comes again, because our ACK was lost: its time stamp is the one
+ * to echo, or the sender takes the time that the first copy has waited for a round trip. Only a
+ * segment that ends exactly where RCV.NXT is, with an ACK that can be: others may be forged. */
+static void update_ts_of_repeated(struct tcp_conn *c, const struct tcp_rx *r)
+{
+	if (r->g.len && (r->g.flags & TCP_ACK) && !(r->g.flags & TCP_SYN) &&
+		seq_eq(seq_add(r->g.seq, r->g.len), c->rcv.nxt) && seq_le(r->g.ack, c->snd.max) &&
+		seq_ge(r->g.ack, seq_sub(c->snd.una, c->snd.max_wnd)))
+		update_ts_recent(c, r);
+}
+
 /* ---- Step 1: sequence number ---- */
 
 static uint32_t rcv_wnd(const struct tcp_conn *c)
@@ -261,6 +272,7 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	old = seq_lt(r->g.seq, c->rcv.nxt);
 	if (old && seq_le(seq_add(r->g.seq, r->g.text_bytes), c->rcv.nxt))
 		tcp_note_duplicate(r->s, c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
+	update_ts_of_repeated(c, r);
 	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>; bare ACKs are answered no more often than challenged
 	 * segments, or two confused ends would answer one another for ever */
 	if (r->g.len)
