@@ -26,9 +26,10 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, ecn), FIELD(tcp, mtu_probing),
-	FIELD(tcp, mtu_base), FIELD(tcp, mtu_floor), FIELD(tcp, mtu_probe_interval_ns),
-	FIELD(ip, min_pmtu), FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
+	FIELD(tcp, syncookies), FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, ecn),
+	FIELD(tcp, mtu_probing), FIELD(tcp, mtu_base), FIELD(tcp, mtu_floor),
+	FIELD(tcp, mtu_probe_interval_ns), FIELD(ip, min_pmtu), FIELD(ip, pmtu_expires_ns),
+	FIELD(ip, no_pmtu_disc)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -131,6 +132,7 @@ static const struct {
 	{"net.ipv4.tcp_keepalive_intvl", "tcp.keepalive_interval_ns", NS_PER_SEC, 0, 1},
 	{"net.ipv4.tcp_keepalive_probes", "tcp.keepalive_probes", 1, 0, 1},
 	{"net.ipv4.tcp_retries1", "tcp.r1_retransmits", 1, 0, 1},
+	{"net.ipv4.tcp_syncookies", "tcp.syncookies", 1, 0, 1},
 	{"net.ipv4.tcp_max_syn_backlog", "tcp.max_half_open", 1, 0, 1},
 	{"net.ipv4.tcp_max_tw_buckets", "tcp.max_time_wait", 1, 0, 1},
 	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1},

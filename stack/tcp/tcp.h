@@ -7,6 +7,7 @@
 #include "base/seq.h"
 #include "ip/ip.h"
 #include "tcp/tcp_cc.h"
+#include "tcp/tcp_cookie.h"
 #include "tcp/tcp_user.h"
 #include "wire/tcp_wire.h"
 
@@ -111,7 +112,9 @@ struct tcp_listener {
 struct tcp_port {
 	struct hnode h;
 	uint16_t port;
-	uint32_t users; /* connections, half-open and TIME-WAIT entries, bound sockets */
+	uint32_t users;       /* connections, half-open and TIME-WAIT entries, bound sockets */
+	uint32_t half_open;   /* half-open entries among them */
+	uint32_t cookie_tick; /* when the last SYN cookie was sent, plus 1: see tcp_cookie.c */
 	struct list
 		bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
 };
@@ -311,6 +314,7 @@ struct tcp_state {
 	struct mini_table half_open, time_wait;
 	struct timer syn_timer, tw_timer;
 	struct sipkey key_demux, key_isn, key_port, key_ts;
+	struct tcp_cookies cookies;
 	struct list ooo; /* struct tcp_ooo of all connections, oldest first: what gives way when
 			    memory is short */
 	uint32_t port_counter;

@@ -107,6 +107,8 @@ struct tcp_port *tcp_port_get(struct tg *s, uint16_t port)
 			return NULL;
 		p->port = port;
 		p->users = 0;
+		p->half_open = 0;
+		p->cookie_tick = 0;
 		list_init(&p->bound);
 		p->h.hash = port_hash(s, port);
 		if (!htab_insert(&s->tcp->ports, s->arena, &p->h)) {
