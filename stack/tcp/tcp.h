@@ -20,6 +20,7 @@
 #define TCP_DUPTHRESH      3u    /* [5681 3.2, 6675 2] */
 #define TCP_WINDOW_MAX     (65535u << TCP_WSCALE_MAX)
 #define TCP_BACKLOG_MAX    65535u
+#define TCP_PORT_TRIES     256u /* ports that one connect looks at when all are in use */
 #define TCP_FRAME_MAX      (65535u - 60u - TCP_HDR_MAX_BYTES) /* text of one frame */
 #define TCP_NO_MEMORY_RETRY_NS                                                                     \
 	(10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
@@ -318,6 +319,7 @@ struct tcp_state {
 	struct list ooo; /* struct tcp_ooo of all connections, oldest first: what gives way when
 			    memory is short */
 	uint32_t port_counter;
+	uint64_t *ports_used; /* a bit for each port of the ephemeral range */
 	uint32_t n_conns;
 	uint64_t born_ns;
 };
@@ -484,6 +486,10 @@ void tcp_enter_time_wait(struct tg *s, struct tcp_conn *c, enum tg_cause why);
 /* False: the entry is gone and the segment (a new SYN) has to be looked up again. */
 bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r);
 void tcp_tw_timer_fired(struct tg *s, struct timer *t);
+/* May an active OPEN end this entry? (tcp.tw_reuse) */
+bool tcp_tw_gives_way(const struct tg *s, const struct tcp_mini *m);
+/* Ends the entry of c's 4-tuple, if there is one. *iss_min: c's ISS has to be this or more. */
+bool tcp_tw_take_over(struct tg *s, const struct tcp_conn *c, struct seq *iss_min);
 void tcp_tw_disown(struct tcp_conn *c); /* the socket's record is going away */
 
 /* tcp_mini.c: the table of compact records. */
@@ -522,6 +528,7 @@ static inline struct tcp_conn *tcp_find_listener(
 {
 	return tcp_pick_listener(s, laddr, lport, 0);
 }
+/* An entry in TIME-WAIT that an active OPEN may end does not count. */
 bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
 bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);
@@ -529,6 +536,7 @@ void tcp_unhash_conn(struct tg *s, struct tcp_conn *c);
 struct tcp_port *tcp_port_get(struct tg *s, uint16_t port); /* made if need be; NULL: no memory */
 struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port);
 void tcp_port_put(struct tg *s, struct tcp_port *p);
+bool tcp_ports_init(struct tg *s);
 int tcp_choose_port(
 	struct tg *s, struct tcp_conn *c); /* [6056] for a connection with raddr set, or a bind */
 struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
