@@ -124,6 +124,15 @@ enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_COUNT };
 enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY };
 enum recovery_state { REC_OPEN, REC_RECOVERY, REC_LOSS };
 
+/* What a challenge ACK answers: each kind has a budget of its own, so that what anybody can send
+ * who knows the addresses uses up nothing that others need. */
+enum challenge {
+	CHALLENGE_IN_WINDOW, /* a reset, SYN or ACK whose number lies in the window */
+	CHALLENGE_OUTSIDE,   /* a bare ACK or SYN whose number does not: blind guesses */
+	CHALLENGE_PROBE,     /* a bare ACK of just below RCV.NXT: keepalive, probe of a window */
+	CHALLENGE_KINDS
+};
+
 struct tcp_conn {
 	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
 	struct sender tx_node;
@@ -242,12 +251,12 @@ struct tcp_conn {
 	uint8_t pmtu;       /* enum tg_pmtu */
 	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is
 			       reached */
-	uint8_t challenges; /* sent in the period that began at challenge_ns */
-	uint64_t challenge_ns;
-	uint64_t user_timeout_ns; /* 0: configuration */
-	int64_t linger_ns;        /* -1: off */
-	uint64_t defer_ns;        /* of a listener: TG_TCP_DEFER_ACCEPT */
-	uint64_t delivered;       /* bytes known to have arrived, SACKed included */
+	uint8_t challenges[CHALLENGE_KINDS]; /* sent in the period that began at challenge_ms */
+	uint32_t challenge_ms;               /* modulo 2^32 */
+	uint64_t user_timeout_ns;            /* 0: configuration */
+	int64_t linger_ns;                   /* -1: off */
+	uint64_t defer_ns;                   /* of a listener: TG_TCP_DEFER_ACCEPT */
+	uint64_t delivered;                  /* bytes known to have arrived, SACKed included */
 	uint64_t bytes_received, bytes_retrans;
 	uint64_t bytes_acked;
 	uint32_t segs_in, segs_out, retransmits, dsacks_in;
@@ -391,7 +400,7 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit);
 void tcp_window_opened(struct tg *s, struct tcp_conn *c);
 /* An ACK at once, as a control frame (out of order, duplicate, challenge). */
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c);
-void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c);
+void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kind);
 /* RST for a connection of ours (ABORT). */
 void tcp_send_rst(struct tg *s, struct tcp_conn *c);
 /* RST in answer to a segment that belongs to nothing [9293 3.10.7.1]. */
