@@ -190,7 +190,12 @@ struct tg_config {
 		uint64_t keepalive_interval_ns; /* - 75 s */
 		uint8_t keepalive_probes;       /* - 9 */
 		uint32_t max_half_open;         /* - 65,536 */
-		uint32_t max_time_wait;         /* - 262,144 */
+		uint8_t syncookies; /* 0: no; 1: while there is no room for half-open connections;
+				       2: always - 1 [4987 3.6], as Linux's tcp_syncookies */
+		uint32_t max_time_wait; /* - 262,144 */
+		uint8_t tw_reuse; /* an active OPEN may end our TIME-WAIT when timestamps tell old
+				     from new: 0: no; 1: yes; 2: on loopback - 2, as Linux's
+				     tcp_tw_reuse */
 		uint16_t port_first, port_last; /* ephemeral range - 32,768 to 60,999 [6056] */
 		uint8_t ecn; /* 0: no; 1: offered and accepted; 2: accepted if the peer offers - 2
 				[3168], as Linux's tcp_ecn */

@@ -84,6 +84,8 @@
 	X(TCP_LISTEN_OTHER, tcp_listen_other, "neither RST, ACK nor SYN in LISTEN",                \
 		"9293 3.10.7.2")                                                                   \
 	X(TCP_HALF_OPEN_FULL, tcp_half_open_full, "half-open table is full", "4987 3.4")           \
+	X(TCP_SYN_COOKIE, tcp_syn_cookie, "forged or stale SYN cookie: answered by a reset",       \
+		"4987 3.6")                                                                        \
 	X(TCP_ACCEPT_FULL, tcp_accept_full, "accept queue is full", "-")                           \
 	X(TCP_SYN_SENT_ACK, tcp_syn_sent_ack, "ACK in SYN-SENT outside what was sent",             \
 		"9293 3.10.7.3")                                                                   \
@@ -175,6 +177,7 @@ TG_API const char *tg_state_name(enum tg_state st); /* "SYN-RECEIVED" */
 	X(NO_ROUTE, "no route or no neighbour", "9293 3.9.2.2")                                    \
 	X(LISTENER_CLOSED, "the listener was closed", "9293 3.10.4")                               \
 	X(TIME_WAIT_REUSED, "a new SYN took over TIME-WAIT", "9293 3.10.7.4-4")                    \
+	X(SYN_COOKIE, "a valid SYN cookie", "4987 3.6")                                            \
 	X(HALF_OPEN_EVICTED, "half-open table is full", "4987 3.3")                                \
 	X(TIME_WAIT_EVICTED, "TIME-WAIT table is full", "-")                                       \
 	X(NO_MEMORY, "out of memory", "-")
@@ -327,6 +330,9 @@ TG_API bool tg_trace_next(
 	X(tcp_persist_probes)                                                                      \
 	X(tcp_keepalive_probes)                                                                    \
 	X(tcp_challenge_acks)                                                                      \
+	X(tcp_syncookies_sent)                                                                     \
+	X(tcp_syncookies_recv)                                                                     \
+	X(tcp_syncookies_failed)                                                                   \
 	X(tcp_paws_rejected)                                                                       \
 	X(tcp_ecn_ce_in)                                                                           \
 	X(tcp_ecn_echoes_in)                                                                       \

@@ -56,6 +56,8 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.keepalive_interval_ns = 75 * NS_PER_SEC;
 	c->tcp.keepalive_probes = 9;
 	c->tcp.max_half_open = 65536;
+	c->tcp.syncookies = 1;
+	c->tcp.tw_reuse = 2;
 	c->tcp.max_time_wait = 262144;
 	c->tcp.port_first = 32768;
 	c->tcp.port_last = 60999;
@@ -102,6 +104,8 @@ static bool config_possible(const struct tg_config *c)
 	if (c->tcp.initial_window_segs == 0 || c->tcp.rto_min_ns == 0)
 		return false;
 	if (c->tcp.rto_min_ns > c->tcp.rto_max_ns || c->tcp.rto_initial_ns > c->tcp.rto_max_ns)
+		return false;
+	if (c->tcp.syncookies > 2 || c->tcp.tw_reuse > 2)
 		return false;
 	if (c->tcp.ecn > 2 || c->tcp.mtu_probing > 2 || c->tcp.mtu_floor < 8 ||
 		c->tcp.mtu_base < c->tcp.mtu_floor || c->tcp.mtu_base > 32768)

@@ -234,13 +234,13 @@ static bool ack_in_range(struct tcp_conn *c, struct tcp_rx *r)
 	struct tg *s = r->s;
 
 	if (seq_gt(r->g.ack, c->snd.max)) { /* "acks something not yet sent": ACK and drop */
-		tcp_send_challenge_ack(s, c);
+		tcp_send_challenge_ack(s, c, CHALLENGE_IN_WINDOW);
 		tcp_discard(r, c, TG_DROP_TCP_ACK_FUTURE);
 		return false;
 	}
 	/* [5961-5, 9293 MAY-12] older than the largest window ever offered to us */
 	if (seq_lt(r->g.ack, seq_sub(c->snd.una, c->snd.max_wnd))) {
-		tcp_send_challenge_ack(s, c);
+		tcp_send_challenge_ack(s, c, CHALLENGE_IN_WINDOW);
 		tcp_discard(r, c, TG_DROP_TCP_ACK_OLD);
 		return false;
 	}

@@ -235,6 +235,7 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *peer)
 {
 	struct tcp_conn *c = conn_of(e);
+	struct seq iss_min;
 	int r = check_connect(c, peer);
 
 	if (r < 0)
@@ -246,6 +247,8 @@ int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *pee
 	}
 	forget_attempt(s, c);
 	c->iss = tcp_isn(s, &c->laddr, c->lport, &c->raddr, c->rport);
+	if (tcp_tw_take_over(s, c, &iss_min))
+		c->iss = seq_max(c->iss, iss_min);
 	c->ts_offset = tcp_ts_offset(s, &c->laddr, c->lport, &c->raddr, c->rport);
 	c->rcv_wscale = s->cfg.tcp.window_scaling ? tcp_wscale_for(c->rcvbuf) : 0;
 	c->snd.una = c->iss;

@@ -187,6 +187,24 @@ static void draw_later(struct plan *p, struct host_plan *h, unsigned i)
 	}
 }
 
+/* Where the last ACK of a handshake may get lost, come late or twice, or find the accept queue
+ * full, a cookie's connection may be reset, or made twice, or not at all: that is its price, and
+ * the invariants would have to look away. */
+static void draw_cookies(struct plan *p, struct sim_rng *r, uint32_t level)
+{
+	bool clean = level == 0 && !p->lossy;
+
+	for (unsigned w = 0; w + 1 < p->n_hosts; w++)
+		clean = clean && !p->wire[w].impair[0].jitter_ns && !p->wire[w].impair[1].jitter_ns;
+	for (unsigned h = 0; h < p->n_hosts; h++) {
+		uint32_t mode = sim_below(r, 3);
+
+		if (clean && mode)
+			p->host[h].backlog = max_u32(p->host[h].backlog, 1000);
+		p->host[h].cfg.tcp.syncookies = clean ? (uint8_t)mode : 0;
+	}
+}
+
 static void draw_host(struct plan *p, struct host_plan *h, struct sim_rng *r, uint32_t level)
 {
 	draw_tcp(&h->cfg, r);
@@ -344,6 +362,7 @@ void plan_draw(struct plan *p, uint64_t seed)
 		draw_host(p, &p->host[h], &r, level);
 		draw_later(p, &p->host[h], h);
 	}
+	draw_cookies(p, &r, level);
 	p->host[0].mtu = draw_mtu(&r);
 	for (unsigned h = 1; h < p->n_hosts; h++)
 		p->host[h].mtu = sim_chance(&r, 75) ? p->host[0].mtu : draw_mtu(&r);
