@@ -27,4 +27,57 @@ for bad in 's/"tcp:call"/"tcp:cull"/' 's/"fn":"open"/"fn":"oven"/' 's/"conn":0/"
 	sed "$bad" "$work/all.sqlog" >"$work/bad.sqlog"
 	equal "the comparison notices $bad" "$(cddl $schema "$work/bad.sqlog" >/dev/null 2>&1 && echo passed)" ""
 done
+
+check "trace: each form says what the log says" python3 tests/house/trace_check.py build/tapglass "$work/up.sqlog"
+check "trace: records with the widest values" build/tapglass trace --csv "$work/all.sqlog"
+
+# damage NAME STATUS MESSAGE: what trace says of $work/bad, and that it printed the rest.
+damage() {
+	local got status
+	for form in --text --csv --ladder --perfetto; do
+		timeout 20 build/tapglass trace $form "$work/bad" >"$work/out" 2>"$work/err"
+		status=$?
+		[ "$status:$(cat "$work/err")" = "$2:tapglass: $work/bad: $3" ] || got="$got $form: status $status, $(cat "$work/err")"
+	done
+	equal "trace: $1" "${got-}" ""
+}
+log=$work/up.sqlog
+lines=$(wc -l <"$log")
+head -c $(($(wc -c <"$log") - 20)) "$log" >"$work/bad"
+damage "a file that was cut off" 1 "cut off in record $lines"
+equal "trace: up to there it is printed" "$(build/tapglass trace "$work/bad" 2>/dev/null | wc -l)" $((lines - 2))
+sed '3s/"name"/"na/' "$log" >"$work/bad"
+damage "a damaged record" 1 "skipped 1 damaged records, the first of them number 3"
+equal "trace: the others are printed" "$(build/tapglass trace "$work/bad" 2>/dev/null | wc -l)" $((lines - 2))
+{
+	cat "$log"
+	printf '\036'
+	head -c 200000 /dev/zero | tr '\0' '['
+	printf '\n'
+} >"$work/bad"
+damage "a record without end, nested without end" 1 "skipped 1 damaged records, the first of them number $((lines + 1))"
+{
+	cat "$log"
+	printf '\036{"time":1e999,"name":"x:y","data":{}}\n\036{"time":1,"name":7,"data":{}}\n\036{"time":1,"name":"x:y","data":[]}\n\036[]\n\036\036\n'
+} >"$work/bad"
+damage "records of other shapes" 1 "skipped 5 damaged records, the first of them number $((lines + 1))"
+: >"$work/bad"
+damage "an empty file" 1 "not an event log of tapglass"
+head -c 5000 build/tapglass >"$work/bad"
+damage "something else" 1 "not an event log of tapglass"
+{
+	head -n 1 "$log"
+	printf '\036{"time":1.5,"name":"tcp:call","data":{"peer":"\\u001b[31m","fn":"x\\u0007","seq":"no"}}\n'
+} >"$work/esc.sqlog"
+equal "trace: nothing reaches a terminal that controls it" \
+	"$(build/tapglass trace "$work/esc.sqlog" | tr -d '\n' | tr -d '[:print:]' | wc -c)" 0
+equal "trace: a file that is not there is a usage error" "$(build/tapglass trace "$work/none" 2>&1; echo $?)" \
+	"tapglass: trace: $work/none: No such file or directory
+2"
+equal "up: --log-level has two values" "$(build/tapglass up --log-level some 2>&1; echo $?)" \
+	"tapglass: --log-level some: not events or all
+2"
+equal "up: a log that cannot be opened is a usage error" "$(build/tapglass up --name "log$$" --link sim --log "$work/no/dir" 2>&1; echo $?)" \
+	"tapglass: --log $work/no/dir: No such file or directory
+2"
 finish
