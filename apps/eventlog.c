@@ -359,8 +359,21 @@ uint64_t eventlog_round(struct eventlog *g, uint64_t now_ns)
 	return g->stuck && now_ns + RETRY_NS < g->tick_ns ? now_ns + RETRY_NS : g->tick_ns;
 }
 
+/* Records that stand in the buffer. */
+static uint64_t unwritten(const struct out *o)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < o->len_bytes; i++) {
+		n += o->buf[(o->start_bytes + i) % OUT_BUFFER_BYTES] == RS;
+	}
+	return n;
+}
+
 uint64_t eventlog_close(struct eventlog *g, uint64_t now_ns)
 {
+	bool gone;
+
 	if (!g->on) {
 		return 0;
 	}
@@ -370,10 +383,11 @@ uint64_t eventlog_close(struct eventlog *g, uint64_t now_ns)
 		calls_tell(g, &g->conns[i], now_ns);
 	}
 	gap_told(g, now_ns);
+	gone = g->out.dead;
 	out_close(&g->out, CLOSE_MS);
 	if (g->own_fd) {
 		close(g->out.fd);
 	}
 	g->on = false;
-	return g->lost;
+	return gone ? 0 : g->lost + unwritten(&g->out); /* a reader that left wants no more */
 }
