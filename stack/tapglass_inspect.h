@@ -203,7 +203,8 @@ enum tg_trace_kind {
 	TG_TRACE_TIMER,      /* a = enum tg_timer, b = 1 fired; len = backoff; aux = timeout, us */
 	TG_TRACE_CONGESTION, /* a = enum tg_cong; seq = cwnd, ack = ssthresh, len = bytes in flight
 			      */
-	TG_TRACE_CALL,       /* a = enum tg_call; aux = result (negative: -errno), len = bytes */
+	TG_TRACE_CALL,       /* a = enum tg_call, b = enum tg_type; aux = result (negative: -errno),
+			      * len = bytes */
 	TG_TRACE_ARP, /* a = op (1 request, 2 reply), b = 0 in, 1 out; raddr = address asked or told
 		       */
 	TG_TRACE_ICMP, /* a = type, b = code, wnd = 0 in, 1 out; seq = id, ack = sequence, len =
