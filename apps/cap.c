@@ -167,8 +167,8 @@ static uint64_t cap_round(struct job *j, uint64_t now_ns)
 	if (n.complete) {
 		capture_end(c, now_ns);
 	}
-	left = reader_gone(c) ? -EPIPE : c->end_ns != 0 ? tg_capture_flush(c->capture) : 1;
-	if (left <= 0 || (c->end_ns != 0 && now_ns >= c->end_ns + PATIENCE_NS)) {
+	left = reader_gone(c) ? -EPIPE : tg_capture_flush(c->capture);
+	if (left < 0 || (c->end_ns != 0 && (left == 0 || now_ns >= c->end_ns + PATIENCE_NS))) {
 		capture_end(c, now_ns);
 		conclude(c, left);
 	}

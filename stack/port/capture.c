@@ -373,19 +373,37 @@ int capture_add_point(struct tg_capture *c, const char *name, const char *about,
 struct packet {
 	int point;
 	bool out, last;
+	uint32_t index; /* in its frame */
 	uint32_t bytes;
 	uint64_t id, time_ns;
 	const struct capture_notes *notes;
 };
 
+/* Is note i about the packet? */
+static bool concerns(const struct packet *k, unsigned i)
+{
+	uint32_t which = k->notes->note[i].which;
+
+	return which == CAPTURE_NOTE_EACH || which == k->index ||
+	       (which == CAPTURE_NOTE_LAST && k->last);
+}
+
+static unsigned count_notes(const struct packet *k)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; k->notes && i < k->notes->n; i++)
+		n += concerns(k, i);
+	return n;
+}
+
 static bool put_packet(struct tg_capture *c, const struct packet *k)
 {
 	const uint32_t flags = k->out ? 2 : 1, snap = c->opt.snap_bytes;
 	uint32_t kept = snap && snap < k->bytes ? snap : k->bytes;
-	unsigned n_notes = k->notes ? k->notes->n : 0;
 	struct point *p = &c->point[k->point];
 	uint64_t lost = p->lost - p->lost_told;
-	size_t room = kept + BLOCK_EXTRA_BYTES + n_notes * (CAPTURE_NOTE_BYTES + 8);
+	size_t room = kept + BLOCK_EXTRA_BYTES + count_notes(k) * (CAPTURE_NOTE_BYTES + 8);
 
 	if (!capture_buf_has_room(&c->buf, room + END_BYTES) || !block_begin(c, BLOCK_EPB, room))
 		return false;
@@ -395,8 +413,8 @@ static bool put_packet(struct tg_capture *c, const struct packet *k)
 	put32(c, kept);
 	put32(c, k->bytes);
 	put_padded(c, c->packet, kept);
-	for (unsigned i = 0; i < n_notes; i++)
-		if (k->notes->note[i].each || k->last)
+	for (unsigned i = 0; k->notes && i < k->notes->n; i++)
+		if (concerns(k, i))
 			option(c, OPT_COMMENT, k->notes->note[i].text,
 				strnlen(k->notes->note[i].text, CAPTURE_NOTE_BYTES));
 	option(c, EPB_FLAGS, &flags, sizeof(flags));
@@ -436,6 +454,7 @@ uint64_t capture_frame(struct tg_capture *c, int point, bool out, const struct t
 		}
 		p->packets++;
 		k.id = first_id ? first_id + n : 0;
+		k.index = (uint32_t)n;
 		if (k.bytes > sizeof(c->packet)) {
 			segment_skip(&g);
 		} else {

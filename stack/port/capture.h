@@ -4,14 +4,16 @@
 
 #include "tapglass_host.h"
 
-#define CAPTURE_NOTES_MAX  8u
+#define CAPTURE_NOTES_MAX  64u
 #define CAPTURE_NOTE_BYTES 120u
 
 /* What is to be said of the packets of a frame. */
 struct capture_notes {
 	unsigned n;
 	struct {
-		bool each; /* of all packets of a large frame, else of the last */
+		uint32_t which; /* of a large frame's packets: its number, or one of these */
+#define CAPTURE_NOTE_EACH UINT32_MAX
+#define CAPTURE_NOTE_LAST (UINT32_MAX - 1)
 		char text[CAPTURE_NOTE_BYTES];
 	} note[CAPTURE_NOTES_MAX];
 };

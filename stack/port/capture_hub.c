@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMPAIR_WHATS 5u
-
 struct sub {
 	struct tg_capture *c;
 	int point_link, point_stack;  /* the same without impairments */
@@ -37,7 +35,6 @@ struct capture_hub {
 	struct tg_frame f;
 	uint64_t first_id, time_ns, packets;
 	uint32_t frame; /* number that it gets when it is input */
-	uint32_t impair_count[IMPAIR_WHATS];
 	struct capture_notes notes;
 	uint8_t bytes[HOST_LARGE_BYTES];
 };
@@ -140,7 +137,6 @@ static void commit(struct capture_hub *h)
 	read_trace(h);
 	if (!h->held)
 		return;
-	note_impaired(&h->notes, h->impair_count, h->packets);
 	for (unsigned i = 0; i < h->n_subs; i++)
 		write_frame(h, &h->sub[i]);
 	h->held = false;
@@ -173,16 +169,15 @@ uint64_t hub_seen(struct capture_hub *h, enum hub_place at, bool out, const stru
 	h->first_id = first_id;
 	h->time_ns = now_ns;
 	h->frame = (uint32_t)(tg_counters(h->s)->frames_in + 1);
-	memset(h->impair_count, 0, sizeof(h->impair_count));
 	h->notes.n = 0;
 	h->packets = count_packets(h);
 	return h->packets;
 }
 
-void hub_impaired(struct capture_hub *h, enum tg_impair_what what)
+void hub_impaired(struct capture_hub *h, enum tg_impair_what what, uint64_t id)
 {
-	if ((unsigned)what < IMPAIR_WHATS)
-		h->impair_count[what]++;
+	if (h->held && id - h->first_id < h->packets)
+		note_impaired(&h->notes, (uint32_t)(id - h->first_id), what);
 }
 
 bool hub_flush(struct capture_hub *h)

@@ -28,8 +28,8 @@ bool hub_is_empty(const struct capture_hub *h);
  * packets in it. */
 uint64_t hub_seen(struct capture_hub *h, enum hub_place at, bool out, const struct tg_frame *f,
 	uint64_t first_id, uint64_t now_ns);
-/* A decision of an impairing device about the frame seen last. */
-void hub_impaired(struct capture_hub *h, enum tg_impair_what what);
+/* A decision of an impairing device about the frame seen last, the packet with that id. */
+void hub_impaired(struct capture_hub *h, enum tg_impair_what what, uint64_t id);
 /* Packets lost so far on the link's way in and out. */
 void hub_drops(struct capture_hub *h, uint64_t in, uint64_t out);
 /* Writes what is held back. True: a reader has not taken all. */

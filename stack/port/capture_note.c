@@ -9,13 +9,13 @@
 
 enum loss_how { LOSS_UNKNOWN, LOSS_TIMEOUT, LOSS_FAST, LOSS_PERSIST, LOSS_KEEPALIVE };
 
-void note_add(struct capture_notes *n, bool each, const char *format, ...)
+void note_add(struct capture_notes *n, uint32_t which, const char *format, ...)
 {
 	va_list ap;
 
 	if (n->n == CAPTURE_NOTES_MAX)
 		return;
-	n->note[n->n].each = each;
+	n->note[n->n].which = which;
 	va_start(ap, format);
 	vsnprintf(n->note[n->n].text, sizeof(n->note[n->n].text), format, ap);
 	va_end(ap);
@@ -32,7 +32,7 @@ static void note_state(struct capture_notes *n, const struct tg_trace *t)
 	enum tg_cause why = (enum tg_cause)t->reason;
 	const char *clause = tg_cause_clause(why);
 
-	note_add(n, false, "%s -> %s (%s)", tg_state_name((enum tg_state)t->a),
+	note_add(n, CAPTURE_NOTE_LAST, "%s -> %s (%s)", tg_state_name((enum tg_state)t->a),
 		tg_state_name((enum tg_state)t->b),
 		is_clause(clause) ? clause : tg_cause_text(why));
 }
@@ -43,9 +43,9 @@ static void note_drop(struct capture_notes *n, const struct tg_trace *t)
 	const char *clause = tg_drop_clause(why);
 
 	if (is_clause(clause))
-		note_add(n, true, "dropped: %s (%s)", tg_drop_text(why), clause);
+		note_add(n, CAPTURE_NOTE_EACH, "dropped: %s (%s)", tg_drop_text(why), clause);
 	else
-		note_add(n, true, "dropped: %s", tg_drop_text(why));
+		note_add(n, CAPTURE_NOTE_EACH, "dropped: %s", tg_drop_text(why));
 }
 
 static void note_congestion(struct capture_notes *n, const struct tg_trace *t)
@@ -59,7 +59,7 @@ static void note_congestion(struct capture_notes *n, const struct tg_trace *t)
 	default: break;
 	}
 	if (what)
-		note_add(n, false, "%s, cwnd %u ssthresh %u", what, t->seq, t->ack);
+		note_add(n, CAPTURE_NOTE_LAST, "%s, cwnd %u ssthresh %u", what, t->seq, t->ack);
 }
 
 static void note_reassembly(struct capture_notes *n, const struct tg_trace *t)
@@ -68,7 +68,7 @@ static void note_reassembly(struct capture_notes *n, const struct tg_trace *t)
 		"fragment held", "datagram complete", "reassembly timed out"};
 
 	if (t->a < sizeof(what) / sizeof(what[0]))
-		note_add(n, false, "%s (791 3.2)", what[t->a]);
+		note_add(n, CAPTURE_NOTE_LAST, "%s (791 3.2)", what[t->a]);
 }
 
 void note_received(struct capture_notes *n, const struct tg_trace *t)
@@ -138,25 +138,33 @@ void why_take(struct capture_why *w, const struct tg_trace *t)
 static void note_again(struct capture_notes *n, enum loss_how how)
 {
 	switch (how) {
-	case LOSS_TIMEOUT: note_add(n, true, "retransmission: timeout (6298 5.4)"); return;
-	case LOSS_FAST: note_add(n, true, "retransmission: found lost (5681 3.2)"); return;
+	case LOSS_TIMEOUT:
+		note_add(n, CAPTURE_NOTE_EACH, "retransmission: timeout (6298 5.4)");
+		return;
+	case LOSS_FAST:
+		note_add(n, CAPTURE_NOTE_EACH, "retransmission: found lost (5681 3.2)");
+		return;
 	case LOSS_PERSIST:
 	case LOSS_KEEPALIVE:
 	case LOSS_UNKNOWN: break;
 	}
-	note_add(n, true, "retransmission");
+	note_add(n, CAPTURE_NOTE_EACH, "retransmission");
 }
 
 static void note_probe(struct capture_notes *n, enum loss_how how)
 {
 	switch (how) {
-	case LOSS_PERSIST: note_add(n, true, "probe: window is closed (9293 3.8.6.1)"); return;
-	case LOSS_KEEPALIVE: note_add(n, true, "probe: keepalive (9293 3.8.4)"); return;
+	case LOSS_PERSIST:
+		note_add(n, CAPTURE_NOTE_EACH, "probe: window is closed (9293 3.8.6.1)");
+		return;
+	case LOSS_KEEPALIVE:
+		note_add(n, CAPTURE_NOTE_EACH, "probe: keepalive (9293 3.8.4)");
+		return;
 	case LOSS_TIMEOUT:
 	case LOSS_FAST:
 	case LOSS_UNKNOWN: break;
 	}
-	note_add(n, true, "probe");
+	note_add(n, CAPTURE_NOTE_EACH, "probe");
 }
 
 void note_sent(struct capture_notes *n, struct capture_why *w, const struct tg_trace *t)
@@ -177,9 +185,9 @@ void note_sent(struct capture_notes *n, struct capture_why *w, const struct tg_t
 
 /* ---- Impairments ----------------------------------------------------------------------------- */
 
-void note_impaired(struct capture_notes *n, const uint32_t *count, uint64_t packets)
+void note_impaired(struct capture_notes *n, uint32_t which, enum tg_impair_what what)
 {
-	static const char *const what[] = {
+	static const char *const text[] = {
 		[TG_IMPAIR_DROP] = "dropped",
 		[TG_IMPAIR_DUP] = "duplicated",
 		[TG_IMPAIR_REORDER] = "reordered",
@@ -187,13 +195,6 @@ void note_impaired(struct capture_notes *n, const uint32_t *count, uint64_t pack
 		[TG_IMPAIR_QUEUE] = "dropped, the queue is full",
 	};
 
-	for (unsigned i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
-		if (!count[i])
-			continue;
-		if (packets == 1)
-			note_add(n, false, "link: %s", what[i]);
-		else
-			note_add(n, false, "link: %u of the %llu packets of this large frame %s",
-				count[i], (unsigned long long)packets, what[i]);
-	}
+	if ((unsigned)what < sizeof(text) / sizeof(text[0]))
+		note_add(n, which, "link: %s", text[what]);
 }

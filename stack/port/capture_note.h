@@ -18,16 +18,16 @@ struct capture_why {
 	} loss[WHY_RECORDS];
 };
 
-/* Adds a comment; too many are left out. */
+/* Adds a comment; too many are left out. which: as in struct capture_notes. */
 __attribute__((format(printf, 3, 4))) void note_add(
-	struct capture_notes *n, bool each, const char *format, ...);
+	struct capture_notes *n, uint32_t which, const char *format, ...);
 /* What a record says of the received frame that it belongs to. */
 void note_received(struct capture_notes *n, const struct tg_trace *t);
 /* Remembers a record. */
 void why_take(struct capture_why *w, const struct tg_trace *t);
 /* What is to be said of the segment that a record (TG_TRACE_SEGMENT_OUT) tells of. */
 void note_sent(struct capture_notes *n, struct capture_why *w, const struct tg_trace *t);
-/* What impairing devices did with a frame of so many packets. count: by enum tg_impair_what. */
-void note_impaired(struct capture_notes *n, const uint32_t *count, uint64_t packets);
+/* What an impairing device did with packet number `which` of a frame. */
+void note_impaired(struct capture_notes *n, uint32_t which, enum tg_impair_what what);
 
 #endif

@@ -169,12 +169,12 @@ uint64_t tap_link_deadline(const struct tap_link *l)
 
 /* ---- Making and ending ----------------------------------------------------------------------- */
 
-static void decided(void *arg, enum tg_impair_what what, uint64_t now_ns)
+static void decided(void *arg, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
 	struct tap_dir *d = arg;
 
 	if (d->link->hub)
-		hub_impaired(d->link->hub, what);
+		hub_impaired(d->link->hub, what, tag);
 	host_note(d->link->inst, what, d->dir, d->link->netif, now_ns);
 }
 

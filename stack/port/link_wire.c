@@ -19,13 +19,14 @@ static void observe(void *arg, unsigned end, bool from_end, const struct tg_fram
 		hub_seen(l->hub[!end], HUB_LINK, !from_end, f, tag + 1, now_ns);
 }
 
-static void decided(void *arg, unsigned from_end, enum tg_impair_what what, uint64_t now_ns)
+static void decided(
+	void *arg, unsigned from_end, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
 	struct wire_link *l = arg;
 
 	for (unsigned e = 0; e < 2; e++)
 		if (l->hub[e])
-			hub_impaired(l->hub[e], what);
+			hub_impaired(l->hub[e], what, tag + 1);
 	host_note(l->inst[from_end], what, 1, l->netif[from_end], now_ns);
 }
 

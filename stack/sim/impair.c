@@ -14,10 +14,10 @@ static bool chance(struct impair *m, uint32_t ppm)
 	return ppm > 0 && rng_below(&m->rng, 1000000) < ppm;
 }
 
-static void decide(struct impair *m, enum tg_impair_what what, uint64_t now_ns)
+static void decide(struct impair *m, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
 	if (m->c.decided)
-		m->c.decided(m->c.arg, what, now_ns);
+		m->c.decided(m->c.arg, what, tag, now_ns);
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -172,7 +172,7 @@ static void enter(struct impair *m, struct impair_pkt *k, uint64_t now_ns)
 
 	if (!throttle(m, k->bytes, now_ns, &due)) {
 		m->stats.queue_drops++;
-		decide(m, TG_IMPAIR_QUEUE, now_ns);
+		decide(m, TG_IMPAIR_QUEUE, k->tag, now_ns);
 		impair_free(m, k);
 		return;
 	}
@@ -183,7 +183,7 @@ static void enter(struct impair *m, struct impair_pkt *k, uint64_t now_ns)
 		m->held[m->n_held++] = k;
 		k->due_ns = sat_add_u64(max_u64(due, m->last_due_ns), IMPAIR_REORDER_HOLD_NS);
 		m->stats.reordered++;
-		decide(m, TG_IMPAIR_REORDER, now_ns);
+		decide(m, TG_IMPAIR_REORDER, k->tag, now_ns);
 		return;
 	}
 	join_line(m, k, due);
@@ -199,13 +199,13 @@ static void corrupt(struct impair *m, struct impair_pkt *k, uint64_t now_ns)
 	bit = rng_below(&m->rng, (k->bytes - from) * 8);
 	k->data[from + bit / 8] = (uint8_t)(k->data[from + bit / 8] ^ 1u << bit % 8);
 	m->stats.corrupted++;
-	decide(m, TG_IMPAIR_CORRUPT, now_ns);
+	decide(m, TG_IMPAIR_CORRUPT, k->tag, now_ns);
 }
 
-static void no_room(struct impair *m, uint64_t now_ns)
+static void no_room(struct impair *m, uint64_t tag, uint64_t now_ns)
 {
 	m->stats.queue_drops++;
-	decide(m, TG_IMPAIR_QUEUE, now_ns);
+	decide(m, TG_IMPAIR_QUEUE, tag, now_ns);
 }
 
 /* One packet of the wire: what becomes of it. */
@@ -214,7 +214,7 @@ static void impair_packet(struct impair *m, struct segmenter *g, uint64_t tag, u
 	struct impair_pkt *k = pkt_new(m, segment_next_bytes(g)), *twin;
 
 	if (!k) { /* the cut goes on with the next packet */
-		no_room(m, now_ns);
+		no_room(m, tag, now_ns);
 		segment_skip(g);
 		return;
 	}
@@ -222,7 +222,7 @@ static void impair_packet(struct impair *m, struct segmenter *g, uint64_t tag, u
 	k->tag = tag;
 	if (chance(m, m->c.opt.drop_ppm)) {
 		m->stats.dropped++;
-		decide(m, TG_IMPAIR_DROP, now_ns);
+		decide(m, TG_IMPAIR_DROP, tag, now_ns);
 		impair_free(m, k);
 		return;
 	}
@@ -231,7 +231,7 @@ static void impair_packet(struct impair *m, struct segmenter *g, uint64_t tag, u
 		memcpy(twin->data, k->data, k->bytes);
 		twin->tag = tag;
 		m->stats.duplicated++;
-		decide(m, TG_IMPAIR_DUP, now_ns);
+		decide(m, TG_IMPAIR_DUP, tag, now_ns);
 	}
 	if (chance(m, m->c.opt.corrupt_ppm))
 		corrupt(m, k, now_ns);
@@ -246,7 +246,7 @@ static void put_whole(struct impair *m, const struct tg_frame *f, uint64_t tag, 
 	struct impair_pkt *k = pkt_new(m, f->bytes);
 
 	if (!k) {
-		no_room(m, now_ns);
+		no_room(m, tag, now_ns);
 		return;
 	}
 	segment_gather(f, 0, f->bytes, k->data);

@@ -292,16 +292,18 @@ static bool comment(size_t i, unsigned nth, char text[CAPTURE_NOTE_BYTES])
 /* A large frame's packets carry what is said of each, the last one also the rest. */
 START_TEST (comments) {
 	struct tg_capture *c = tg_capture_open(path, &err);
-	struct capture_notes notes = {.n = 3};
+	struct capture_notes notes = {.n = 4};
 	char text[CAPTURE_NOTE_BYTES];
 	uint32_t hdr, kept, bytes,
 		n = sim_frame(frame, TG_LINK_ETHERNET, IP_PROTO_TCP, 3000, 0, &hdr);
 	struct tg_frame f;
 	size_t o;
 
-	notes.note[0].each = true;
+	notes.note[0].which = CAPTURE_NOTE_EACH;
 	strcpy(notes.note[0].text, "one");
+	notes.note[1].which = notes.note[2].which = CAPTURE_NOTE_LAST;
 	strcpy(notes.note[1].text, "two!");
+	strcpy(notes.note[3].text, "of the first");
 	memset(notes.note[2].text, 'x', CAPTURE_NOTE_BYTES - 1);
 	capture_add_point(c, "tap0", NULL, TG_LINK_ETHERNET);
 	segment_frame_of_bytes(&f, TG_LINK_ETHERNET, frame, n, TG_GSO_TCP4, 1500, TG_CSUM_PARTIAL);
@@ -312,7 +314,9 @@ START_TEST (comments) {
 	o = any_packet(&kept, &bytes);
 	ck_assert(comment(o, 0, text));
 	ck_assert_str_eq(text, "one");
-	ck_assert(!comment(o, 1, text));
+	ck_assert(comment(o, 1, text));
+	ck_assert_str_eq(text, "of the first");
+	ck_assert(!comment(o, 2, text));
 	o = any_packet(&kept, &bytes);
 	ck_assert(comment(o, 1, text));
 	ck_assert_str_eq(text, "two!");
