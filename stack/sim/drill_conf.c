@@ -26,10 +26,12 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, syncookies), FIELD(tcp, tw_reuse), FIELD(tcp, fast_path),
-	FIELD(tcp, challenge_acks), FIELD(tcp, ecn), FIELD(tcp, mtu_probing), FIELD(tcp, mtu_base),
-	FIELD(tcp, mtu_floor), FIELD(tcp, mtu_probe_interval_ns), FIELD(ip, min_pmtu),
-	FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
+	FIELD(tcp, rcvbuf_min_bytes), FIELD(tcp, rcvbuf_max_bytes), FIELD(tcp, sndbuf_min_bytes),
+	FIELD(tcp, sndbuf_max_bytes), FIELD(tcp, moderate_rcvbuf), FIELD(tcp, mem_pressure_bytes),
+	FIELD(tcp, mem_high_bytes), FIELD(tcp, syncookies), FIELD(tcp, tw_reuse),
+	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, ecn), FIELD(tcp, mtu_probing),
+	FIELD(tcp, mtu_base), FIELD(tcp, mtu_floor), FIELD(tcp, mtu_probe_interval_ns),
+	FIELD(ip, min_pmtu), FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -56,6 +58,7 @@ static bool is_bool(const struct field *f)
 {
 	return f->offset == offsetof(struct tg_config, ip.icmp_echo) ||
 	       f->offset == offsetof(struct tg_config, ip.no_pmtu_disc) ||
+	       f->offset == offsetof(struct tg_config, tcp.moderate_rcvbuf) ||
 	       f->offset == offsetof(struct tg_config, tcp.window_scaling) ||
 	       f->offset == offsetof(struct tg_config, tcp.timestamps) ||
 	       f->offset == offsetof(struct tg_config, tcp.sack) ||
@@ -125,8 +128,15 @@ static const struct {
 	{"net.ipv4.tcp_mtu_probe_floor", "tcp.mtu_floor", 1, 0, 1},
 	{"net.ipv4.tcp_probe_interval", "tcp.mtu_probe_interval_ns", NS_PER_SEC, 0, 1},
 	{"net.ipv4.tcp_ecn", "tcp.ecn", 1, 0, 1},
+	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_min_bytes", 1, 0, 3},
 	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3},
+	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_max_bytes", 1, 2, 3},
+	{"net.ipv4.tcp_wmem", "tcp.sndbuf_min_bytes", 1, 0, 3},
 	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3},
+	{"net.ipv4.tcp_wmem", "tcp.sndbuf_max_bytes", 1, 2, 3},
+	{"net.ipv4.tcp_moderate_rcvbuf", "tcp.moderate_rcvbuf", 0, 0, 1},
+	{"net.ipv4.tcp_mem", "tcp.mem_pressure_bytes", 4096, 1, 3},
+	{"net.ipv4.tcp_mem", "tcp.mem_high_bytes", 4096, 2, 3},
 	{"net.ipv4.tcp_fin_timeout", "tcp.fin_wait_2_ns", NS_PER_SEC, 0, 1},
 	{"net.ipv4.tcp_keepalive_time", "tcp.keepalive_idle_ns", NS_PER_SEC, 0, 1},
 	{"net.ipv4.tcp_keepalive_intvl", "tcp.keepalive_interval_ns", NS_PER_SEC, 0, 1},

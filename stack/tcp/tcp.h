@@ -6,6 +6,7 @@
 #include "base/bring.h"
 #include "base/seq.h"
 #include "ip/ip.h"
+#include "tcp/tcp_buf.h"
 #include "tcp/tcp_cc.h"
 #include "tcp/tcp_cookie.h"
 #include "tcp/tcp_user.h"
@@ -183,8 +184,9 @@ struct tcp_conn {
 	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
 	bool fin_parked : 1; /* peer's FIN is known at fin_seq but text before it is missing */
 	bool rd_shut : 1, wr_shut : 1;
-	bool urg_in : 1;   /* RCV.UP is valid */
-	bool urg_read : 1; /* the user has had the urgent octet */
+	bool urg_in : 1;                           /* RCV.UP is valid */
+	bool urg_read : 1;                         /* the user has had the urgent octet */
+	bool rcvbuf_locked : 1, sndbuf_locked : 1; /* the user chose their size */
 	bool oobinline : 1, reuseport : 1, broadcast : 1;
 	bool recverr : 1; /* ICMP errors are told at once */
 	bool dsack : 1;   /* dsack_start/end wait to be reported [2883] */
@@ -245,6 +247,7 @@ struct tcp_conn {
 	struct pktq rcvq; /* in order, unread */
 
 	uint32_t rcvbuf, sndbuf, rcvlowat;
+	struct tcp_rcv_rounds rounds;
 	uint32_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_sent;
 	uint8_t ttl, tos;

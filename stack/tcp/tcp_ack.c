@@ -118,6 +118,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		if (a.newly_acked && !echo)
 			c->cc.ops->on_ack(&c->cc, &k);
 	}
+	tcp_buf_acked(s, c);
 	ip_advise_good(s, &c->path);
 	tcp_timers_ack_advanced(s, c);
 	if (c->tx && list_empty(&c->tx->ranges) && bring_len(&c->tx->ring) == 0 &&
