@@ -125,6 +125,8 @@ static int instance_add(
 	if (rc < 0) {
 		return rc;
 	}
+	c.tcp.cc = (uint8_t)t->opt->cc;
+	c.tcp.pacing = t->opt->pacing;
 	if (t->opt->has_seed) {
 		seed_expand(t->opt->seed * 4 + salt, c.seed, sizeof c.seed);
 	}

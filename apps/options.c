@@ -21,6 +21,8 @@ enum {
 	OPT_MTU,
 	OPT_SYSCTL,
 	OPT_PLAIN,
+	OPT_CC,
+	OPT_PACING,
 	OPT_VERBOSE,
 	OPT_QUIET,
 	OPT_COLOR,
@@ -41,6 +43,8 @@ static const struct option_spec common[] = {
 	{"sysctl", 0, OPT_SYSCTL, "NAME=VALUE",
 		"a setting by its name on Linux, such as net.ipv4.tcp_ecn=1; several times"},
 	{"plain", 0, OPT_PLAIN, NULL, "no offloads: frames of the MTU, checksums in software"},
+	{"cc", 0, OPT_CC, "NAME", "congestion control: cubic (default) or reno"},
+	{"pacing", 0, OPT_PACING, NULL, "send at the window's rate, not in bursts"},
 	{"pcap", 0, OPT_PCAP, "FILE", "capture all packets (pcapng)"},
 	{"seed", 0, OPT_SEED, "N", "keys and random numbers from N, for repeatable runs"},
 	{"busy", 0, OPT_BUSY, "[=US]", "poll for so many microseconds before sleeping (50)"},
@@ -272,11 +276,25 @@ static int set_name(struct options *o, const char *arg)
 }
 
 /* Does the option say something about the link itself? */
+static int set_cc(struct options *o, const char *arg)
+{
+	const char *name;
+
+	for (unsigned cc = 0; (name = tg_cc_name(cc)) != NULL; cc++) {
+		if (strcmp(arg, name) == 0) {
+			o->cc = cc;
+			return 0;
+		}
+	}
+	return usage_error("--cc %s: cubic or reno", arg);
+}
+
 static bool about_link(int value)
 {
 	return value == OPT_LINK || value == OPT_NET || value == OPT_ADDR || value == OPT_PCAP ||
 	       value == OPT_SEED || value == OPT_MTU || value == OPT_SYSCTL || value == OPT_PLAIN ||
-	       value == OPT_BUSY || value == OPT_READY_FD || value >= OPT_IMPAIR;
+	       value == OPT_BUSY || value == OPT_CC || value == OPT_PACING ||
+	       value == OPT_READY_FD || value >= OPT_IMPAIR;
 }
 
 static int set_common(struct options *o, int value, const char *arg)
@@ -291,6 +309,8 @@ static int set_common(struct options *o, int value, const char *arg)
 	case OPT_MTU: return set_mtu(o, arg);
 	case OPT_SYSCTL: return set_sysctl(o, arg);
 	case OPT_PLAIN: o->plain = true; return 0;
+	case OPT_CC: return set_cc(o, arg);
+	case OPT_PACING: o->pacing = true; return 0;
 	case OPT_VERBOSE: o->verbose++; return 0;
 	case OPT_QUIET: o->quiet = true; return 0;
 	case OPT_COLOR: return set_color(o, arg);

@@ -27,6 +27,8 @@ struct options {
 	uint64_t seed;
 	uint32_t mtu; /* 0: the link's own */
 	bool plain;
+	unsigned cc; /* enum tg_cc */
+	bool pacing;
 	const char *sysctl[OPTIONS_SYSCTLS]; /* NAME=VALUE */
 	unsigned n_sysctls;
 	struct tg_impair in, out;

@@ -221,7 +221,9 @@ enum tg_timer {
 	TG_TIMER_DELACK,
 	TG_TIMER_KEEPALIVE,
 	TG_TIMER_STATE,
-	TG_TIMER_USER
+	TG_TIMER_USER,
+	TG_TIMER_LOSS_PROBE,
+	TG_TIMER_REORDERING
 };
 enum tg_cong {
 	TG_CONG_FAST_RETRANSMIT,
@@ -322,6 +324,9 @@ TG_API bool tg_trace_next(
 	X(tcp_out_of_order)                                                                        \
 	X(tcp_fast_retransmits)                                                                    \
 	X(tcp_timeouts)                                                                            \
+	X(tcp_loss_probes)                                                                         \
+	X(tcp_spurious_recoveries)                                                                 \
+	X(tcp_spurious_timeouts)                                                                   \
 	X(tcp_persist_probes)                                                                      \
 	X(tcp_keepalive_probes)                                                                    \
 	X(tcp_challenge_acks)                                                                      \
@@ -363,6 +368,20 @@ struct tg_sock_row {
 	uint32_t recv_q_bytes; /* of a listener: connections waiting for accept */
 	uint32_t send_q_bytes; /* of a listener: the backlog */
 	uint32_t conn;         /* serial number as in the trace */
+	uint8_t timer;         /* enum tg_row_timer: what is waited for, the most urgent */
+	uint8_t timer_count;   /* how often it has gone off in vain */
+	uint64_t timer_ns;     /* when it goes off */
+};
+/* Of streams, in ss(8)'s words but for TG_ROW_FIN_WAIT_2, which it calls timewait. */
+enum tg_row_timer {
+	TG_ROW_NO_TIMER,
+	TG_ROW_ON,      /* retransmission, also of a SYN or FIN */
+	TG_ROW_PERSIST, /* a probe of the peer's window */
+	TG_ROW_KEEPALIVE,
+	TG_ROW_TIMEWAIT,
+	TG_ROW_FIN_WAIT_2, /* nobody has the socket, and the peer does not end it */
+	TG_ROW_DEFER,      /* accepted then at the latest (TG_TCP_DEFER_ACCEPT) */
+	TG_ROW_DELACK      /* the ACK that is owed */
 };
 /* Walks all sockets, half-open connections and TIME-WAIT entries: *cursor starts at 0. False: done.
  * The instance must not change in between. */

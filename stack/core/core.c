@@ -34,6 +34,16 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.window_scaling = true;
 	c->tcp.timestamps = true;
 	c->tcp.sack = true;
+	c->tcp.dsack = true;
+	c->tcp.recovery = TG_RECOVERY_RACK;
+	c->tcp.tlp = true;
+	c->tcp.tlp_ack_delay_ns = 200 * NS_PER_MS;
+	c->tcp.tlp_min_ns = 10 * NS_PER_MS;
+	c->tcp.max_reordering = 300;
+	c->tcp.limited_transmit = true;
+	c->tcp.prr = true;
+	c->tcp.frto = 2;
+	c->tcp.undo = true;
 	c->tcp.initial_window_segs = 10;
 	c->tcp.rto_initial_ns = NS_PER_SEC;
 	c->tcp.rto_min_ns = 200 * NS_PER_MS;
@@ -60,6 +70,9 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.mtu_probe_interval_ns = 600 * NS_PER_SEC;
 	c->tcp.fast_path = true;
 	c->tcp.challenge_acks = 10;
+	c->tcp.cc = TG_CC_CUBIC;
+	c->tcp.hystart = true;
+	c->tcp.cwnd_validation = TG_CWV_RESTART;
 }
 
 /* A seed of nothing but zeros was forgotten: every key would be known to everybody. */
@@ -102,6 +115,8 @@ static bool config_possible(const struct tg_config *c)
 		c->tcp.mtu_base < c->tcp.mtu_floor || c->tcp.mtu_base > 32768)
 		return false;
 	if (c->tcp.port_first == 0 || c->tcp.port_first > c->tcp.port_last)
+		return false;
+	if (c->tcp.cc >= TG_CC_COUNT || c->tcp.cwnd_validation > TG_CWV_7661)
 		return false;
 	return true;
 }

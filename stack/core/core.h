@@ -89,7 +89,7 @@ struct endpoint {
 	uint8_t type;        /* enum tg_type */
 	uint8_t level;       /* TG_IN ... as last computed */
 	uint8_t pending;     /* edges not yet reported */
-	uint8_t flags;       /* the owner's */
+	bool each;           /* TG_SO_EVENT_EACH */
 	int16_t error;       /* pending error, a positive errno; 0 none */
 	uint16_t proto;      /* the owner's */
 };
@@ -115,6 +115,9 @@ struct endpoint *handle_next(const struct tg *s, uint32_t from);
 void endpoint_init(struct endpoint *e, enum tg_type type, uint64_t cookie);
 /* The readiness of e is now `level`: queues an event for bits that rose from 0 to 1. */
 void endpoint_set_level(struct tg *s, struct endpoint *e, unsigned level);
+/* There is more of what the bits of the level say: an event all the same, if the user asked for
+ * that (TG_SO_EVENT_EACH). */
+void endpoint_again(struct tg *s, struct endpoint *e, unsigned bits);
 /* Takes e off the event queue (before its memory goes). */
 void endpoint_fini(struct endpoint *e);
 

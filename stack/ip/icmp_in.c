@@ -104,9 +104,10 @@ static enum tg_drop icmp_act(struct tg *s, const struct icmp_msg *m, const struc
 	case ICMP_PARAM_PROBLEM:
 		/* Errors are for one host. */
 		return i->group ? TG_DROP_ICMP_BROADCAST : error_deliver(s, m, i);
-	case ICMP_SOURCE_QUENCH: return TG_DROP_ICMP_SOURCE_QUENCH; /* [6633 3] [9293 MUST-55] */
-	case ICMP_REDIRECT: return TG_DROP_ICMP_REDIRECT;           /* [1122-C7] declined */
-	default: return TG_DROP_ICMP_TYPE;                          /* [1122-C1] [1122-C11] */
+	case ICMP_SOURCE_QUENCH:
+		return TG_DROP_ICMP_SOURCE_QUENCH;        /* [6633 3, 1122-C8, 9293 MUST-55] */
+	case ICMP_REDIRECT: return TG_DROP_ICMP_REDIRECT; /* [1122-C7] declined */
+	default: return TG_DROP_ICMP_TYPE;                /* [1122-C1] [1122-C11] */
 	}
 }
 

@@ -28,7 +28,16 @@ struct ip_flow {
 	bool link_mtu;  /* the interface's MTU counts, whatever was learnt of the path */
 	bool bcast;     /* the socket may send broadcasts */
 	uint16_t netif; /* leave through this one; 0: as routed */
+	bool loop;      /* ip_output: to a group: a copy for ourselves */
+	bool stay;      /* ... and that is all, nothing leaves */
 };
+
+/* tg_dgram.via: an interface, and whether it is the loopback one, which nothing is routed to. */
+#define IP_VIA_LOOPBACK 1u
+static inline uint16_t ip_netif_of(uint16_t via)
+{
+	return via ? (uint16_t)(via - 1) : 0;
+}
 
 int ip_init(struct tg *s);
 
@@ -57,6 +66,8 @@ int ip_send(struct tg *s, struct tx *t, const struct ip_flow *f);
  * a unicast source or destination? */
 bool ip_is_ours(const struct tg *s, const struct tg_ip *a);
 bool ip_is_broadcast(const struct tg *s, const struct tg_ip *a, uint16_t netif);
+/* The interface that has a (loopback addresses: 0), or -1. */
+int ip_netif_with(const struct tg *s, const struct tg_ip *a);
 bool ip_is_multicast(const struct tg_ip *a);
 bool ip_is_any(const struct tg_ip *a);
 bool ip_is_loopback(const struct tg_ip *a);

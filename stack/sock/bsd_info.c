@@ -1,6 +1,5 @@
 /* TCP_INFO in the layout of Linux's struct tcp_info, from STATUS (RFC 9293 3.10.6). Fields of what
- * is not kept here (pacing, delivery rate, reordering, receiver's estimates, times of the last
- * segments) are 0. */
+ * is not kept here (delivery rate, receiver's estimates, times of the last segments) are 0. */
 #include "sock/bsd.h"
 #include "tapglass_inspect.h"
 
@@ -26,6 +25,7 @@ struct linux_tcp_info {
 #define OPT_ECN_SEEN   16u
 
 #define CA_OPEN     0
+#define CA_DISORDER 1
 #define CA_CWR      2
 #define CA_RECOVERY 3
 #define CA_LOSS     4
@@ -72,6 +72,7 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 	o.ca_state = i.in_loss       ? CA_LOSS
 		     : i.in_recovery ? CA_RECOVERY
 		     : i.in_cwr      ? CA_CWR
+		     : i.disorder    ? CA_DISORDER
 				     : CA_OPEN;
 	o.retransmits = i.backoff;
 	o.probes = i.probes;
@@ -84,7 +85,7 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 	o.snd_mss = i.mss_snd;
 	o.rcv_mss = i.mss_rcv;
 	o.unacked_segs = segs(i.unacked_bytes, i.mss_snd);
-	o.sacked_segs = segs(i.sacked_bytes, i.mss_snd);
+	o.sacked_segs = i.sacked_segs;
 	o.lost_segs = segs(i.lost_bytes, i.mss_snd);
 	o.retrans_segs = segs(i.retrans_bytes, i.mss_snd);
 	o.pmtu = i.pmtu;
@@ -92,6 +93,8 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 	o.rttvar_us = us(i.rttvar_ns);
 	o.snd_ssthresh_segs = segs(i.ssthresh_bytes, i.mss_snd);
 	o.snd_cwnd_segs = segs(i.cwnd_bytes, i.mss_snd);
+	o.reordering = i.reordering_segs;
+	o.reord_seen = i.reord_seen;
 	o.total_retrans = i.retransmits;
 	o.bytes_acked = i.bytes_acked;
 	o.bytes_received = i.bytes_received;
@@ -102,6 +105,8 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 	o.bytes_sent = i.bytes_sent;
 	o.bytes_retrans = i.bytes_retrans;
 	o.dsack_dups = i.dsack_dups;
+	o.pacing_rate = i.pacing_rate ? i.pacing_rate : UINT64_MAX;
+	o.max_pacing_rate = i.max_pacing_rate ? i.max_pacing_rate : UINT64_MAX;
 	o.snd_wnd = i.snd_wnd;
 	o.rcv_wnd = i.rcv_wnd;
 	*len = min_u32(*len, sizeof(o));

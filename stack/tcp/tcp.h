@@ -9,6 +9,8 @@
 #include "tcp/tcp_buf.h"
 #include "tcp/tcp_cc.h"
 #include "tcp/tcp_cookie.h"
+#include "tcp/tcp_mini.h"
+#include "tcp/tcp_queue.h"
 #include "tcp/tcp_user.h"
 #include "wire/tcp_wire.h"
 
@@ -28,31 +30,6 @@
 #define TCP_PERSIST_MAX_NS  (60 * NS_PER_SEC)
 #define TCP_SWS_OVERRIDE_NS (200 * NS_PER_MS) /* [9293 MUST-38] 0.1 to 1 s */
 
-/* ---- Queues of received packets ---- */
-
-struct pktq {
-	struct tg_pkt *head, *tail;
-	uint32_t bytes;  /* of text */
-	uint32_t charge; /* of memory */
-};
-
-/* A contiguous run of text beyond RCV.NXT. */
-struct tcp_ooo_range {
-	struct list node; /* in the order of sequence numbers */
-	struct list mru;  /* most recently touched first: the order of SACK blocks [2018 4] */
-	struct seq start, end;
-	struct pktq q;
-};
-
-/* Reassembly of one connection; exists only while something is out of order. */
-struct tcp_ooo {
-	struct list all; /* in tcp_state.ooo, oldest first */
-	struct tcp_conn *conn;
-	struct list ranges, mru;
-	uint32_t n_ranges;
-	uint32_t charge;
-};
-
 /* ---- What was sent and is not yet acknowledged ---- */
 
 #define RANGE_SACKED  0x01 /* the receiver holds it */
@@ -62,16 +39,18 @@ struct tcp_ooo {
 #define RANGE_FIN     0x10 /* the last sequence number is the FIN */
 #define RANGE_LIMITED 0x20 /* sent while the application was the limit */
 
-/* One emission, [start of the record before it's end, end). Split where SACK or loss cuts through.
- */
+/* [6675-1, 2018-4] One emission, [start of the record before it's end, end). Split where SACK or
+ * loss cuts through; freed by the cumulative ACK alone. */
 struct tcp_range {
 	struct list node;
+	struct list sent; /* in tcp_tx.by_time while this copy is in flight; else by itself */
 	struct seq start, end;
 	uint64_t sent_ns;   /* last (re)transmission */
 	uint64_t delivered; /* c->delivered when it was sent: delivery-rate samples */
 	uint64_t delivered_ns;
 	uint8_t flags; /* RANGE_* */
 	uint8_t n_retrans;
+	uint16_t sacked_segs; /* segments in it, once it is SACKed */
 };
 
 /* The sending half's memory; exists only while something is queued or unacknowledged. */
@@ -83,9 +62,20 @@ struct tcp_tx {
 	struct seq high_sacked; /* highest sequence number SACKed, SND.UNA if none */
 	bool rescued; /* [6675 4 (4)] the rescue retransmission of this recovery is spent */
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
-	struct tcp_range *hint; /* where the last SACK block was found, or NULL */
 	bool ecn_reduced;       /* cwnd was reduced for ECE: once until ecn_high is acknowledged */
 	struct seq ecn_high;    /* SND.NXT at that time [3168 6.1.2] */
+	uint32_t sacked_segs;   /* RACK.segs_sacked [8985 5.3] */
+	uint32_t limited_bytes; /* new text sent on duplicate ACKs [5681-10] */
+	struct list by_time;    /* what is in flight, the oldest transmission first [8985 6.2] */
+	/* Of the most recently sent of what was delivered [8985 5.3]: RACK.xmit_ts, RACK.end_seq,
+	 * RACK.rtt; RACK.fack: the highest delivered. */
+	uint64_t rack_sent_ns, rack_rtt_ns;
+	struct seq rack_end, fack;
+	/* What CT_REXMIT is armed for is the earliest of these. NEVER_NS: none. */
+	uint64_t rto_at_ns, pto_at_ns, reo_at_ns;
+	uint32_t prr_delivered, prr_out, prr_recover_fs; /* bytes [9937 6] */
+	uint32_t prr_dup_bytes;   /* counted as delivered for duplicates without SACK [9937 6] */
+	struct tcp_range *hint;   /* where the last SACK block was found, or NULL */
 	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look
 				     from the start */
 };
@@ -121,9 +111,12 @@ struct tcp_port {
 		bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
 };
 
-enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_COUNT };
-enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY };
+enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_PACE, CT_COUNT };
+/* RM_PTO: the loss probe's, RM_REO: RACK's reordering timer; after both the RTO goes on. */
+enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY, RM_PTO, RM_REO };
 enum recovery_state { REC_OPEN, REC_RECOVERY, REC_LOSS };
+/* After a timeout the first, then the second ACK is waited for [5682 2.1]. */
+enum frto_step { FRTO_NONE, FRTO_FIRST, FRTO_SECOND };
 
 /* What a challenge ACK answers: each kind has a budget of its own, so that what anybody can send
  * who knows the addresses uses up nothing that others need. */
@@ -155,6 +148,7 @@ struct tcp_conn {
 	uint8_t rexmit_mode; /* enum rexmit_mode: what CT_REXMIT stands for */
 	uint8_t recovery;    /* enum recovery_state */
 	uint8_t backoff;     /* consecutive timeouts of CT_REXMIT */
+	uint8_t frto;        /* enum frto_step */
 	/* How it began and what was agreed. */
 	bool passive : 1;    /* [9293 MUST-11] */
 	bool bound : 1;      /* the user chose the port */
@@ -178,7 +172,20 @@ struct tcp_conn {
 	bool keep_due : 1;   /* keepalive probe */
 	bool mtu_waits : 1;  /* new text waits for room for a probe of the path's MTU */
 	bool cwnd_limited : 1; /* the last turn ended for want of cwnd: it may grow [7661 4.1] */
+	bool pace_capped : 1;  /* the user's rate is lower than the window's */
 	bool urg_out : 1;      /* SND.UP is valid */
+	/* Loss detection. */
+	bool reordering_seen : 1; /* RACK.reordering_seen */
+	bool dsack_round_on : 1;  /* dsack_round is valid */
+	bool tlp_due : 1;         /* a loss probe is to be sent */
+	bool tlp_out : 1;         /* TLP.end_seq is valid: a probe is unanswered */
+	bool tlp_again : 1;       /* TLP.is_retrans: it repeated text */
+	bool tlp_sampled : 1;     /* an RTT was measured since the last probe [8985 7.3] */
+	bool tlp_patient : 1;     /* a probe was needless: this peer's ACKs are given more time */
+	bool undo_rto : 1;        /* the reduction was a timeout's */
+	bool undo_armed : 1;      /* cwnd was reduced and may be given back [4015 3] */
+	bool undo_sent : 1;       /* something was sent again since: undo_start and undo_ts hold */
+	bool undo_asked : 1; /* the first ACK beyond undo_start has been looked at [3522 3.2] */
 	/* Receiving. */
 	bool ack_now : 1;    /* an ACK is owed at the end of the batch */
 	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
@@ -205,7 +212,7 @@ struct tcp_conn {
 	/* Send sequence space [9293 3.3.1]. */
 	struct {
 		struct seq una, nxt, wl1, wl2, up, max; /* max: highest ever sent + 1 */
-		uint32_t wnd;                           /* scaled, bytes */
+		uint32_t wnd;                           /* scaled, bytes [9293 REC-1] */
 		uint32_t max_wnd;                       /* largest ever offered, bytes */
 	} snd;
 	struct seq iss, irs;
@@ -237,9 +244,23 @@ struct tcp_conn {
 
 	/* Round-trip time [6298], ns. */
 	uint64_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns;
+	uint64_t min_rtt_next_ns; /* least of the epoch that runs: see tcp_rtt.c */
+	uint32_t min_rtt_epoch;
 
 	struct tcp_cc cc;
+	uint64_t pace_ns;   /* the next release is due */
+	uint64_t pace_max;  /* TG_SO_MAX_PACING_RATE, bytes a second; 0: no cap */
 	struct seq recover; /* [6582 3.2], RecoveryPoint [6675 5] */
+	/* RACK's window for reordering [8985 5.3]: reo_wnd_mult, reo_wnd_persist, dsack_round. */
+	uint8_t reo_wnd_mult, reo_wnd_persist;
+	uint16_t reordering_segs; /* how far text was seen to be overtaken, DupThresh at least */
+	uint32_t reorderings;     /* how often */
+	struct seq dsack_round;
+	struct seq tlp_end; /* TLP.end_seq */
+	/* The first text sent again in this recovery, what of all of it has not been reported as a
+	 * duplicate, and the first copy's timestamp. */
+	struct seq undo_start;
+	uint32_t undo_bytes, undo_ts;
 
 	struct tcp_tx *tx;
 	struct tcp_mtu *mtu; /* NULL: segments are as large as the path is thought to allow */
@@ -263,60 +284,6 @@ struct tcp_conn {
 	uint64_t bytes_received, bytes_retrans;
 	uint64_t bytes_acked;
 	uint32_t segs_in, segs_out, retransmits, dsacks_in;
-};
-
-/* ---- Compact records: half-open connections and TIME-WAIT ---- */
-
-#define MINI_WS     0x01 /* window scaling agreed */
-#define MINI_TS     0x02
-#define MINI_SACK   0x04
-#define MINI_RESENT 0x08 /* the SYN-ACK went out more than once: no RTT sample */
-#define MINI_SLOT_SHIFT                                                                            \
-	4 /* above: the quarter second in which a bare ACK was last answered, modulo 16 */
-
-/* 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
-struct tcp_mini {
-	uint32_t chain, fifo_prev, fifo_next;
-	uint8_t raddr[16];
-	uint16_t rport, lport;
-	uint16_t laddr; /* index of the local address (ip_addr_at) */
-	uint8_t flags;  /* MINI_* */
-	uint8_t queue;  /* FIFO it stands in: of a half-open one its retransmissions so far */
-	uint32_t ts_recent;
-	uint32_t deadline_ms; /* since the instance was made, modulo 2^32 */
-	struct seq snd_nxt;   /* half-open: ISS */
-	struct seq rcv_nxt;   /* half-open: IRS + 1 */
-	union {
-		struct {                  /* half-open */
-			uint16_t mss;     /* peer's */
-			uint8_t scales;   /* peer's shift, and ours in the upper half */
-			uint8_t ecn;      /* the SYN was an ECN-setup one, and so is our answer */
-			uint32_t sent_us; /* when the SYN-ACK last went out, modulo 2^32 */
-		} syn;
-		struct {              /* TIME-WAIT */
-			uint16_t wnd; /* window field to send */
-			uint16_t pad;
-			uint32_t owner; /* handle index of the socket that is still open, 0 none */
-		} tw;
-	};
-};
-
-#define MINI_QUEUES 32u
-
-static inline uint8_t mini_snd_wscale(const struct tcp_mini *m)
-{
-	return m->syn.scales & 15;
-}
-static inline uint8_t mini_rcv_wscale(const struct tcp_mini *m)
-{
-	return m->syn.scales >> 4;
-}
-
-struct mini_table {
-	struct tcp_mini **page; /* of records; record i is page[i / per page][i % per page] */
-	uint32_t **bucket;      /* pages of heads */
-	uint32_t n_pages, page_cap, bucket_cap, n_buckets, n_used, n_made, free_head;
-	uint32_t head[MINI_QUEUES], tail[MINI_QUEUES]; /* FIFOs by deadline */
 };
 
 /* ---- Module state ---- */
@@ -380,7 +347,7 @@ void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r);
 void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r);
 /* Queues text that is exactly at RCV.NXT. False: no memory, discarded. */
 bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r);
-void tcp_note_duplicate(struct tcp_conn *c, struct seq start, struct seq end);
+void tcp_note_duplicate(const struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
 void tcp_note_segment_size(struct tcp_conn *c, const struct tcp_rx *r);
 bool pktq_append(struct tg *s, struct pktq *q, struct tg_pkt *p);
 void pktq_free(struct tg *s, struct pktq *q);
@@ -428,45 +395,36 @@ uint32_t tcp_ts_now(const struct tg *s, uint32_t offset);
 uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
 uint8_t tcp_wscale_for(uint32_t rcvbuf);
 
-/* tcp_tx.c: what is queued and in flight. */
-bool tcp_tx_need(struct tg *s, struct tcp_conn *c);
-void tcp_tx_free(struct tg *s, struct tcp_conn *c);
-uint32_t tcp_unsent(const struct tcp_conn *c); /* text bytes not sent yet */
-uint32_t tcp_queued(const struct tcp_conn *c); /* text bytes not acknowledged, sent or not */
-uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675 4] bytes in the network */
-struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
-void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
-/* Cuts r at `at`; the new record is the second part. NULL: no memory or too many. */
-struct tcp_range *range_split(struct tg *s, struct tcp_conn *c, struct tcp_range *r, struct seq at);
-/* Joins r with the record before it; both SACKed. Returns what is left. */
-struct tcp_range *range_merge_back(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
-/* Takes the part before `at` off r. */
-void range_trim(struct tcp_conn *c, struct tcp_range *r, struct seq at);
-void range_mark(struct tcp_conn *c, struct tcp_range *r, uint8_t set, uint8_t clear);
-static inline uint32_t range_bytes(const struct tcp_range *r)
-{
-	return seq_dist(r->end, r->start);
-}
+#include "tcp/tcp_tx.h"
+#include "tcp/tcp_loss.h"
 
-/* tcp_loss.c: SACK scoreboard and loss detection. */
-struct loss_ack {
-	uint32_t newly_acked, newly_sacked; /* bytes */
-	bool sack_present, dsack;
-	bool duplicate; /* a duplicate ACK in the sense of [5681 2] */
-};
-void tcp_loss_sack(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a);
-void tcp_loss_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a);
-void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first);
-/* What to send again next: the record, or NULL. */
-struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
+/* tcp_pace.c */
+/* Sets cc.pacing_rate by window, round trip and the user's cap. */
+void tcp_pace_update(const struct tg *s, struct tcp_conn *c);
+/* Is the next release not due yet? Then its timer is set. */
+bool tcp_pace_wait(struct tg *s, struct tcp_conn *c);
+void tcp_pace_sent(const struct tg *s, struct tcp_conn *c, uint32_t bytes);
+/* What may leave at once, bytes: whole segments. */
+uint32_t tcp_pace_release(const struct tcp_conn *c);
 
 /* tcp_rtt.c */
+/* A round trip for the minimum over the last minutes [8985 6.2 step 1]. */
+void tcp_rtt_min(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c); /* backed off, capped */
 
 /* tcp_timer.c: event verbs; only this file knows deadlines. */
 void tcp_timers_init(struct tg *s, struct tcp_conn *c);
 void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c);
+/* New text went out: the loss probe's timer starts over [8985-12]. */
+void tcp_timers_new_data(struct tg *s, struct tcp_conn *c);
+/* Again the first that is outstanding: its RTO begins anew [6298-5.0]. */
+void tcp_timers_first_again(struct tg *s, struct tcp_conn *c);
+void tcp_timers_probed(struct tg *s, struct tcp_conn *c); /* a loss probe went out */
+/* Loss detection has looked at an ACK: one of its timers, or the RTO, is armed [8985-15]. */
+void tcp_timers_loss_checked(struct tg *s, struct tcp_conn *c);
+/* Does CT_REXMIT watch over something in flight? */
+bool tcp_timers_watching(const struct tcp_conn *c);
 void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c);
 void tcp_timers_progress(struct tg *s, struct tcp_conn *c); /* any sign of life: probes answered */
 void tcp_timers_blocked(
@@ -481,8 +439,11 @@ void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c);
 void tcp_timers_defer(struct tg *s, struct tcp_conn *c, uint64_t after_ns);
 void tcp_timers_defer_ended(struct tcp_conn *c);
 void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c);
+void tcp_timers_pace(struct tg *s, struct tcp_conn *c, uint64_t at_ns);
 void tcp_timers_stop(struct tg *s, struct tcp_conn *c);
 void tcp_timer_fired(struct tg *s, struct timer *t);
+/* When a timer of the trace's names expires; NEVER_NS: it is not running. */
+uint64_t tcp_timer_deadline_ns(const struct tcp_conn *c, enum tg_timer which);
 
 /* tcp_syn.c: half-open table. */
 void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r); /* 3.10.7.2 */
@@ -503,28 +464,6 @@ bool tcp_tw_gives_way(const struct tg *s, const struct tcp_mini *m);
 /* Ends the entry of c's 4-tuple, if there is one. *iss_min: c's ISS has to be this or more. */
 bool tcp_tw_take_over(struct tg *s, const struct tcp_conn *c, struct seq *iss_min);
 void tcp_tw_disown(struct tcp_conn *c); /* the socket's record is going away */
-
-/* tcp_mini.c: the table of compact records. */
-struct mini_key {
-	struct tg_ip raddr;
-	uint16_t rport, lport, laddr;
-};
-struct tcp_mini *mini_find(
-	const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash);
-struct tcp_mini *mini_add(
-	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
-void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m);
-void mini_enqueue(
-	struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns);
-struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue);
-bool mini_due(const struct tg *s, const struct tcp_mini *m);
-uint64_t mini_deadline_ns(const struct tg *s, const struct tcp_mini *m);
-/* May m answer one more bare ACK or reset? One in a quarter of a second: two ends that disagree
- * would else answer one another for ever. */
-bool mini_may_ack(const struct tg *s, struct tcp_mini *m);
-uint32_t mini_hash(const struct tg *s, const struct tcp_mini *m);
-struct tcp_mini *mini_at(const struct mini_table *t, uint32_t index); /* NULL: a free record */
-uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m);
 
 /* tcp_demux.c */
 uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,

@@ -61,7 +61,10 @@ struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 	c->mss = TCP_MSS_DEFAULT;
 	c->mss_rcv = TCP_MSS_DEFAULT;
 	c->rmss = TCP_MSS_DEFAULT;
-	c->cc.ops = &cc_newreno;
+	c->reo_wnd_mult = 1;
+	c->reordering_segs = TCP_DUPTHRESH;
+	c->cc.ops = cc_algorithm(s->cfg.tcp.cc);
+	c->cc.flags = s->cfg.tcp.hystart ? CC_HYSTART : 0;
 	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, false);
 	tcp_timers_init(s, c);
 	return c;
@@ -73,6 +76,7 @@ void tcp_conn_established(struct tg *s, struct tcp_conn *c)
 	c->rmss = tcp_mss_offer(s, &c->raddr, &c->path);
 	/* [5681-2, 6928 2] a SYN lost more than once: one segment */
 	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, c->syn_retrans > 1);
+	tcp_pace_update(s, c);
 	c->recover = c->iss; /* [6582-1] */
 	c->soft_error = 0;
 	tcp_mtu_established(s, c);
@@ -159,7 +163,7 @@ static unsigned level_of_closed(const struct tcp_conn *c)
 {
 	unsigned level = TG_HUP | TG_OUT;
 
-	if (c->was_connected || c->ep.error || c->rcvq.bytes)
+	if (c->was_connected || c->ep.error || c->rcvq.bytes || c->rd_shut)
 		level |= TG_IN | TG_RDHUP;
 	return level | (c->ep.error ? TG_ERR | TG_IN : 0u);
 }

@@ -30,8 +30,8 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit)
 	uint32_t unit = 1u << c->rcv_wscale, up;
 
 	(void)s;
-	/* [9293 MUST-39] the edge moves by a segment or half the buffer, or not at all; [9293
-	 * SHLD-14] never back */
+	/* [9293 MUST-39, 7323-W5] the edge moves by a segment or half the buffer, or not at all;
+	 * [9293 SHLD-14] never back */
 	if (space > now && space - now >= min_u32(c->rcvbuf / 2, c->mss_rcv))
 		wnd = space & ~(unit - 1);
 	if (wnd < now)
@@ -76,7 +76,7 @@ static void fill_syn_options(struct tg *s, struct tcp_conn *c, struct tcp_opts *
 	bool reply = c->state != TG_SYN_SENT; /* a SYN-ACK offers only what the SYN had */
 
 	memset(o, 0, sizeof(*o));
-	o->has = TCP_HAS_MSS;
+	o->has = TCP_HAS_MSS; /* [9293 MUST-65] a SYN only: fill_options never does */
 	o->mss = tcp_mss_offer(s, &c->raddr, &c->path);
 	if (c->mss_user)
 		o->mss = (uint16_t)min_u32(o->mss, c->mss_user);
@@ -142,7 +142,7 @@ static void put_header(struct tx *t, const struct tcp_seg *g)
 {
 	tcp_emit(tx_prepend(t, tcp_hdr_bytes(&g->opts)), g);
 	t->l4_off = t->off;
-	t->csum = true;
+	t->csum = true; /* [9293 MUST-2] over all of it, by the device or by core/gso.c */
 	t->csum_offset = TCP_CSUM_OFFSET;
 }
 
@@ -206,13 +206,13 @@ static enum tx_result undeliverable(
 enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes,
 	uint8_t flags, uint8_t how, uint32_t *sent)
 {
-	struct ip_flow flow = {.src = c->laddr,
+	struct ip_flow flow = {.src = c->laddr, /* [9293 MUST-45] the same all along */
 		.dst = c->raddr,
 		.path = &c->path,
 		.waiter = &c->tx_node,
 		.proto = IP_PROTO_TCP,
 		.ttl = c->ttl,
-		.tos = c->tos};
+		.tos = c->tos}; /* [9293 SHLD-22] */
 	struct tx t;
 	struct tcp_seg g;
 	uint32_t seg_bytes;
@@ -275,12 +275,12 @@ void tcp_send_control(struct tg *s, struct tcp_control *k)
 	send_control(s, NULL, k);
 }
 
-static void conn_control(struct tg *s, struct tcp_conn *c, uint8_t flags)
+static void conn_control(struct tg *s, struct tcp_conn *c, struct seq seq, uint8_t flags)
 {
 	struct tcp_control k = {
 		.src = c->laddr, .dst = c->raddr, .ttl = c->ttl, .tos = c->tos, .path = &c->path};
 
-	fill_segment(s, c, c->snd.nxt, flags, &k.g);
+	fill_segment(s, c, seq, flags, &k.g);
 	tcp_ecn_mark_out(c, &k.g, 0, EMIT_NEW, &k.tos);
 	c->segs_out++;
 	send_control(s, c, &k);
@@ -288,7 +288,7 @@ static void conn_control(struct tg *s, struct tcp_conn *c, uint8_t flags)
 
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c)
 {
-	conn_control(s, c, TCP_ACK);
+	conn_control(s, c, c->snd.nxt, TCP_ACK);
 	ack_went_out(c);
 }
 
@@ -311,7 +311,14 @@ void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kin
 
 void tcp_send_rst(struct tg *s, struct tcp_conn *c)
 {
-	conn_control(s, c, TCP_RST | TCP_ACK); /* [9293 3.10.5] <SEQ=SND.NXT><CTL=RST> */
+	struct seq edge = seq_add(c->snd.una, c->snd.wnd), seq = c->snd.nxt;
+
+	/* [9293 3.10.5] <SEQ=SND.NXT><CTL=RST>. But what probes a closed window is beyond it, where
+	 * the peer does not believe a reset [9293 3.10.7.4-1] [5961 3.2]: it gets its own RCV.NXT.
+	 */
+	if (c->state >= TG_ESTABLISHED && c->syn_acked && seq_gt(seq, edge))
+		seq = edge;
+	conn_control(s, c, seq, TCP_RST | TCP_ACK);
 }
 
 void tcp_send_rst_for(struct tcp_rx *r)

@@ -235,7 +235,7 @@ static uint32_t rcv_wnd(const struct tcp_conn *c)
 	return seq_dist(c->rcv.adv, c->rcv.nxt);
 }
 
-/* The four rows of the table of 3.10.7.4, first. */
+/* [9293 3.10.7.4-1] The four rows of the table. */
 static bool acceptable(const struct tcp_conn *c, const struct tcp_seg *g)
 {
 	uint32_t wnd = rcv_wnd(c);
@@ -273,7 +273,7 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	}
 	old = seq_lt(r->g.seq, c->rcv.nxt);
 	if (old && seq_le(seq_add(r->g.seq, r->g.text_bytes), c->rcv.nxt))
-		tcp_note_duplicate(c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
+		tcp_note_duplicate(r->s, c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
 	answer_unacceptable(c, r);
 	tcp_discard(r, c, old ? TG_DROP_TCP_OLD : TG_DROP_TCP_BEYOND_WINDOW);
 	return false;
@@ -281,6 +281,7 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 
 /* ---- Step 2: RST ---- */
 
+/* [9293 MUST-12] an abort is told as an error, a normal close as the end of the text */
 static void reset_by_peer(struct tcp_conn *c, struct tcp_rx *r)
 {
 	int error = 0;
@@ -333,6 +334,7 @@ static bool step4_syn(struct tcp_conn *c, struct tcp_rx *r)
 
 /* ---- Step 6: URG ---- */
 
+/* [9293 3.10.7.4-6] */
 static void step6_urg(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct seq up;
@@ -430,7 +432,7 @@ static void eight_steps(struct tcp_conn *c, struct tcp_rx *r)
 	update_ts_recent(c, r);
 	tcp_trim_to_window(c, r);
 	step6_urg(c, r);
-	tcp_text_step(c, r);
+	tcp_text_step(c, r); /* [9293 3.10.7.4-7] */
 	if (!r->gone)
 		step8_fin(c, r);
 }

@@ -67,7 +67,9 @@ static void resend(struct tg *s, struct tcp_conn *c)
 	if (c->recovery == REC_OPEN) {
 		c->recovery = REC_LOSS;
 		c->recover = c->snd.nxt;
+		c->undo_armed = false;
 	}
+	c->frto = FRTO_NONE;
 	c->rexmit_now = true;
 	tcp_want_output(s, c);
 }

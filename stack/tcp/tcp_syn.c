@@ -270,6 +270,8 @@ static struct tcp_conn *grow_up(
 	c->user_timeout_ns = l->user_timeout_ns;
 	c->linger_ns = l->linger_ns;
 	c->mss_user = l->mss_user;
+	c->cc.ops = l->cc.ops;
+	c->pace_max = l->pace_max;
 	c->ws_ok = (m->flags & MINI_WS) != 0;
 	c->ts_ok = (m->flags & MINI_TS) != 0;
 	c->sack_ok = (m->flags & MINI_SACK) != 0;

@@ -72,6 +72,7 @@ static void check_fragments(struct iw *w, uint32_t n, uint32_t mtu)
 	ck_assert_uint_eq(at, n);
 }
 
+/* [1122-G4] */
 START_TEST (fragments) {
 	static const uint32_t sizes[] = {1480, 1481, 2960, 2961, 10000, 65515};
 	struct iw *w = start();
@@ -212,6 +213,7 @@ START_TEST (identification) {
 }
 END_TEST
 
+/* [1122-I3, U6, 9293 MUST-46] */
 START_TEST (refused) {
 	struct iw *w = start();
 	static const struct {

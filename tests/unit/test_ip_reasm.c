@@ -64,6 +64,7 @@ static enum outcome model_add(
 	return COMPLETE;
 }
 
+/* [1122-I4, 5722 3] */
 START_TEST (against_model) {
 	static struct model m[KEYS];
 	struct iw *w = iw_new(NULL, false);
@@ -115,6 +116,7 @@ START_TEST (against_model) {
 END_TEST
 
 /* The largest datagram, backwards. */
+/* [1122-G3] */
 START_TEST (largest) {
 	struct iw *w = iw_new(NULL, false);
 	static uint8_t big[65515];

@@ -22,6 +22,7 @@ static void ack(struct tcp_cc *c, uint32_t bytes, bool limited)
 	reno->on_ack(c, &a);
 }
 
+/* [5681-2] */
 START_TEST (test_initial_window) {
 	for (uint32_t mss = 1; mss <= 65535; mss++) {
 		uint32_t most = 2 * mss > 14600 ? 2 * mss : 14600;
@@ -37,6 +38,7 @@ START_TEST (test_initial_window) {
 }
 END_TEST
 
+/* [5681-3] */
 START_TEST (test_begin) {
 	struct tcp_cc c = fresh(1460);
 
@@ -49,6 +51,7 @@ START_TEST (test_begin) {
 END_TEST
 
 /* Doubles with each window acknowledged, whatever the pieces; not beyond ssthresh. */
+/* [5681-4] */
 START_TEST (test_slow_start) {
 	struct tcp_cc c = fresh(1000);
 	struct unit_rng r;
@@ -73,6 +76,7 @@ START_TEST (test_slow_start) {
 END_TEST
 
 /* [5681 3.1 (3)] one SMSS for a window of bytes acknowledged, exactly, however they come. */
+/* [5681-5] */
 START_TEST (test_avoidance) {
 	struct tcp_cc c = fresh(1460);
 	struct unit_rng r;
@@ -95,6 +99,7 @@ START_TEST (test_avoidance) {
 END_TEST
 
 /* [7661 4.1] no growth for who does not use what he has */
+/* [5681-1] */
 START_TEST (test_not_limited) {
 	struct tcp_cc c = fresh(1460);
 
@@ -107,6 +112,7 @@ START_TEST (test_not_limited) {
 }
 END_TEST
 
+/* [5681-6, -15] */
 START_TEST (test_loss) {
 	for (uint32_t flight = 0; flight < 100000; flight += 777) {
 		struct tcp_cc c = fresh(1460);
@@ -129,6 +135,7 @@ START_TEST (test_loss) {
 }
 END_TEST
 
+/* [5681-7] */
 START_TEST (test_timeout) {
 	struct tcp_cc c = fresh(1460);
 
@@ -200,6 +207,7 @@ START_TEST (test_ecn) {
 }
 END_TEST
 
+/* [5681-13] */
 START_TEST (test_idle) {
 	struct tcp_cc c = fresh(1460);
 
