@@ -161,8 +161,17 @@ struct tg_config {
 	} udp;
 
 	struct {
-		uint32_t rcvbuf_bytes;                 /* - 4 MiB */
-		uint32_t sndbuf_bytes;                 /* - 4 MiB */
+		/* Buffers begin at the middle one and move between the others, unless their user
+		 * sets a size: with what he reads in a round trip (moderate_rcvbuf), with cwnd.
+		 * The window's scale goes by rcvbuf_max_bytes. */
+		uint32_t rcvbuf_min_bytes, rcvbuf_bytes, rcvbuf_max_bytes; /* - 4 KiB, 128 KiB, 16
+									      MiB */
+		uint32_t sndbuf_min_bytes, sndbuf_bytes, sndbuf_max_bytes; /* - the same */
+		bool moderate_rcvbuf;                                      /* - true */
+		/* Memory in use by the whole instance beyond which buffers grow no more; beyond
+		 * which they shrink, and text out of order is refused - 0: half, three quarters of
+		 * the budget */
+		uint64_t mem_pressure_bytes, mem_high_bytes;
 		bool window_scaling, timestamps, sack; /* - all true [7323, 2018] */
 		bool dsack;                            /* report what came twice - true [2883] */
 		uint8_t recovery;          /* TG_RECOVERY_* - TG_RECOVERY_RACK; 0: [6675] */

@@ -331,6 +331,10 @@ TG_API bool tg_trace_next(
 	X(tcp_persist_probes)                                                                      \
 	X(tcp_keepalive_probes)                                                                    \
 	X(tcp_challenge_acks)                                                                      \
+	X(tcp_rcvbuf_grown)                                                                        \
+	X(tcp_sndbuf_grown)                                                                        \
+	X(tcp_growth_refused)                                                                      \
+	X(tcp_buffers_shrunk)                                                                      \
 	X(tcp_syncookies_sent)                                                                     \
 	X(tcp_syncookies_recv)                                                                     \
 	X(tcp_syncookies_failed)                                                                   \

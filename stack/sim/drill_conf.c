@@ -26,14 +26,16 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, syncookies), FIELD(tcp, tw_reuse), FIELD(tcp, fast_path),
-	FIELD(tcp, challenge_acks), FIELD(tcp, dsack), FIELD(tcp, recovery), FIELD(tcp, tlp),
-	FIELD(tcp, tlp_ack_delay_ns), FIELD(tcp, tlp_min_ns), FIELD(tcp, max_reordering),
-	FIELD(tcp, limited_transmit), FIELD(tcp, prr), FIELD(tcp, frto), FIELD(tcp, undo),
-	FIELD(tcp, cc), FIELD(tcp, hystart), FIELD(tcp, pacing), FIELD(tcp, cwnd_validation),
-	FIELD(tcp, ecn), FIELD(tcp, mtu_probing), FIELD(tcp, mtu_base), FIELD(tcp, mtu_floor),
-	FIELD(tcp, mtu_probe_interval_ns), FIELD(ip, min_pmtu), FIELD(ip, pmtu_expires_ns),
-	FIELD(ip, no_pmtu_disc)};
+	FIELD(tcp, rcvbuf_min_bytes), FIELD(tcp, rcvbuf_max_bytes), FIELD(tcp, sndbuf_min_bytes),
+	FIELD(tcp, sndbuf_max_bytes), FIELD(tcp, moderate_rcvbuf), FIELD(tcp, mem_pressure_bytes),
+	FIELD(tcp, mem_high_bytes), FIELD(tcp, syncookies), FIELD(tcp, tw_reuse),
+	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, dsack), FIELD(tcp, recovery),
+	FIELD(tcp, tlp), FIELD(tcp, tlp_ack_delay_ns), FIELD(tcp, tlp_min_ns),
+	FIELD(tcp, max_reordering), FIELD(tcp, limited_transmit), FIELD(tcp, prr), FIELD(tcp, frto),
+	FIELD(tcp, undo), FIELD(tcp, cc), FIELD(tcp, hystart), FIELD(tcp, pacing),
+	FIELD(tcp, cwnd_validation), FIELD(tcp, ecn), FIELD(tcp, mtu_probing), FIELD(tcp, mtu_base),
+	FIELD(tcp, mtu_floor), FIELD(tcp, mtu_probe_interval_ns), FIELD(ip, min_pmtu),
+	FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -60,6 +62,7 @@ static bool is_bool(const struct field *f)
 {
 	return f->offset == offsetof(struct tg_config, ip.icmp_echo) ||
 	       f->offset == offsetof(struct tg_config, ip.no_pmtu_disc) ||
+	       f->offset == offsetof(struct tg_config, tcp.moderate_rcvbuf) ||
 	       f->offset == offsetof(struct tg_config, tcp.window_scaling) ||
 	       f->offset == offsetof(struct tg_config, tcp.timestamps) ||
 	       f->offset == offsetof(struct tg_config, tcp.sack) ||
@@ -163,8 +166,19 @@ static const struct {
 	{"net.ipv4.tcp_frto", "tcp.frto", 1, 0, 1, 0},
 	{"net.ipv4.tcp_max_reordering", "tcp.max_reordering", 1, 0, 1, 0},
 	{"net.ipv4.tcp_window_scaling", "tcp.window_scaling", 0, 0, 1, 0},
+	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_min_bytes", 1, 0, 3, 0},
 	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3, 0},
+	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_max_bytes", 1, 2, 3, 0},
+	{"net.ipv4.tcp_wmem", "tcp.sndbuf_min_bytes", 1, 0, 3, 0},
 	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3, 0},
+	{"net.ipv4.tcp_wmem", "tcp.sndbuf_max_bytes", 1, 2, 3, 0},
+	{"net.ipv4.tcp_moderate_rcvbuf", "tcp.moderate_rcvbuf", 0, 0, 1, 0},
+	{"net.ipv4.tcp_mem", "tcp.mem_pressure_bytes", 4096, 1, 3, 0},
+	{"net.ipv4.tcp_mem", "tcp.mem_high_bytes", 4096, 2, 3, 0},
+	{"net.ipv4.tcp_tw_reuse", "tcp.tw_reuse", 1, 0, 1, 0},
+	{"net.ipv4.ip_local_port_range", "tcp.port_first", 1, 0, 2, 0},
+	{"net.ipv4.ip_local_port_range", "tcp.port_last", 1, 1, 2, 0},
+	{"net.ipv4.tcp_syncookies", "tcp.syncookies", 1, 0, 1, 0},
 	{"net.ipv4.tcp_fin_timeout", "tcp.fin_wait_2_ns", NS_PER_SEC, 0, 1, 0},
 	{"net.ipv4.tcp_keepalive_time", "tcp.keepalive_idle_ns", NS_PER_SEC, 0, 1, 0},
 	{"net.ipv4.tcp_keepalive_intvl", "tcp.keepalive_interval_ns", NS_PER_SEC, 0, 1, 0},
@@ -215,17 +229,15 @@ static uint32_t text_bytes(const char *text)
 
 #define SYSCTL_NUMBERS 3
 
-/* Sets the fields of sysctl i, which may be several: rows of the same name follow one another. */
+/* Sets the fields of sysctl i, which may be several: rows of one name follow one another. */
 static bool sysctl_apply(struct tg_config *c, size_t i, const uint64_t v[SYSCTL_NUMBERS])
 {
 	const char *name = sysctls[i].name;
 
 	for (; i < ARRAY_LEN(sysctls) && word_is(name, text_bytes(name), sysctls[i].name); i++) {
 		const struct field *f = field_named(sysctls[i].field);
-		uint64_t n = v[sysctls[i].take];
+		uint64_t n = sysctl_value(i, v[sysctls[i].take]);
 
-		ASSERT(f);
-		n = sysctl_value(i, n);
 		if ((is_bool(f) && n > 1) || !set_field(c, f, n))
 			return false;
 	}
@@ -279,6 +291,7 @@ static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 {
 	struct drill_pos pos = cur_pos(&d->c);
 	uint64_t v[SYSCTL_NUMBERS];
+	const struct field *f = NULL;
 	const char *w, *quote;
 	uint32_t n;
 	size_t i = parse_sysctl_name(d, &w, &n);
@@ -287,10 +300,12 @@ static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 		return drill_error(d, pos, "a setting is expected here", "", 0);
 	if (i == ARRAY_LEN(sysctls))
 		return drill_error(d, pos, "no setting answers to '%S'", w, n);
+	f = field_named(sysctls[i].field);
+	ASSERT(f);
 	if (!cur_take(&d->c, "="))
 		return drill_error_at(d, "'=' is expected here");
 	quote = cur_take(&d->c, "\"") ? "\"" : cur_take(&d->c, "'") ? "'" : NULL;
-	if (field_named(sysctls[i].field)->offset == offsetof(struct tg_config, tcp.cc)) {
+	if (f->offset == offsetof(struct tg_config, tcp.cc)) {
 		if (!parse_cc(d, cfg))
 			return false;
 		return !quote || cur_take(&d->c, quote) ||

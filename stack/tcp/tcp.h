@@ -6,6 +6,7 @@
 #include "base/bring.h"
 #include "base/seq.h"
 #include "ip/ip.h"
+#include "tcp/tcp_buf.h"
 #include "tcp/tcp_cc.h"
 #include "tcp/tcp_cookie.h"
 #include "tcp/tcp_mini.h"
@@ -190,8 +191,9 @@ struct tcp_conn {
 	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
 	bool fin_parked : 1; /* peer's FIN is known at fin_seq but text before it is missing */
 	bool rd_shut : 1, wr_shut : 1;
-	bool urg_in : 1;   /* RCV.UP is valid */
-	bool urg_read : 1; /* the user has had the urgent octet */
+	bool urg_in : 1;                           /* RCV.UP is valid */
+	bool urg_read : 1;                         /* the user has had the urgent octet */
+	bool rcvbuf_locked : 1, sndbuf_locked : 1; /* the user chose their size */
 	bool oobinline : 1, reuseport : 1, broadcast : 1;
 	bool recverr : 1; /* ICMP errors are told at once */
 	bool dsack : 1;   /* dsack_start/end wait to be reported [2883] */
@@ -266,6 +268,7 @@ struct tcp_conn {
 	struct pktq rcvq; /* in order, unread */
 
 	uint32_t rcvbuf, sndbuf, rcvlowat;
+	struct tcp_rcv_rounds rounds;
 	uint32_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_sent;
 	uint8_t ttl, tos;
@@ -461,28 +464,6 @@ bool tcp_tw_gives_way(const struct tg *s, const struct tcp_mini *m);
 /* Ends the entry of c's 4-tuple, if there is one. *iss_min: c's ISS has to be this or more. */
 bool tcp_tw_take_over(struct tg *s, const struct tcp_conn *c, struct seq *iss_min);
 void tcp_tw_disown(struct tcp_conn *c); /* the socket's record is going away */
-
-/* tcp_mini.c: the table of compact records. */
-struct mini_key {
-	struct tg_ip raddr;
-	uint16_t rport, lport, laddr;
-};
-struct tcp_mini *mini_find(
-	const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash);
-struct tcp_mini *mini_add(
-	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
-void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m);
-void mini_enqueue(
-	struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns);
-struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue);
-bool mini_due(const struct tg *s, const struct tcp_mini *m);
-uint64_t mini_deadline_ns(const struct tg *s, const struct tcp_mini *m);
-/* May m answer one more bare ACK or reset? One in a quarter of a second: two ends that disagree
- * would else answer one another for ever. */
-bool mini_may_ack(const struct tg *s, struct tcp_mini *m);
-uint32_t mini_hash(const struct tg *s, const struct tcp_mini *m);
-struct tcp_mini *mini_at(const struct mini_table *t, uint32_t index); /* NULL: a free record */
-uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m);
 
 /* tcp_demux.c */
 uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,

@@ -150,6 +150,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		tell_cc(s, c, a.newly_acked, flight, rtt_ns, before == REC_LOSS);
 	if (s->cfg.tcp.pacing || c->pace_max)
 		tcp_pace_update(s, c);
+	tcp_buf_acked(s, c);
 	ip_advise_good(s, &c->path);
 	tcp_timers_ack_advanced(s, c);
 	if (c->tx && list_empty(&c->tx->ranges) && bring_len(&c->tx->ring) == 0 &&

@@ -81,6 +81,7 @@ void tcp_conn_established(struct tg *s, struct tcp_conn *c)
 	c->soft_error = 0;
 	tcp_mtu_established(s, c);
 	tcp_timers_established(s, c);
+	tcp_buf_established(s, c);
 }
 
 /* ---- End ---- */

@@ -1,10 +1,10 @@
-/* Compact records of half-open connections and of TIME-WAIT, and the table that they stand in: see
- * tcp_mini.c. */
+/* Compact records: half-open connections and TIME-WAIT. The table of them is tcp_mini.c's; what
+ * they mean is tcp_syn.c's and tcp_tw.c's. */
 #ifndef TG_TCP_MINI_H
 #define TG_TCP_MINI_H
 
 #include "base/seq.h"
-#include "core/core.h"
+#include "ip/ip.h"
 
 #define MINI_WS     0x01 /* window scaling agreed */
 #define MINI_TS     0x02
@@ -57,5 +57,26 @@ struct mini_table {
 	uint32_t n_pages, page_cap, bucket_cap, n_buckets, n_used, n_made, free_head;
 	uint32_t head[MINI_QUEUES], tail[MINI_QUEUES]; /* FIFOs by deadline */
 };
+
+struct mini_key {
+	struct tg_ip raddr;
+	uint16_t rport, lport, laddr;
+};
+struct tcp_mini *mini_find(
+	const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash);
+struct tcp_mini *mini_add(
+	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
+void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m);
+void mini_enqueue(
+	struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns);
+struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue);
+bool mini_due(const struct tg *s, const struct tcp_mini *m);
+uint64_t mini_deadline_ns(const struct tg *s, const struct tcp_mini *m);
+/* May m answer one more bare ACK or reset? One in a quarter of a second: two ends that disagree
+ * would else answer one another for ever. */
+bool mini_may_ack(const struct tg *s, struct tcp_mini *m);
+uint32_t mini_hash(const struct tg *s, const struct tcp_mini *m);
+struct tcp_mini *mini_at(const struct mini_table *t, uint32_t index); /* NULL: a free record */
+uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m);
 
 #endif

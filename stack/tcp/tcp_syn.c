@@ -144,7 +144,7 @@ static void fill_entry(
 		m->flags |= MINI_WS;
 		/* [7323-W3] */
 		m->syn.scales = (uint8_t)(min_u32(o->wscale, TCP_WSCALE_MAX) |
-					  (uint32_t)tcp_wscale_for(l->rcvbuf) << 4);
+					  (uint32_t)tcp_rcv_wscale(s, l) << 4);
 	}
 	if ((o->has & TCP_HAS_TS) && s->cfg.tcp.timestamps) { /* [7323-T1] */
 		m->flags |= MINI_TS;
@@ -256,6 +256,8 @@ static struct tcp_conn *grow_up(
 	c->rport = m->rport;
 	c->rcvbuf = l->rcvbuf;
 	c->sndbuf = l->sndbuf;
+	c->rcvbuf_locked = l->rcvbuf_locked;
+	c->sndbuf_locked = l->sndbuf_locked;
 	c->nodelay = l->nodelay;
 	c->keepalive = l->keepalive;
 	c->keep_idle_s = l->keep_idle_s;
@@ -347,7 +349,7 @@ static bool cookie_ack(struct tcp_conn *l, struct tcp_mini *made, struct tcp_rx 
 		return false;
 	}
 	if (m.flags & MINI_WS)
-		m.syn.scales |= (uint8_t)(tcp_wscale_for(l->rcvbuf) << 4);
+		m.syn.scales |= (uint8_t)(tcp_rcv_wscale(s, l) << 4);
 	s->counters.tcp_syncookies_recv++;
 	c = adopt(&m, l, r);
 	if (!c)

@@ -99,7 +99,7 @@ wait $cap_pid
 equal "a full disk is an error" "$? $(grep -c 'cannot write: No space left on device' "$work/err")" "1 1"
 
 mkfifo "$work/fifo"
-sleep 60 <"$work/fifo" &
+sleep 60 3<"$work/fifo" &
 sleeper=$!
 timeout 60 "$TAPGLASS" cap >"$work/fifo" 2>"$work/err" &
 cap_pid=$!

@@ -192,7 +192,8 @@ static void check_socket(struct flow_end *x)
 	SIM_CHECK(!x->have_edge || (int32_t)(i.rcv_nxt + i.rcv_wnd - x->edge) >= 0);
 	x->edge = i.rcv_nxt + i.rcv_wnd;
 	x->have_edge = true;
-	SIM_CHECK(i.unread_bytes <= c->tcp.rcvbuf_bytes + (1u << i.rcv_wscale));
+	SIM_CHECK(i.unread_bytes <=
+		  max_u32(c->tcp.rcvbuf_bytes, c->tcp.rcvbuf_max_bytes) + (1u << i.rcv_wscale));
 	SIM_CHECK(i.bytes_received == (uint64_t)x->received + i.unread_bytes);
 	SIM_CHECK(i.bytes_acked + i.unacked_bytes + i.unsent_bytes == x->sent);
 }

@@ -147,6 +147,11 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 	c->tcp.fast_path = sim_chance(r, 75);
 	c->tcp.rcvbuf_bytes = draw_buffer(r);
 	c->tcp.sndbuf_bytes = draw_buffer(r);
+	c->tcp.rcvbuf_max_bytes = sim_chance(r, 50) ? c->tcp.rcvbuf_bytes : draw_buffer(r);
+	c->tcp.sndbuf_max_bytes = sim_chance(r, 50) ? c->tcp.sndbuf_bytes : draw_buffer(r);
+	c->tcp.moderate_rcvbuf = sim_chance(r, 80);
+	if (sim_chance(r, 10))
+		c->tcp.mem_high_bytes = c->tcp.mem_pressure_bytes = sim_between(r, 1, 4000000);
 	c->tcp.initial_window_segs = (uint8_t)sim_between(r, 1, 10);
 	more = sim_mix(r->v); /* takes nothing from what is drawn after it */
 	c->tcp.cc = (uint8_t)(more % TG_CC_COUNT);

@@ -345,6 +345,7 @@ END_TEST
 
 START_TEST (test_ooo_limit) {
 	establish(TCP_HAS_SACK_PERM);
+	tg_sock_setopt(w->s, w->conn, TG_SO_RCVBUF, 4 << 20, w->now_ns);
 	for (int32_t i = 0; i < (int32_t)TCP_OOO_RANGES_MAX; i++) {
 		conn_seg(TCP_ACK, 2 + 2 * i, 0, 1);
 		tg_step(w->s, w->now_ns);
