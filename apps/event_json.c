@@ -1,7 +1,7 @@
 /* The events of the stack as text. Names and fields follow qlog's custom: lower case, the layer in
- * front. Written with snprintf into the caller's buffer: a log of every segment would spend most of
- * its time in allocating objects (see the header of eventlog.c for figures). All texts that occur
- * are the library's own constants and addresses: nothing has to be escaped. */
+ * front. Written with snprintf into the caller's buffer: a segment takes 0.56 us that way and 1.6
+ * us by way of json-c's objects, which matters in a log of every segment. All texts that occur are
+ * the library's own constants and addresses: nothing has to be escaped. */
 #include "event_json.h"
 
 #include <stdarg.h>
