@@ -144,6 +144,8 @@ static void timer(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 		[TG_TIMER_KEEPALIVE] = {"keepalive", "9293 3.8.4"},
 		[TG_TIMER_STATE] = {"state", "9293 3.10.8"},
 		[TG_TIMER_USER] = {"user", "9293 3.10.8"},
+		[TG_TIMER_LOSS_PROBE] = {"tlp", "8985 7.3"},
+		[TG_TIMER_REORDERING] = {"rack", "8985 6.3"},
 	};
 	static const char *const events[] = {"timer_set", "timer_fired", "timer_stopped"};
 	struct ruled r = RULED_OF(timers, t->a);
@@ -163,9 +165,14 @@ static void congestion(struct out *o, const struct tg_trace *t, uint64_t start_n
 		[TG_CONG_RTO] = {"rto", "5681 3.1"},
 		[TG_CONG_IDLE_RESTART] = {"idle_restart", "5681 4.1"},
 		[TG_CONG_UNDO] = {"undo", NULL},
+		[TG_CONG_ECN] = {"ecn", "3168 6.1.2"},
 	};
 	bool loss = t->a == TG_CONG_FAST_RETRANSMIT || t->a == TG_CONG_RTO;
 	struct ruled r = RULED_OF(whys, t->a);
+
+	if (t->a == TG_CONG_FAST_RETRANSMIT && t->b != 0) {
+		r = (struct ruled){"rack", "8985 6.2"};
+	}
 
 	begin(o, t, start_ns, "tcp", loss ? "loss_detected" : "metrics_updated");
 	put_conn(o, t);
