@@ -1,7 +1,7 @@
 /* The events of the stack as text. Names and fields follow qlog's custom: lower case, the layer in
- * front. Written with snprintf into the caller's buffer: a log of every segment would spend most of
- * its time in allocating objects (see the header of eventlog.c for figures). All texts that occur
- * are the library's own constants and addresses: nothing has to be escaped. */
+ * front. Written with snprintf into the caller's buffer: a segment takes 0.56 us that way and 1.6
+ * us by way of json-c's objects, which matters in a log of every segment. All texts that occur are
+ * the library's own constants and addresses: nothing has to be escaped. */
 #include "event_json.h"
 
 #include <stdarg.h>
@@ -144,8 +144,8 @@ static void timer(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 		[TG_TIMER_KEEPALIVE] = {"keepalive", "9293 3.8.4"},
 		[TG_TIMER_STATE] = {"state", "9293 3.10.8"},
 		[TG_TIMER_USER] = {"user", "9293 3.10.8"},
-		[TG_TIMER_LOSS_PROBE] = {"tlp", "8985 7.2"},
-		[TG_TIMER_REORDERING] = {"rack", "8985 6.2"},
+		[TG_TIMER_LOSS_PROBE] = {"tlp", "8985 7.3"},
+		[TG_TIMER_REORDERING] = {"rack", "8985 6.3"},
 	};
 	static const char *const events[] = {"timer_set", "timer_fired", "timer_stopped"};
 	struct ruled r = RULED_OF(timers, t->a);
@@ -169,6 +169,10 @@ static void congestion(struct out *o, const struct tg_trace *t, uint64_t start_n
 	};
 	bool loss = t->a == TG_CONG_FAST_RETRANSMIT || t->a == TG_CONG_RTO;
 	struct ruled r = RULED_OF(whys, t->a);
+
+	if (t->a == TG_CONG_FAST_RETRANSMIT && t->b != 0) {
+		r = (struct ruled){"rack", "8985 6.2"};
+	}
 
 	begin(o, t, start_ns, "tcp", loss ? "loss_detected" : "metrics_updated");
 	put_conn(o, t);

@@ -207,7 +207,8 @@ static void segment_line(struct livelog *g, const struct tg_trace *t)
 static void congestion_line(struct livelog *g, const struct tg_trace *t)
 {
 	static const char *const what[] = {"loss found: fast retransmit", "recovered",
-		"timeout: start again", "idle: window restarted", "that was no loss: undone"};
+		"timeout: start again", "idle: window restarted", "that was no loss: undone",
+		"congestion told by ECN"};
 	char peer[24];
 
 	peer_text(t, peer);

@@ -387,6 +387,9 @@ static int up_run(struct up *u)
 	goodbye(u);
 	log_close(u);
 	summary_print(&u->log, &u->opt, &u->link, u->start_ns);
+	if (u->log_file != NULL && !u->opt.quiet) {
+		livelog_text(&u->log, "  events    %s (tapglass trace)", u->log_file);
+	}
 	return rc < 0 ? failure("the event loop failed: %s", errno_text(rc)) : EXIT_OK;
 }
 

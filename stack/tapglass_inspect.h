@@ -201,8 +201,8 @@ enum tg_trace_kind {
 	TG_TRACE_STATE,       /* a = old, b = new (enum tg_state), reason = enum tg_cause */
 	TG_TRACE_DROP,       /* reason = enum tg_drop; of a TCP segment also flags, seq, ack, len */
 	TG_TRACE_TIMER,      /* a = enum tg_timer, b = 1 fired; len = backoff; aux = timeout, us */
-	TG_TRACE_CONGESTION, /* a = enum tg_cong; seq = cwnd, ack = ssthresh, len = bytes in flight
-			      */
+	TG_TRACE_CONGESTION, /* a = enum tg_cong, b = 1: noticed by RACK; seq = cwnd, ack =
+			      * ssthresh, len = bytes in flight */
 	TG_TRACE_CALL,       /* a = enum tg_call, b = enum tg_type; aux = result (negative: -errno),
 			      * len = bytes */
 	TG_TRACE_ARP, /* a = op (1 request, 2 reply), b = 0 in, 1 out; raddr = address asked or told

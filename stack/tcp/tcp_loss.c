@@ -12,6 +12,7 @@ void tcp_loss_trace(struct tg *s, const struct tcp_conn *c, enum tg_cong what)
 		return;
 	tcp_trace_fill(t, c);
 	t->a = (uint8_t)what;
+	t->b = what == TG_CONG_FAST_RETRANSMIT && tcp_rack_on(s, c);
 	t->seq = c->cc.cwnd;
 	t->ack = c->cc.ssthresh;
 	t->len = seq_dist(c->snd.nxt, c->snd.una);
