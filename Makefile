@@ -4,7 +4,7 @@
 # release (the default), asan (gcc, ASan + UBSan), clang (release flags, the other compiler), tsan,
 # fuzz (clang, ASan + UBSan, instrumented for libFuzzer).
 # What is for use lands in build/ itself when the configuration is release: build/tapglass,
-# build/libtapglass.a, build/libtapglass.so.
+# build/libtapglass.a, build/libtapglass.so, build/libtapglass-packetdrill.so.
 
 CONFIG ?= release
 PKG_CONFIG ?= pkg-config
@@ -63,7 +63,8 @@ CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 
 # ---- Sources: every file of a folder takes part ----------------------------------------------------
 
-STACK_SRC := $(sort $(wildcard stack/*/*.c))
+ADAPTER_SRC := $(sort $(wildcard stack/packetdrill/*.c))
+STACK_SRC := $(filter-out $(ADAPTER_SRC),$(sort $(wildcard stack/*/*.c)))
 APPS_SRC := $(sort $(wildcard apps/*.c))
 TEST_DIRS := unit sim
 TEST_SRC := $(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/test_*.c)))
@@ -77,6 +78,7 @@ FUZZ_SRC := $(filter-out $(FUZZ_HELP),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STACK_OBJ := $(call obj,$(STACK_SRC))
+ADAPTER_OBJ := $(call obj,$(ADAPTER_SRC))
 APPS_OBJ := $(call obj,$(APPS_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
 HELP_OBJ := $(call obj,$(HELP_SRC))
@@ -94,6 +96,9 @@ LIB_A := $(OUT)/libtapglass.a
 LIB_SO := $(OUT)/libtapglass.so
 SONAME := libtapglass.so.0
 LIB_SO_0 := $(OUT)/$(SONAME)
+# What packetdrill loads: see stack/packetdrill.
+ADAPTER_SO := $(OUT)/libtapglass-packetdrill.so
+ADAPTER_MAP := stack/packetdrill/exports.map
 PROGRAM := $(OUT)/tapglass
 
 PREFIX ?= /usr/local
@@ -102,7 +107,7 @@ INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME
 # ---- What people type ------------------------------------------------------------------------------
 
 .PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-drill check-net check-style \
-	fuzzers fuzz clean help
+	fuzzers fuzz mutate conformance clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -114,7 +119,7 @@ ifneq (,$(filter clean,$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
 
-all: lib $(PROGRAM) $(EXAMPLES) ## the library and the program
+all: lib $(ADAPTER_SO) $(PROGRAM) $(EXAMPLES) ## the library, packetdrill's adapter and the program
 ifeq ($(CONFIG),release)
 all: tapglass
 tapglass: | $(PROGRAM)
@@ -141,10 +146,11 @@ check: ## every test there is; ends with the count
 	@$(MAKE) --no-print-directory CONFIG=release tests
 	@$(MAKE) --no-print-directory CONFIG=clang tests
 	@$(MAKE) --no-print-directory CONFIG=asan tests
-	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads
+	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads \
+		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
-		drill:release drill:asan fuzz:20 net
+		drill:release drill:asan nets:release fuzz:20 net clauses
 
 check-fast: tests ## the tests that need no privilege and no namespace, release build only
 	@scripts/run-tests style house unit:$(CONFIG) sim:$(CONFIG) drill:$(CONFIG)
@@ -167,6 +173,12 @@ check-style: all ## layers, symbols, form
 fuzz: ## hostile frames and calls, SECONDS (default 300) for each target, corpus in build/fuzz
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests fuzz:$(or $(SECONDS),300)
+
+mutate: ## switches tagged branches off one by one; which does no test miss? FILES='stack/tcp/tcp_ack.c' for some
+	@scripts/mutate $(if $(JOBS),-j $(JOBS)) $(FILES)
+
+conformance: ## writes stack/CONFORMANCE.md anew
+	@scripts/rfc-coverage
 
 ifeq ($(CONFIG),fuzz)
 fuzzers: $(FUZZERS)
@@ -234,6 +246,14 @@ $(B)/apps.a: $(filter-out %/main.o,$(APPS_OBJ))
 	@rm -f $@
 	$(Q)$(AR) qcs $@ $^
 
+$(ADAPTER_SO): $(ADAPTER_OBJ) $(ADAPTER_MAP) $(B)/stack.a
+	$(call say,LD,$(@F))
+	$(Q)$(CC) -shared $(if $(SAN),,-Wl,-z,defs) -Wl,-z,relro,-z,now -Wl,--version-script=$(ADAPTER_MAP) \
+		$(LDFLAGS_ALL) -o $@ $(ADAPTER_OBJ) $(B)/stack.a
+
+# They load that.
+$(filter $(B)/tests/unit/test_packetdrill_%,$(TESTS)): | $(ADAPTER_SO)
+
 # The other files of a test's folder are its helpers.
 $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	$(call say,LD,$(@F))
@@ -241,10 +261,10 @@ $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(filter $(patsubst %/,%,$(dir $<))/%,$(HELP_OBJ)) \
 		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) -lm
 
-$(TOOLS): $(B)/%: $(B)/obj/%.o
+$(TOOLS): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $<
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(LIB_A)
 
 # The same sources on the kernel's sockets and on ours.
 $(B)/tests/net/transcript_kernel: $(TRANSCRIPT_SRC) tests/net/transcript.h
@@ -268,5 +288,5 @@ $(FUZZERS): $(B)/%: $(B)/obj/%.o $(call obj,$(FUZZ_HELP)) $(B)/stack.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^
 
--include $(patsubst %.o,%.d,$(STACK_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(STACK_OBJ) $(ADAPTER_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ) \
 	$(EXAMPLE_OBJ))

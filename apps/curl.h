@@ -15,6 +15,7 @@
 /* Exit statuses, curl's own. */
 enum {
 	CURL_E_PROTOCOL = 1,
+	CURL_E_URL = 3,
 	CURL_E_NAME = 6,
 	CURL_E_CONNECT = 7,
 	CURL_E_REPLY = 8,
@@ -23,9 +24,11 @@ enum {
 	CURL_E_WRITE = 23,
 	CURL_E_READ = 26,
 	CURL_E_TIMEOUT = 28,
+	CURL_E_REDIRECTS = 47,
 	CURL_E_EMPTY = 52,
 	CURL_E_SEND = 55,
 	CURL_E_RECV = 56,
+	CURL_E_REWIND = 65,
 };
 
 /* What was asked for; texts are argv's. */
@@ -33,8 +36,11 @@ struct curl_opt {
 	struct options common;
 	const char *url, *method, *upload, *output, *write_out;
 	const char *data[CURL_FIELDS_OWN_MAX], *field[CURL_FIELDS_OWN_MAX];
+	char data_kind[CURL_FIELDS_OWN_MAX]; /* 'd'; 'b': binary; 'r': raw, @ means nothing */
+	const char *agent;
 	size_t n_data, n_field;
-	bool head, remote_name, include, verbose, silent, show_error, fail;
+	bool head, remote_name, include, verbose, silent, show_error, fail, location;
+	uint32_t max_redirs;
 	uint64_t max_ns, connect_ns; /* 0: endless */
 	/* from the URL */
 	struct tg_addr addr; /* address all zero: the URL was a path */
@@ -64,9 +70,16 @@ struct curl {
 	size_t request_bytes, request_head_bytes, sent_bytes;
 	bool has_upload, upload_go, upload_done, upload_chunked, send_failed;
 	uint64_t upload_bytes; /* still to be sent, unless chunked */
+	uint64_t upload_all_bytes;
+	int64_t upload_at; /* in the file */
 	struct in in;
 	char chunk[CURL_CHUNK_BYTES + 16];
 	size_t chunk_at, chunk_bytes;
+
+	/* after a redirection */
+	char *url; /* where it led, which opt's texts point into; NULL: none */
+	uint32_t n_redirs;
+	bool no_body, redirect; /* 303 and the like: GET; this response leads elsewhere */
 
 	/* receiving */
 	struct curl_head head;
@@ -85,8 +98,12 @@ struct curl {
 
 /* curl_request.c */
 
-/* Fills in addr, path. 0, or after a message the exit status. */
-int curl_url_parse(struct curl_opt *o);
+/* Fills in addr, path of o->url. 0, or the exit status and why. */
+int curl_url_parse(struct curl_opt *o, char why[200]);
+/* The URL that `to` means, seen from o's: RFC 3986 5.2. The caller's; NULL: no memory. */
+char *curl_url_join(const struct curl_opt *o, const char *to, size_t n);
+/* Is the body in a file that is passed along, as of -d @FILE? */
+bool curl_data_files(const struct curl_opt *o);
 /* Last part of the path, for -O; its length, 0: there is none that could name a file. */
 size_t curl_url_name(const struct curl_opt *o, const char **name);
 bool curl_write_out_check(const char *format);
@@ -94,7 +111,7 @@ bool curl_write_out_check(const char *format);
 bool curl_request_make(struct curl *c);
 /* The text of -w; NULL: out of memory. */
 char *curl_write_out(const struct curl *c, int status, size_t *bytes);
-const char *curl_method(const struct curl_opt *o);
+const char *curl_method(const struct curl *c);
 
 /* curl_run.c */
 

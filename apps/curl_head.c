@@ -93,6 +93,9 @@ static int field(struct curl_head *h, const char *p, size_t n)
 	} else if (name_is(p, name, "content-type")) {
 		h->type_at = (size_t)(v - h->text);
 		h->type_bytes = n;
+	} else if (name_is(p, name, "location")) {
+		h->to_at = (size_t)(v - h->text);
+		h->to_bytes = n;
 	}
 	return CURL_HEAD_MORE;
 }

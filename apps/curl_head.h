@@ -24,6 +24,7 @@ struct curl_head {
 	unsigned status;
 	uint64_t length;            /* Content-Length */
 	size_t type_at, type_bytes; /* Content-Type within text; 0 bytes: none */
+	size_t to_at, to_bytes;     /* Location likewise */
 };
 
 #define CURL_HEAD_MORE 0

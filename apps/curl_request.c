@@ -23,7 +23,7 @@ static bool url_clean(const char *p)
 	return true;
 }
 
-static int host_parse(struct curl_opt *o, const char *p, size_t n)
+static int host_parse(struct curl_opt *o, const char *p, size_t n, char why[200])
 {
 	const char *colon = memchr(p, ':', n);
 	size_t host = colon != NULL ? (size_t)(colon - p) : n;
@@ -32,33 +32,35 @@ static int host_parse(struct curl_opt *o, const char *p, size_t n)
 
 	snprintf(text, sizeof text, "%.*s", (int)(host < 63 ? host : 63), p);
 	if (!tg_ip_parse(text, &o->addr.ip) || tg_ip4_value(&o->addr.ip) == 0) {
-		say("curl: (%d) \"%s\" is a name: only addresses like 192.0.2.1 are understood",
-			CURL_E_NAME, text);
+		snprintf(why, 200, "\"%s\" is a name: only addresses like 192.0.2.1 are understood",
+			text);
 		return CURL_E_NAME;
 	}
 	if (colon != NULL && host + 1 < n) {
 		snprintf(text, sizeof text, "%.*s", (int)(n - host - 1 < 63 ? n - host - 1 : 63),
 			colon + 1);
 		if (!parse_u64(text, 1, 65535, &port)) {
-			return usage_error("curl: \"%s\" is not a port, 1 to 65535", text);
+			snprintf(why, 200, "\"%s\" is not a port, 1 to 65535", text);
+			return CURL_E_URL;
 		}
 	}
 	o->addr.port = (uint16_t)port;
 	return 0;
 }
 
-int curl_url_parse(struct curl_opt *o)
+int curl_url_parse(struct curl_opt *o, char why[200])
 {
-	const char *p = o->url, *sep = strstr(p, "://");
+	const char *p = o->url, *sep = strstr(p, "://"); /* of a query it may be, too */
 	size_t scheme = sep != NULL ? (size_t)(sep - p) : 0, host;
 
 	if (!url_clean(p) || *p == '\0') {
-		return usage_error("curl: a URL has no blanks or control characters");
+		snprintf(why, 200, "a URL has no blanks or control characters");
+		return CURL_E_URL;
 	}
 	if (p[0] != '/' && sep != NULL && scheme < strcspn(p, "/?#")) {
 		if (scheme != 4 || strncasecmp(p, "http", 4) != 0) {
-			say("curl: (%d) \"%.*s\" is not supported: http is all there is",
-				CURL_E_PROTOCOL, (int)(scheme < 20 ? scheme : 20), p);
+			snprintf(why, 200, "\"%.*s\" is not supported: http is all there is",
+				(int)(scheme < 20 ? scheme : 20), p);
 			return CURL_E_PROTOCOL;
 		}
 		p = sep + 3;
@@ -66,7 +68,7 @@ int curl_url_parse(struct curl_opt *o)
 	o->addr.port = 80;
 	host = strcspn(p, "/?#");
 	if (p[0] != '/' || p != o->url) {
-		int rc = host_parse(o, p, host);
+		int rc = host_parse(o, p, host, why);
 
 		if (rc != 0) {
 			return rc;
@@ -76,6 +78,49 @@ int curl_url_parse(struct curl_opt *o)
 	o->path = p;
 	o->path_bytes = strcspn(p, "#");
 	return 0;
+}
+
+/* path: cut to what is in front of its last part. */
+static void write_base(FILE *f, const struct curl_opt *o, bool whole_path)
+{
+	size_t n = strcspn(o->path, "?#");
+	char where[24];
+
+	fprintf(f, "http://%s", format_addr(&o->addr, where));
+	while (!whole_path && n > 0 && o->path[n - 1] != '/') {
+		n--;
+	}
+	fprintf(f, "%s%.*s", n == 0 || o->path[0] != '/' ? "/" : "", (int)n, o->path);
+}
+
+char *curl_url_join(const struct curl_opt *o, const char *to, size_t n)
+{
+	char *text = NULL, where[24];
+	size_t bytes;
+	FILE *f = open_memstream(&text, &bytes);
+	size_t scheme = 0;
+
+	if (f == NULL) {
+		return NULL;
+	}
+	while (scheme < n && strchr(":/?#", to[scheme]) == NULL) {
+		scheme++;
+	}
+	if (scheme > 0 && scheme < n && to[scheme] == ':') {
+		/* whole */
+	} else if (n > 1 && to[0] == '/' && to[1] == '/') {
+		fputs("http:", f);
+	} else if (n > 0 && to[0] == '/') {
+		fprintf(f, "http://%s", format_addr(&o->addr, where));
+	} else {
+		write_base(f, o, n == 0 || to[0] == '?' || to[0] == '#');
+	}
+	fwrite(to, 1, n, f);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 size_t curl_url_name(const struct curl_opt *o, const char **name)
@@ -93,9 +138,22 @@ size_t curl_url_name(const struct curl_opt *o, const char **name)
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
-const char *curl_method(const struct curl_opt *o)
+bool curl_data_files(const struct curl_opt *o)
 {
+	for (size_t i = 0; i < o->n_data; i++) {
+		if (o->data_kind[i] != 'r' && o->data[i][0] == '@') {
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *curl_method(const struct curl *c)
+{
+	const struct curl_opt *o = &c->opt;
+
 	return o->method != NULL   ? o->method
+	       : c->no_body        ? "GET"
 	       : o->head           ? "HEAD"
 	       : o->upload != NULL ? "PUT"
 	       : o->n_data > 0     ? "POST"
@@ -135,8 +193,13 @@ static void own_fields(FILE *f, const struct curl_opt *o)
 static void body_fields(FILE *f, struct curl *c, uint64_t data_bytes)
 {
 	const struct curl_opt *o = &c->opt;
-	bool large = c->has_upload && (c->upload_chunked || c->upload_bytes > EXPECT_ABOVE_BYTES);
+	bool large = c->has_upload && !c->no_body &&
+		     (c->upload_chunked || c->upload_bytes > EXPECT_ABOVE_BYTES);
 
+	c->upload_go = true;
+	if (c->no_body) {
+		return;
+	}
 	if (o->n_data > 0 && !own_field(o, "Content-Type")) {
 		fprintf(f, "Content-Type: application/x-www-form-urlencoded\r\n");
 	}
@@ -156,25 +219,27 @@ static void body_fields(FILE *f, struct curl *c, uint64_t data_bytes)
 bool curl_request_make(struct curl *c)
 {
 	const struct curl_opt *o = &c->opt;
-	uint64_t data_bytes = o->n_data > 0 ? o->n_data - 1 : 0;
+	size_t n_data = c->has_upload || c->no_body ? 0 : o->n_data;
+	uint64_t data_bytes = n_data > 0 ? n_data - 1 : 0;
 	FILE *f = open_memstream(&c->request, &c->request_bytes);
 	char host[24];
 
 	if (f == NULL) {
 		return false;
 	}
-	for (size_t i = 0; i < o->n_data; i++) {
+	for (size_t i = 0; i < n_data; i++) {
 		data_bytes += strlen(o->data[i]);
 	}
-	fprintf(f, "%s %s%.*s HTTP/1.1\r\n", curl_method(o), o->path[0] == '/' ? "" : "/",
+	fprintf(f, "%s %s%.*s HTTP/1.1\r\n", curl_method(c), o->path[0] == '/' ? "" : "/",
 		(int)o->path_bytes, o->path);
 	if (!own_field(o, "Host")) {
 		fprintf(f, "Host: %s\r\n",
 			o->addr.port == 80 ? tg_ip_format(&o->addr.ip, host)
 					   : format_addr(&o->addr, host));
 	}
-	if (!own_field(o, "User-Agent")) {
-		fprintf(f, "User-Agent: tapglass/" TAPGLASS_VERSION "\r\n");
+	if (!own_field(o, "User-Agent") && (o->agent == NULL || o->agent[0] != '\0')) {
+		fprintf(f, "User-Agent: %s\r\n",
+			o->agent != NULL ? o->agent : "tapglass/" TAPGLASS_VERSION);
 	}
 	if (!own_field(o, "Accept")) {
 		fprintf(f, "Accept: */*\r\n");
@@ -187,7 +252,7 @@ bool curl_request_make(struct curl *c)
 	fprintf(f, "\r\n");
 	fflush(f);
 	c->request_head_bytes = c->request_bytes;
-	for (size_t i = 0; i < o->n_data; i++) {
+	for (size_t i = 0; i < n_data; i++) {
 		fprintf(f, "%s%s", i > 0 ? "&" : "", o->data[i]);
 	}
 	return fclose(f) == 0;
@@ -215,8 +280,10 @@ static double seconds(uint64_t from_ns, uint64_t to_ns)
 	X("remote_port", "%u", (unsigned)c->opt.addr.port)                                         \
 	X("local_ip", "%s", tg_ip_format(&c->local.ip, ip))                                        \
 	X("local_port", "%u", (unsigned)c->local.port)                                             \
-	X("method", "%s", curl_method(&c->opt))                                                    \
+	X("method", "%s", curl_method(c))                                                          \
 	X("url", "%s", c->opt.url)                                                                 \
+	X("num_redirects", "%u", (unsigned)c->n_redirs)                                            \
+	X("url_effective", "%s", c->opt.url)                                                       \
 	X("content_type", "%.*s", (int)c->head.type_bytes, c->head.text + c->head.type_at)         \
 	X("exitcode", "%d", status)
 

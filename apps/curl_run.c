@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -185,7 +186,7 @@ static void send_round(struct curl *c, uint64_t now_ns)
 	if (!head_out && c->sent_bytes >= c->request_head_bytes) {
 		c->patience_ns = now_ns + CONTINUE_NS;
 	}
-	if (!c->has_upload || c->sent_bytes < c->request_bytes || c->upload_done) {
+	if (!c->has_upload || c->no_body || c->sent_bytes < c->request_bytes || c->upload_done) {
 		return;
 	}
 	c->upload_go = c->upload_go || now_ns >= c->patience_ns;
@@ -250,6 +251,11 @@ static void file_begin(struct curl *c)
 	c->file_begun = true;
 }
 
+static bool is_redirect(unsigned status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
 /* The head of a response is complete. */
 static void head_done(struct curl *c)
 {
@@ -270,6 +276,10 @@ static void head_done(struct curl *c)
 	if (o->include || o->head) {
 		out_line(sink(c), h->text, h->bytes);
 	}
+	if (o->location && h->to_bytes > 0 && is_redirect(h->status)) {
+		c->redirect = true; /* what else is in the response is of no use */
+		return;
+	}
 	if (h->status / 100 == 1 &&
 		h->status != 101) { /* [9110 15.2] there is another one to come */
 		memset(h, 0, sizeof *h);
@@ -279,7 +289,7 @@ static void head_done(struct curl *c)
 		c->send_failed = true; /* it does not want the rest */
 		in_watch(&c->in, c->job->link->host, false);
 	}
-	c->framing = curl_head_framing(h, strcmp(curl_method(o), "HEAD") == 0);
+	c->framing = curl_head_framing(h, strcmp(curl_method(c), "HEAD") == 0);
 	c->left_bytes = h->length;
 	c->phase = CURL_BODY;
 	if (c->framing == CURL_NONE || (c->framing == CURL_LENGTH && c->left_bytes == 0)) {
@@ -370,7 +380,7 @@ static void receive_round(struct curl *c, uint64_t now_ns)
 	size_t room;
 	int n;
 
-	while (c->phase == CURL_HEADING || c->phase == CURL_BODY) {
+	while ((c->phase == CURL_HEADING || c->phase == CURL_BODY) && !c->redirect) {
 		if (c->down_bytes - before >= ROUND_MAX) {
 			c->more = true;
 			return;
@@ -430,6 +440,91 @@ static void connect_try(struct curl *c, uint64_t now_ns)
 	tell(c, ">", c->request, c->request_head_bytes);
 }
 
+static void curl_connect(struct curl *c, uint64_t now_ns)
+{
+	char where[24];
+	int rc = tg_sock_open(c->s, TG_STREAM, 0, 0, &c->sock);
+
+	if (rc < 0) {
+		c->sock = 0;
+		curl_fail(c, CURL_E_CONNECT, "cannot open a socket: %s", errno_text(rc));
+		return;
+	}
+	tg_sock_setopt(c->s, c->sock, TG_TCP_NODELAY, 1, now_ns);
+	rc = tg_sock_connect(c->s, c->sock, &c->opt.addr, now_ns);
+	if (rc < 0 && rc != -TG_EINPROGRESS) {
+		curl_fail(c, CURL_E_CONNECT, "cannot connect to %s: %s",
+			format_addr(&c->opt.addr, where), errno_text(rc));
+	}
+}
+
+/* [9110 15.4] what was a POST becomes a GET, as with browsers, unless 307 or 308 say otherwise; the
+ * body of what stays a PUT or POST is sent again from its beginning. */
+static bool body_again(struct curl *c)
+{
+	const char *method = curl_method(c);
+	unsigned status = c->head.status;
+
+	if (strcmp(method, "HEAD") != 0 &&
+		(status == 303 || (status <= 302 && strcmp(method, "POST") == 0))) {
+		c->no_body = true;
+	}
+	if (c->no_body || !c->has_upload) {
+		return true;
+	}
+	if (c->upload_chunked || lseek(c->in.fd, c->upload_at, SEEK_SET) < 0) {
+		curl_fail(c, CURL_E_REWIND, "what was sent cannot be sent again");
+		return false;
+	}
+	c->upload_bytes = c->upload_all_bytes;
+	c->in.ended = false;
+	return true;
+}
+
+/* [9110 15.4] the request again, to where the response leads. */
+static void redirect_follow(struct curl *c, uint64_t now_ns)
+{
+	struct curl_opt *o = &c->opt;
+	struct curl_head *h = &c->head;
+	char why[200], *url;
+	int rc;
+
+	c->redirect = false;
+	if (c->n_redirs++ == o->max_redirs) {
+		curl_fail(
+			c, CURL_E_REDIRECTS, "more than %u redirections", (unsigned)o->max_redirs);
+		return;
+	}
+	url = curl_url_join(o, h->text + h->to_at, h->to_bytes);
+	if (url == NULL || !body_again(c)) {
+		free(url);
+		curl_fail(c, CURL_E_RECV, "out of memory");
+		return;
+	}
+	free(c->url);
+	o->url = c->url = url;
+	rc = curl_url_parse(o, why);
+	if (rc != 0) {
+		curl_fail(c, rc, "%s", why);
+		return;
+	}
+	tg_sock_close(c->s, c->sock, now_ns);
+	c->sock = 0;
+	free(c->request);
+	c->request = NULL;
+	c->sent_bytes = c->chunk_bytes = 0;
+	c->send_failed = false;
+	c->upload_done = c->no_body || c->upload_bytes == 0;
+	memset(h, 0, sizeof *h);
+	memset(&c->chunks, 0, sizeof c->chunks);
+	if (!curl_request_make(c)) {
+		curl_fail(c, CURL_E_RECV, "out of memory");
+		return;
+	}
+	c->phase = CURL_CONNECTING;
+	curl_connect(c, now_ns);
+}
+
 static uint64_t limits(struct curl *c, uint64_t now_ns)
 {
 	const struct curl_opt *o = &c->opt;
@@ -465,6 +560,10 @@ uint64_t curl_round(struct job *j, uint64_t now_ns)
 	if (c->phase == CURL_HEADING || c->phase == CURL_BODY) {
 		receive_round(c, now_ns);
 	}
+	if (c->redirect && c->phase == CURL_HEADING) {
+		redirect_follow(c, now_ns);
+		c->more = true;
+	}
 	if (c->phase == CURL_FLUSHING) {
 		complete(c);
 	}
@@ -476,19 +575,6 @@ uint64_t curl_round(struct job *j, uint64_t now_ns)
 
 void curl_begin(struct curl *c, uint64_t now_ns)
 {
-	char where[24];
-	int rc = tg_sock_open(c->s, TG_STREAM, 0, 0, &c->sock);
-
 	c->start_ns = now_ns;
-	if (rc < 0) {
-		c->sock = 0;
-		curl_fail(c, CURL_E_CONNECT, "cannot open a socket: %s", errno_text(rc));
-		return;
-	}
-	tg_sock_setopt(c->s, c->sock, TG_TCP_NODELAY, 1, now_ns);
-	rc = tg_sock_connect(c->s, c->sock, &c->opt.addr, now_ns);
-	if (rc < 0 && rc != -TG_EINPROGRESS) {
-		curl_fail(c, CURL_E_CONNECT, "cannot connect to %s: %s",
-			format_addr(&c->opt.addr, where), errno_text(rc));
-	}
+	curl_connect(c, now_ns);
 }

@@ -19,6 +19,20 @@ static const uint64_t timer_ns[HTTP_TIMERS] = {
 	[HTTP_TIMER_WS] = 30 * NS_PER_S,
 };
 
+/* What the client has not acknowledged yet. */
+static uint64_t http_unacked(const struct http_conn *c)
+{
+	int64_t n = 0;
+
+	tg_sock_getopt(c->owner->s, c->conn.sock, TG_SO_OUTQ, &n);
+	return (uint64_t)n;
+}
+
+uint64_t http_taken(const struct http_conn *c)
+{
+	return c->unacked_bytes + c->moved_bytes - http_unacked(c);
+}
+
 void http_timer_set(struct http_conn *c, enum http_timer timer, uint64_t now_ns)
 {
 	struct http_list *from = &c->owner->timers[c->timer], *to = &c->owner->timers[timer];
@@ -29,6 +43,7 @@ void http_timer_set(struct http_conn *c, enum http_timer timer, uint64_t now_ns)
 	}
 	c->timer = (uint8_t)timer;
 	c->moved_bytes = 0;
+	c->unacked_bytes = timer == HTTP_TIMER_SEND ? http_unacked(c) : 0;
 	if (timer == HTTP_TIMER_NONE) {
 		return;
 	}
@@ -163,8 +178,9 @@ enum http_run http_conn_send(struct http_conn *c, uint64_t now_ns)
 	}
 	if (c->timer != HTTP_TIMER_SEND) {
 		http_timer_set(c, HTTP_TIMER_SEND, now_ns);
+	} else {
+		c->moved_bytes += sent;
 	}
-	c->moved_bytes += sent;
 	return rc == 0 ? RUN_AGAIN : RUN_WAIT;
 }
 

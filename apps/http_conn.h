@@ -106,8 +106,9 @@ struct http_conn {
 	uint64_t deadline_ns;
 	uint8_t timer; /* enum http_timer */
 	bool queued, sending, lingering;
-	bool close_after;     /* the reply that is being sent is the last */
-	uint64_t moved_bytes; /* since the timer was set, for those that ask for a pace */
+	bool close_after;       /* the reply that is being sent is the last */
+	uint64_t moved_bytes;   /* since the timer was set, for those that ask for a pace */
+	uint64_t unacked_bytes; /* when it was set; of HTTP_TIMER_SEND */
 
 	/* Reading. */
 	struct http_request req;
@@ -154,6 +155,9 @@ struct http_server {
 /* ---- http_conn.c: the life of a connection */
 
 void http_timer_set(struct http_conn *c, enum http_timer timer, uint64_t now_ns);
+/* What the client has taken since HTTP_TIMER_SEND was set: there may be no room for more for longer
+ * than a period, while it reads all the time. */
+uint64_t http_taken(const struct http_conn *c);
 void http_run_later(struct http_conn *c);
 void http_stash_drop(struct http_conn *c);
 /* Keeps n bytes of an incomplete head; false: no memory. */

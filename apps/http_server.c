@@ -146,7 +146,7 @@ static void timed_out(struct http_conn *c, uint64_t now_ns)
 		}
 		return;
 	case HTTP_TIMER_SEND:
-		if (c->moved_bytes >= HTTP_SEND_MIN_BYTES) {
+		if (http_taken(c) >= HTTP_SEND_MIN_BYTES) {
 			http_timer_set(c, HTTP_TIMER_SEND, now_ns);
 		} else {
 			http_conn_end(c, true, now_ns);

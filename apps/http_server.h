@@ -19,9 +19,10 @@ struct http_access {
 
 struct http_config {
 	uint16_t port;
-	const char *www; /* directory of static files, or NULL */
-	bool allow_put;  /* PUT and DELETE change what is in it */
-	char self[16];   /* our address, for the page */
+	const char *www;            /* directory of static files, or NULL */
+	bool allow_put;             /* PUT and DELETE change what is in it */
+	char self[16];              /* our address, for the page */
+	const struct tg_host *host; /* for the names of links; NULL: numbers */
 	void *arg;
 	/* May be NULL. wants: asked first, so that a server under load does not prepare lines that
 	 * nobody reads. */

@@ -125,8 +125,13 @@ static int instance_add(
 	if (rc < 0) {
 		return rc;
 	}
+	c.tcp.cc = (uint8_t)t->opt->cc;
+	c.tcp.pacing = t->opt->pacing;
 	if (t->opt->has_seed) {
 		seed_expand(t->opt->seed * 4 + salt, c.seed, sizeof c.seed);
+	}
+	for (unsigned i = 0; i < t->opt->n_sysctls; i++) {
+		options_sysctl(&c, t->opt->sysctl[i]);
 	}
 	return tg_host_add(t->link->host, &c, 0, app, out);
 }

@@ -30,6 +30,7 @@ static const struct verb verbs[] = {
 	{"setup", setup_main, &setup_spec,
 		"make a TAP that needs no root afterwards (--undo removes it)"},
 	{"drill", drill_main, &drill_spec, "run packet scripts against the stack in virtual time"},
+	{"sim", sim_main, &sim_spec, "run networks of hosts, routers and links in virtual time"},
 	{"help", help_main, NULL, "this text, or that of a verb"},
 	{"version", version_main, NULL, "print the version"},
 };

@@ -19,7 +19,10 @@ enum {
 	OPT_PCAP,
 	OPT_SEED,
 	OPT_MTU,
+	OPT_SYSCTL,
 	OPT_PLAIN,
+	OPT_CC,
+	OPT_PACING,
 	OPT_VERBOSE,
 	OPT_QUIET,
 	OPT_COLOR,
@@ -37,7 +40,11 @@ static const struct option_spec common[] = {
 	{"net", 0, OPT_NET, "NET/LEN", "IPv4 network: host .1, stack .2 (default 192.0.2.0/24)"},
 	{"addr", 0, OPT_ADDR, "ADDR", "the stack's address in that network"},
 	{"mtu", 0, OPT_MTU, "N", "largest IP packet, 68 to 65535 (default: the link's)"},
+	{"sysctl", 0, OPT_SYSCTL, "NAME=VALUE",
+		"a setting by its name on Linux, such as net.ipv4.tcp_ecn=1; several times"},
 	{"plain", 0, OPT_PLAIN, NULL, "no offloads: frames of the MTU, checksums in software"},
+	{"cc", 0, OPT_CC, "NAME", "congestion control: cubic (default) or reno"},
+	{"pacing", 0, OPT_PACING, NULL, "send at the window's rate, not in bursts"},
 	{"pcap", 0, OPT_PCAP, "FILE", "capture all packets (pcapng)"},
 	{"seed", 0, OPT_SEED, "N", "keys and random numbers from N, for repeatable runs"},
 	{"busy", 0, OPT_BUSY, "[=US]", "poll for so many microseconds before sleeping (50)"},
@@ -210,6 +217,35 @@ static int set_mtu(struct options *o, const char *arg)
 	return 0;
 }
 
+/* Kept until the configuration is there; whether the setting exists is told at once. */
+static int set_sysctl(struct options *o, const char *arg)
+{
+	struct tg_config scratch;
+
+	tg_config_default(&scratch);
+	if (!options_sysctl(&scratch, arg)) {
+		return usage_error("--sysctl %s: no such setting here, or not a value of it", arg);
+	}
+	if (o->n_sysctls == OPTIONS_SYSCTLS) {
+		return usage_error("--sysctl %s: more than %d settings", arg, OPTIONS_SYSCTLS);
+	}
+	o->sysctl[o->n_sysctls++] = arg;
+	return 0;
+}
+
+bool options_sysctl(struct tg_config *c, const char *arg)
+{
+	const char *eq = strchr(arg, '=');
+	char name[64];
+
+	if (eq == NULL || (size_t)(eq - arg) >= sizeof name) {
+		return false;
+	}
+	memcpy(name, arg, (size_t)(eq - arg));
+	name[eq - arg] = '\0';
+	return tg_config_sysctl(c, name, eq + 1);
+}
+
 static int set_impairment(struct options *o, unsigned which, const char *arg)
 {
 	static const char suffix[][8] = {"", "-in", "-out"};
@@ -240,10 +276,24 @@ static int set_name(struct options *o, const char *arg)
 }
 
 /* Does the option say something about the link itself? */
+static int set_cc(struct options *o, const char *arg)
+{
+	const char *name;
+
+	for (unsigned cc = 0; (name = tg_cc_name(cc)) != NULL; cc++) {
+		if (strcmp(arg, name) == 0) {
+			o->cc = cc;
+			return 0;
+		}
+	}
+	return usage_error("--cc %s: cubic or reno", arg);
+}
+
 static bool about_link(int value)
 {
 	return value == OPT_LINK || value == OPT_NET || value == OPT_ADDR || value == OPT_PCAP ||
-	       value == OPT_SEED || value == OPT_MTU || value == OPT_PLAIN || value == OPT_BUSY ||
+	       value == OPT_SEED || value == OPT_MTU || value == OPT_SYSCTL || value == OPT_PLAIN ||
+	       value == OPT_BUSY || value == OPT_CC || value == OPT_PACING ||
 	       value == OPT_READY_FD || value >= OPT_IMPAIR;
 }
 
@@ -257,7 +307,10 @@ static int set_common(struct options *o, int value, const char *arg)
 	case OPT_ADDR: return set_addr(o, arg);
 	case OPT_PCAP: o->pcap = arg; return 0;
 	case OPT_MTU: return set_mtu(o, arg);
+	case OPT_SYSCTL: return set_sysctl(o, arg);
 	case OPT_PLAIN: o->plain = true; return 0;
+	case OPT_CC: return set_cc(o, arg);
+	case OPT_PACING: o->pacing = true; return 0;
 	case OPT_VERBOSE: o->verbose++; return 0;
 	case OPT_QUIET: o->quiet = true; return 0;
 	case OPT_COLOR: return set_color(o, arg);

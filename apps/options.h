@@ -10,6 +10,8 @@ enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 enum link_kind { LINK_AUTO, LINK_TAP, LINK_PRIVATE, LINK_VETH, LINK_SIM };
 
+#define OPTIONS_SYSCTLS 16
+
 struct options {
 	const char *name; /* of the instance, for its control socket */
 	bool own_link;    /* something was said about the link: so it is not a running instance's */
@@ -25,6 +27,10 @@ struct options {
 	uint64_t seed;
 	uint32_t mtu; /* 0: the link's own */
 	bool plain;
+	unsigned cc; /* enum tg_cc */
+	bool pacing;
+	const char *sysctl[OPTIONS_SYSCTLS]; /* NAME=VALUE */
+	unsigned n_sysctls;
 	struct tg_impair in, out;
 	unsigned verbose;
 	bool quiet;
@@ -60,6 +66,8 @@ struct verb_spec {
 #define OPTIONS_GO (-1)
 
 void options_default(struct options *o);
+/* Applies NAME=VALUE. False: not understood. */
+bool options_sysctl(struct tg_config *c, const char *arg);
 /* Parses argv[1..]; *first: index of the first argument that is no option. OPTIONS_GO, or the exit
  * status: after a message EXIT_USAGE, after --help EXIT_OK. */
 int options_parse(

@@ -115,21 +115,6 @@ const struct verb_spec stat_spec = {
 	.set = show_set,
 };
 
-static const char *ifname(const void *arg, unsigned netif, char buf[16])
-{
-	const struct link *l = arg;
-	const char *name = tg_host_link_name(l->host, l->stack, (int)netif);
-
-	if (netif == 0) {
-		return "lo";
-	}
-	if (name[0] != '\0') {
-		return name;
-	}
-	snprintf(buf, 16, "netif%u", netif);
-	return buf;
-}
-
 static int parse(int argc, char **argv, const struct verb_spec *v, struct show *o)
 {
 	int first;
@@ -152,7 +137,7 @@ static int arp_start(struct job *j, int argc, char **argv)
 		return rc;
 	}
 	if (o.json) {
-		return show_json(j, tables_arp_json(j->link->stack, ifname, j->link));
+		return show_json(j, tables_arp_json(j->link->host, j->link->stack));
 	}
 	if (!show_begin(&t)) {
 		return EXIT_FAILED;
@@ -164,7 +149,8 @@ static int arp_start(struct job *j, int argc, char **argv)
 
 		fprintf(t.f, "%-15s %-17s %-10s %7.1fs  %s\n", tg_ip_format(&row.addr, ip),
 			known ? format_mac(row.mac, mac) : "-", tables_neigh_state(row.state),
-			(double)row.age_ns / 1e9, ifname(j->link, row.netif, name));
+			(double)row.age_ns / 1e9,
+			tables_ifname(j->link->host, j->link->stack, row.netif, name));
 	}
 	return show_end(j, &t);
 }
@@ -183,7 +169,7 @@ static int route_start(struct job *j, int argc, char **argv)
 		return rc;
 	}
 	if (o.json) {
-		return show_json(j, tables_route_json(j->link->stack, ifname, j->link));
+		return show_json(j, tables_route_json(j->link->host, j->link->stack));
 	}
 	if (!show_begin(&t)) {
 		return EXIT_FAILED;
@@ -197,7 +183,7 @@ static int route_start(struct job *j, int argc, char **argv)
 			(unsigned)row.prefix_len);
 		fprintf(t.f, "%-18s %-15s %-6u  %s\n", row.prefix_len == 0 ? "default" : dest,
 			direct ? "-" : tg_ip_format(&row.gateway, ip), (unsigned)row.metric,
-			ifname(j->link, row.netif, name));
+			tables_ifname(j->link->host, j->link->stack, row.netif, name));
 	}
 	return show_end(j, &t);
 }

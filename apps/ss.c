@@ -1,10 +1,11 @@
 /* `tapglass ss`: the sockets of the running stack, in ss(8)'s columns, words and units. Beyond ss
- * it says what a sender waits for (why:). Left out: names of services and processes, filters other
- * than by state and type. */
+ * it says what a sender waits for (why:). Left out: names of services, filters other than by state
+ * and type. */
 #define _GNU_SOURCE 1
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "show.h"
 #include "tables.h"
@@ -13,7 +14,7 @@
 struct ss {
 	struct options opt;
 	bool tcp, udp, raw, listening, all;
-	bool info, memory, timers, extended;
+	bool info, memory, timers, extended, processes;
 	bool no_header, one_line, json;
 };
 
@@ -27,6 +28,7 @@ static const struct option_spec ss_options[] = {
 	{"info", 'i', 'i', NULL, "what TCP knows of the path, and what the sender waits for"},
 	{"memory", 'm', 'm', NULL, "buffers"},
 	{"options", 'o', 'o', NULL, "timers"},
+	{"processes", 'p', 'p', NULL, "whose they are: all the running stack's"},
 	{"extended", 'e', 'e', NULL, "the connection's number in the trace"},
 	{"no-header", 'H', 'H', NULL, "no heading"},
 	{"oneline", 'O', 'O', NULL, "each socket on one line"},
@@ -48,6 +50,7 @@ static int ss_set(void *ctx, int value, const char *arg)
 	case 'i': o->info = true; break;
 	case 'm': o->memory = true; break;
 	case 'o': o->timers = true; break;
+	case 'p': o->processes = true; break;
 	case 'e': o->extended = true; break;
 	case 'H': o->no_header = true; break;
 	case 'O': o->one_line = true; break;
@@ -98,19 +101,27 @@ static void rate_print(FILE *f, const char *name, double bps)
 	fprintf(f, " %s %.3g%sbps", name, bps, unit[i]);
 }
 
-static void timer_print(FILE *f, const struct tg_tcp_info *i, uint64_t now_ns)
+/* "timer:(on,1.2sec,3)", as ss writes times: 59min, 1.200sec, 340ms. */
+static void timer_print(FILE *f, const struct tg_sock_row *row, uint64_t now_ns)
 {
-	uint64_t left;
+	uint64_t ms = row->timer_ns > now_ns ? (row->timer_ns - now_ns) / NS_PER_MS : 0;
+	uint64_t s = ms / 1000;
 
-	if (i->rexmit_deadline_ns == UINT64_MAX) {
+	if (row->timer == TG_ROW_NO_TIMER) {
 		return;
 	}
-	left = i->rexmit_deadline_ns > now_ns ? (i->rexmit_deadline_ns - now_ns) / NS_PER_MS : 0;
-	if (left < 1000) {
-		fprintf(f, " timer:(on,%ums,%u)", (unsigned)left, (unsigned)i->backoff);
-	} else {
-		fprintf(f, " timer:(on,%.3gsec,%u)", (double)left / 1000, (unsigned)i->backoff);
+	fprintf(f, " timer:(%s,", tables_timer(row));
+	if (s >= 60) {
+		fprintf(f, "%umin", (unsigned)(s / 60));
 	}
+	if (s >= 60 && s % 60 != 0) {
+		fprintf(f, "%usec", (unsigned)(s % 60));
+	} else if (s < 60 && s != 0) {
+		fprintf(f, s >= 10 ? "%usec" : "%u.%03usec", (unsigned)s, (unsigned)(ms % 1000));
+	} else if (s == 0) {
+		fprintf(f, "%ums", (unsigned)ms);
+	}
+	fprintf(f, ",%u)", (unsigned)row->timer_count);
 }
 
 static void memory_print(FILE *f, struct tg *s, const struct tg_sock_row *row)
@@ -153,7 +164,7 @@ static void info_print(FILE *f, const struct tg_tcp_info *i)
 {
 	uint32_t mss = i->mss_snd != 0 ? i->mss_snd : 1;
 
-	fprintf(f, "%s%s", i->ts ? " ts" : "", i->sack ? " sack" : "");
+	fprintf(f, "%s%s %s", i->ts ? " ts" : "", i->sack ? " sack" : "", tg_cc_name(i->cc));
 	if (i->wscale) {
 		fprintf(f, " wscale:%u,%u", (unsigned)i->snd_wscale, (unsigned)i->rcv_wscale);
 	}
@@ -189,8 +200,11 @@ static void details_print(FILE *f, const struct ss *o, struct tg *s, const struc
 	bool known = row->type == TG_STREAM && row->sock != 0 && row->state != TG_LISTEN &&
 		     tg_tcp_status(s, row->sock, &i) == 0;
 
-	if (o->timers && known) {
-		timer_print(f, &i, tg_host_now());
+	if (o->processes) {
+		fprintf(f, " users:((\"tapglass\",pid=%ld))", (long)getpid());
+	}
+	if (o->timers) {
+		timer_print(f, row, tg_host_now());
 	}
 	if (o->extended) {
 		fprintf(f, " conn:%u sk:%llx", row->conn, (unsigned long long)row->sock);
@@ -255,7 +269,7 @@ static int ss_start(struct job *j, int argc, char **argv)
 		return rc;
 	}
 	if (o.json) {
-		return show_json(j, tables_socks_json(s, keep, &o));
+		return show_json(j, tables_socks_json(s, TABLE_ROWS_MAX, keep, &o));
 	}
 	if (!show_begin(&t)) {
 		return EXIT_FAILED;

@@ -1,6 +1,7 @@
 /* The tables of an instance as JSON, and the words in which they are shown. */
 #include "tables.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "util.h"
@@ -47,12 +48,34 @@ const char *tables_type(const struct tg_sock_row *row)
 	return row->type == TG_STREAM ? "tcp" : row->type == TG_DGRAM ? "udp" : "raw";
 }
 
+const char *tables_timer(const struct tg_sock_row *row)
+{
+	static const char names[][12] = {
+		"", "on", "persist", "keepalive", "timewait", "fin-wait-2", "defer", "delack"};
+
+	return row->timer < sizeof names / sizeof names[0] ? names[row->timer] : "?";
+}
+
 const char *tables_neigh_state(uint8_t state)
 {
 	static const char names[][12] = {
 		"FREE", "INCOMPLETE", "REACHABLE", "STALE", "PROBE", "FAILED"};
 
 	return state < sizeof names / sizeof names[0] ? names[state] : "?";
+}
+
+const char *tables_ifname(const struct tg_host *h, const struct tg *s, unsigned netif, char buf[16])
+{
+	const char *name = h != NULL ? tg_host_link_name(h, s, (int)netif) : "";
+
+	if (netif == 0) {
+		return "lo";
+	}
+	if (name[0] != '\0') {
+		return name;
+	}
+	snprintf(buf, 16, "netif%u", netif);
+	return buf;
 }
 
 char *tables_mib_name(const char *name, char buf[40])
@@ -87,7 +110,12 @@ static void add_text(struct json_object *o, const char *name, const char *text)
 
 static void add_ms(struct json_object *o, const char *name, uint64_t ns)
 {
-	json_object_object_add(o, name, json_object_new_double((double)(ns / 1000) / 1000));
+	double ms = (double)(ns / 1000) / 1000;
+	char text[32];
+
+	/* Not as the 0.045999999999999999 that a double is. */
+	snprintf(text, sizeof text, "%.3f", ms);
+	json_object_object_add(o, name, json_object_new_double_s(ms, text));
 }
 
 static struct json_object *addr_json(const struct tg_addr *a)
@@ -147,6 +175,13 @@ static struct json_object *sock_json(const struct tg *s, const struct tg_sock_ro
 	add_int(o, "recv_q_bytes", row->recv_q_bytes);
 	add_int(o, "send_q_bytes", row->send_q_bytes);
 	add_int(o, "conn", row->conn);
+	if (row->timer != TG_ROW_NO_TIMER) {
+		uint64_t now = tg_host_now();
+
+		add_text(o, "timer", tables_timer(row));
+		add_ms(o, "timer_ms", row->timer_ns > now ? row->timer_ns - now : 0);
+		add_int(o, "timer_count", row->timer_count);
+	}
 	if (row->type == TG_STREAM && row->sock != 0 && row->state != TG_LISTEN &&
 		tg_tcp_status(s, row->sock, &info) == 0) {
 		json_object_object_add(o, "tcp", info_json(&info));
@@ -154,7 +189,7 @@ static struct json_object *sock_json(const struct tg *s, const struct tg_sock_ro
 	return o;
 }
 
-struct json_object *tables_socks_json(const struct tg *s,
+struct json_object *tables_socks_json(const struct tg *s, uint64_t most,
 	bool (*keep)(const void *arg, const struct tg_sock_row *row), const void *arg)
 {
 	struct json_object *top = json_object_new_object(), *rows = json_object_new_array();
@@ -165,17 +200,17 @@ struct json_object *tables_socks_json(const struct tg *s,
 		if (keep != NULL && !keep(arg, &row)) {
 			continue;
 		}
-		if (total++ < TABLE_ROWS_MAX) {
+		if (total++ < most) {
 			json_object_array_add(rows, sock_json(s, &row));
 		}
 	}
 	add_int(top, "total", total);
-	json_object_object_add(top, "truncated", json_object_new_boolean(total > TABLE_ROWS_MAX));
+	json_object_object_add(top, "truncated", json_object_new_boolean(total > most));
 	json_object_object_add(top, "sockets", rows);
 	return top;
 }
 
-struct json_object *tables_arp_json(const struct tg *s, tables_ifname_fn *ifname, const void *arg)
+struct json_object *tables_arp_json(const struct tg_host *h, const struct tg *s)
 {
 	struct json_object *rows = json_object_new_array(), *o;
 	struct tg_arp_row row;
@@ -189,14 +224,14 @@ struct json_object *tables_arp_json(const struct tg *s, tables_ifname_fn *ifname
 			add_text(o, "mac", format_mac(row.mac, mac));
 		}
 		add_text(o, "state", tables_neigh_state(row.state));
-		add_text(o, "interface", ifname(arg, row.netif, name));
+		add_text(o, "interface", tables_ifname(h, s, row.netif, name));
 		add_ms(o, "age_ms", row.age_ns);
 		json_object_array_add(rows, o);
 	}
 	return rows;
 }
 
-struct json_object *tables_route_json(const struct tg *s, tables_ifname_fn *ifname, const void *arg)
+struct json_object *tables_route_json(const struct tg_host *h, const struct tg *s)
 {
 	static const struct tg_ip none;
 	struct json_object *rows = json_object_new_array(), *o;
@@ -211,7 +246,7 @@ struct json_object *tables_route_json(const struct tg *s, tables_ifname_fn *ifna
 		if (memcmp(&row.gateway, &none, sizeof none) != 0) {
 			add_text(o, "gateway", tg_ip_format(&row.gateway, ip));
 		}
-		add_text(o, "interface", ifname(arg, row.netif, name));
+		add_text(o, "interface", tables_ifname(h, s, row.netif, name));
 		add_int(o, "metric", row.metric);
 		json_object_array_add(rows, o);
 	}

@@ -5,13 +5,14 @@
 
 #include <json-c/json.h>
 
+#include "tapglass_host.h"
 #include "tapglass_inspect.h"
 
 #define TABLE_ROWS_MAX 100000u
 
-/* Names of network interfaces. */
-typedef const char *tables_ifname_fn(const void *arg, unsigned netif, char buf[16]);
-
+/* The name of a network interface. */
+const char *tables_ifname(
+	const struct tg_host *h, const struct tg *s, unsigned netif, char buf[16]);
 /* What the sender of a connection waits for: "app" (more bytes to send), "cwnd", "rwnd", "nagle"
  * (an acknowledgment, for a segment that is not full), "none". */
 const char *tables_why(const struct tg_tcp_info *i);
@@ -23,12 +24,15 @@ const char *tables_neigh_state(uint8_t state);
 /* "TcpInSegs" of "tcp_in_segs". */
 char *tables_mib_name(const char *name, char buf[40]);
 
-/* Each is the caller's. keep (may be NULL: all) chooses rows. */
-struct json_object *tables_socks_json(const struct tg *s,
+/* "on", "keepalive": ss's words; "" for none. */
+const char *tables_timer(const struct tg_sock_row *row);
+
+/* Each is the caller's. keep (may be NULL: all) chooses rows; most: so many are given, the rest is
+ * counted. */
+struct json_object *tables_socks_json(const struct tg *s, uint64_t most,
 	bool (*keep)(const void *arg, const struct tg_sock_row *row), const void *arg);
-struct json_object *tables_arp_json(const struct tg *s, tables_ifname_fn *ifname, const void *arg);
-struct json_object *tables_route_json(
-	const struct tg *s, tables_ifname_fn *ifname, const void *arg);
+struct json_object *tables_arp_json(const struct tg_host *h, const struct tg *s);
+struct json_object *tables_route_json(const struct tg_host *h, const struct tg *s);
 /* all: also counters that are 0. */
 struct json_object *tables_stat_json(const struct tg *s, bool all);
 

@@ -175,8 +175,11 @@ static void signals_set(struct tg_host *h)
 
 static int services_start(struct up *u)
 {
-	struct http_config c = {
-		.port = PORT_HTTP, .www = u->www, .allow_put = u->allow_put, .arg = u};
+	struct http_config c = {.port = PORT_HTTP,
+		.www = u->www,
+		.allow_put = u->allow_put,
+		.arg = u,
+		.host = u->link.host};
 	uint64_t now = tg_host_now();
 	bool bad_www;
 	int rc;

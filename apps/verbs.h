@@ -9,6 +9,7 @@ int ping_main(int argc, char **argv);
 int curl_main(int argc, char **argv);
 int nc_main(int argc, char **argv);
 int drill_main(int argc, char **argv);
+int sim_main(int argc, char **argv);
 int ss_main(int argc, char **argv);
 int arp_main(int argc, char **argv);
 int route_main(int argc, char **argv);
@@ -21,6 +22,6 @@ int setup_main(int argc, char **argv);
 
 /* Their command lines: what getopt, --help and completion are made of. */
 extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, ss_spec, arp_spec, route_spec,
-	stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec, drill_spec;
+	stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec, drill_spec, sim_spec;
 
 #endif

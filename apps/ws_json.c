@@ -118,7 +118,7 @@ static void state(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 static void timer(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 {
 	static const char *const names[] = {
-		"rexmit", "persist", "delack", "keepalive", "state", "user"};
+		"rexmit", "persist", "delack", "keepalive", "state", "user", "tlp", "rack"};
 
 	begin(o, t, start_ns, "tcp", t->b == 1 ? "timer_fired" : "timer_set");
 	put_conn(o, t);

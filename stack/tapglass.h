@@ -103,6 +103,30 @@ TG_API char *tg_ip_format(const struct tg_ip *ip, char buf[16]);
 
 /* ---- Instance ------------------------------------------------------------------------------- */
 
+/* Loss detection: as Linux's tcp_recovery. */
+enum tg_recovery {
+	TG_RECOVERY_RACK = 1,        /* by time [8985]; else by DupThresh [6675] */
+	TG_RECOVERY_STATIC = 2,      /* RACK's window for reordering does not grow with D-SACKs */
+	TG_RECOVERY_NO_DUPTHRESH = 4 /* ... and stays open when DupThresh segments are SACKed */
+};
+
+/* Congestion control. */
+enum tg_cc {
+	TG_CC_CUBIC, /* RFC 9438 */
+	TG_CC_RENO,  /* RFC 5681, 6582 */
+	TG_CC_COUNT
+};
+/* "cubic", "reno"; NULL from TG_CC_COUNT on. */
+TG_API const char *tg_cc_name(unsigned cc);
+
+/* What becomes of a congestion window that was not made use of. */
+enum tg_cwv {
+	TG_CWV_NONE,    /* it is kept */
+	TG_CWV_RESTART, /* slow start from the initial window after an idle RTO [5681 4.1] */
+	TG_CWV_DECAY,   /* halved for each idle RTO [2861 3.1] */
+	TG_CWV_7661     /* kept for 5 minutes, not grown while less than half is in use [7661] */
+};
+
 /* Everything that may be chosen, with tg_config_default's values behind the dash. */
 struct tg_config {
 	uint8_t seed[32]; /* source of every key and random number - zeros: the caller must set it
@@ -125,6 +149,11 @@ struct tg_config {
 		uint32_t arp_entries; /* - 1024 */
 		uint32_t icmp_errors_per_sec; /* token bucket, also its burst - 100 */
 		bool icmp_echo;               /* answer echo requests - true */
+		uint16_t min_pmtu; /* no path is believed to be narrower: there DF is left out
+				      instead - 552, as Linux's route.min_pmtu */
+		uint64_t pmtu_expires_ns; /* a learnt path MTU is kept so long - 10 min [1191 6.3]
+					   */
+		bool no_pmtu_disc;        /* new sockets begin with TG_PMTU_DONT - false */
 	} ip;
 
 	struct {
@@ -135,8 +164,19 @@ struct tg_config {
 		uint32_t rcvbuf_bytes;                 /* - 4 MiB */
 		uint32_t sndbuf_bytes;                 /* - 4 MiB */
 		bool window_scaling, timestamps, sack; /* - all true [7323, 2018] */
-		uint8_t initial_window_segs;           /* - 10 [6928] */
-		uint64_t rto_initial_ns;               /* - 1 s [6298 2.1] */
+		bool dsack;                            /* report what came twice - true [2883] */
+		uint8_t recovery;          /* TG_RECOVERY_* - TG_RECOVERY_RACK; 0: [6675] */
+		bool tlp;                  /* tail loss probes, with RACK - true [8985 7] */
+		uint64_t tlp_ack_delay_ns; /* budget for delayed ACKs - 200 ms [8985 7.2] */
+		uint64_t tlp_min_ns;       /* least time to a probe - 10 ms */
+		uint16_t max_reordering;   /* of what DupThresh adapts to, segments - 300 */
+		bool limited_transmit;     /* new text on the first duplicates - true [3042] */
+		bool prr;     /* proportional rate reduction in recovery - true [9937] */
+		uint8_t frto; /* 0 off, 1 without regard to SACK, 2 with SACK where there is - 2
+				 [5682] */
+		bool undo;    /* give cwnd back when a reduction was needless - true [3522, 3708] */
+		uint8_t initial_window_segs; /* - 10 [6928] */
+		uint64_t rto_initial_ns;     /* - 1 s [6298 2.1] */
 		uint64_t rto_min_ns; /* - 200 ms, below [6298 2.4] as every deployed stack */
 		uint64_t rto_max_ns; /* - 120 s */
 		uint64_t delack_ns;  /* - 40 ms [9293 MUST-40] */
@@ -152,8 +192,19 @@ struct tg_config {
 		uint32_t max_half_open;         /* - 65,536 */
 		uint32_t max_time_wait;         /* - 262,144 */
 		uint16_t port_first, port_last; /* ephemeral range - 32,768 to 60,999 [6056] */
+		uint8_t ecn; /* 0: no; 1: offered and accepted; 2: accepted if the peer offers - 2
+				[3168], as Linux's tcp_ecn */
+		uint8_t mtu_probing; /* 0: no; 1: once a path seems to swallow full-sized segments;
+					2: always - 1 [8899, 4821], as Linux's tcp_mtu_probing */
+		uint16_t mtu_base;   /* MSS to begin the search with - 1,024 */
+		uint16_t mtu_floor;  /* least MSS to go back to - 512 */
+		uint64_t mtu_probe_interval_ns; /* a search begins again after - 10 min */
 		bool fast_path;                 /* header prediction - true */
 		uint32_t challenge_acks;        /* per connection and 5 s - 10 [5961 7] */
+		uint8_t cc;                     /* enum tg_cc - TG_CC_CUBIC */
+		bool hystart;            /* HyStart++ in the first slow start - true [9406] */
+		bool pacing;             /* by cwnd over round-trip time - false */
+		uint8_t cwnd_validation; /* enum tg_cwv - TG_CWV_RESTART */
 		bool isn_fixed; /* - false: RFC 6528. For tests and lessons: every connection starts
 				   at isn */
 		uint32_t isn;
@@ -338,6 +389,7 @@ struct tg_dgram {
 	struct tg_addr peer; /* sender (receiving), destination (sending) */
 	struct tg_ip local;  /* destination it was sent to; sending: source, or any */
 	uint16_t netif;      /* arrived on */
+	uint16_t via;        /* sending: 1 + interface to leave through; 0: as routed */
 	uint8_t ttl, tos;    /* received; sending: 0 = the socket's */
 	uint32_t bytes;      /* real length, which may exceed what was returned */
 	bool broadcast;      /* arrived by broadcast or multicast */
@@ -390,14 +442,36 @@ enum tg_option {
 	TG_SO_OUTQ, /* get: bytes readable; bytes not acknowledged */
 	TG_SO_TYPE,
 	TG_SO_ACCEPTCONN,
-	TG_TCP_USER_COOKIE,  /* the cookie of events */
-	TG_SO_REUSEPORT,     /* several sockets on one address and port: spread by a hash */
-	TG_SO_OOBINLINE,     /* urgent octets stay in the stream; else one is taken by TG_MSG_OOB */
-	TG_SO_ATMARK,        /* get: what is read next is the urgent octet */
-	TG_SO_BOUND,         /* get: the port was chosen by tg_sock_bind */
-	TG_TCP_DEFER_ACCEPT, /* ns; of a listener: accept waits so long for the first octets */
-	TG_IP_HDRINCL,       /* raw: what is sent begins with the IP header */
-	TG_IP_RECVERR        /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE */
+	TG_TCP_USER_COOKIE, /* the cookie of events */
+	TG_SO_REUSEPORT,    /* several sockets on one address and port: spread by a hash */
+	TG_SO_OOBINLINE,    /* urgent octets stay in the stream; else one is taken by TG_MSG_OOB */
+	TG_SO_ATMARK,       /* get: what is read next is the urgent octet */
+	TG_SO_BOUND,        /* get: the port was chosen by tg_sock_bind */
+	TG_TCP_CONGESTION,  /* enum tg_cc */
+	TG_SO_MAX_PACING_RATE, /* bytes a second, of text; 0: no cap */
+	TG_TCP_DEFER_ACCEPT,   /* ns; of a listener: accept waits so long for the first octets */
+	TG_IP_HDRINCL,         /* raw: what is sent begins with the IP header */
+	TG_IP_RECVERR,      /* datagrams: ICMP errors are queued for TG_MSG_ERRQUEUE; streams: all
+			       are told at once */
+	TG_IP_MTU_DISCOVER, /* enum tg_pmtu */
+	TG_IP_MTU,          /* get: of the path to the peer, bytes; -TG_ENOTCONN without one */
+	TG_SO_EVENT_EACH,   /* an event also for what arrives while there is some unread already */
+	TG_UDP_CORK,        /* what is sent is put together in one datagram until this is off */
+	/* Of what datagram sockets send to groups. Groups are not joined: nothing is received from
+	 * them but what is sent to all hosts, 224.0.0.1. */
+	TG_IP_MULTICAST_TTL,  /* 1 unless set; 0: does not leave this host */
+	TG_IP_MULTICAST_LOOP, /* 1 unless set: this host's own sockets get it as well */
+	TG_IP_MULTICAST_IF    /* 1 + interface to leave through; 0: as routed */
+};
+
+/* What DF is for [1191 3]; Linux's numbers. */
+enum tg_pmtu {
+	TG_PMTU_DONT,      /* never set: routers fragment */
+	TG_PMTU_WANT,      /* set on what fits the path; a larger datagram is fragmented here */
+	TG_PMTU_DO,        /* always set: a larger datagram is refused, -TG_EMSGSIZE */
+	TG_PMTU_PROBE,     /* always set, the interface's MTU counts, not what was learnt */
+	TG_PMTU_INTERFACE, /* never set; the interface's MTU counts, larger is refused */
+	TG_PMTU_OMIT       /* never set; the interface's MTU counts, larger is fragmented */
 };
 /* -TG_ENOPROTOOPT, -TG_EINVAL. */
 TG_API int tg_sock_setopt(
@@ -412,6 +486,9 @@ struct tg_tcp_info {
 	uint8_t state; /* enum tg_state of tapglass_inspect.h */
 	uint8_t rcv_wscale, snd_wscale;
 	bool ts, sack, wscale, in_recovery, in_loss;
+	bool in_cwr;        /* cwnd was reduced for a congestion mark on what is in flight */
+	bool ecn, ecn_seen; /* agreed; text came with ECT or CE [3168] */
+	bool disorder;      /* duplicates or SACK blocks, but no recovery yet */
 	uint8_t backoff, probes;
 	uint32_t conn; /* serial number, as in the trace */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, irs, rcv_nxt, rcv_wnd;
@@ -422,7 +499,13 @@ struct tg_tcp_info {
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes; /* of what is in flight */
 	uint64_t bytes_sent, bytes_acked, bytes_received, bytes_retrans;
 	uint32_t segs_out, segs_in, retransmits, dsack_dups;
-	uint64_t rexmit_deadline_ns; /* UINT64_MAX: not armed */
+	uint32_t sacked_segs;
+	uint32_t reordering_segs, reord_seen; /* furthest overtaking seen, 3 at least; how often */
+	uint8_t reo_wnd_mult;                 /* of RACK, in quarters of the least RTT [8985 5.3] */
+	bool probing;                         /* a tail loss probe is unanswered */
+	uint64_t rexmit_deadline_ns;          /* UINT64_MAX: not armed */
+	uint64_t pacing_rate, max_pacing_rate; /* bytes a second; 0: none */
+	uint8_t cc;                            /* enum tg_cc */
 };
 /* -TG_EOPNOTSUPP for other than streams. */
 TG_API int tg_tcp_status(const struct tg *s, tg_sock k, struct tg_tcp_info *out);
@@ -432,7 +515,9 @@ TG_API int tg_tcp_status(const struct tg *s, tg_sock k, struct tg_tcp_info *out)
 struct tg_event {
 	tg_sock sock;
 	uint64_t cookie;
-	unsigned events; /* TG_IN ... that rose from 0 to 1 since the last event of this socket */
+	/* TG_IN ... that rose from 0 to 1 since the last event of this socket; with
+	 * TG_SO_EVENT_EACH, also those of which there is more now. */
+	unsigned events;
 };
 /* Takes the next event; false: none. Edges: read, write or accept until -TG_EAGAIN, or ask
  * tg_sock_ready. */

@@ -34,6 +34,8 @@ struct tg_impair {
 					 unless reordered */
 	uint64_t rate_bps;            /* bits per second, 0 unlimited; a queue in front of it: */
 	uint32_t queue_pkts;          /* its limit in packets, tail drop - 1000 */
+	uint32_t ce_pkts; /* with so many in it ECT packets are marked [3168 5]; 0: never */
+	uint32_t ce_ppm;  /* ECT packets marked by chance */
 };
 TG_API void tg_impair_default(struct tg_impair *i); /* impairs nothing */
 /* One option in tc's spelling: name "drop" "dup" "reorder" "corrupt" with "2%", ".1%"; "delay" with
@@ -43,7 +45,7 @@ TG_API bool tg_impair_parse(
 	struct tg_impair *i, const char *name, const char *value, char *err, size_t err_bytes);
 TG_API bool tg_impair_active(const struct tg_impair *i);
 struct tg_impair_stats {
-	uint64_t passed, dropped, duplicated, reordered, corrupted, queue_drops;
+	uint64_t passed, dropped, duplicated, reordered, corrupted, queue_drops, marked;
 };
 
 /* ---- The host -------------------------------------------------------------------------------- */
@@ -62,6 +64,11 @@ TG_API int tg_host_random(void *buf, size_t bytes);
 /* The same default configuration as tg_config_default, with a random seed and the fastest checksum
  * of this processor. */
 TG_API int tg_host_config(struct tg_config *c);
+
+/* Sets what Linux calls by this name of sysctl(8), such as "net.ipv4.tcp_ecn", to a value in
+ * Linux's units (of several numbers separated by blanks the one that counts here). False: nothing
+ * here answers to it, or it does not fit; nothing was changed. */
+TG_API bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value);
 
 /* What an application hangs into the loop for one instance; any function may be NULL. */
 struct tg_host_app {

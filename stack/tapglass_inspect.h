@@ -49,6 +49,7 @@
 	X(IP_FRAG_OVERLAP, ip_frag_overlap, "fragments overlap", "5722 3")                         \
 	X(IP_FRAG_DUPLICATE, ip_frag_duplicate, "fragment received twice", "8200 4.5")             \
 	X(IP_FRAG_LIMIT, ip_frag_limit, "reassembly memory is full", "1122 3.3.2")                 \
+	X(IP_FRAG_ECN, ip_frag_ecn, "fragments with and without ECN, one marked", "3168 5.3")      \
 	X(IP_FRAG_TIMEOUT, ip_frag_timeout, "reassembly timed out", "1122 3.3.2")                  \
 	X(IP_NO_ROUTE, ip_no_route, "no route to the destination", "1122 3.3.1")                   \
 	X(IP_TOO_BIG, ip_too_big, "larger than the MTU and may not be fragmented", "1191 3")       \
@@ -217,14 +218,17 @@ enum tg_timer {
 	TG_TIMER_DELACK,
 	TG_TIMER_KEEPALIVE,
 	TG_TIMER_STATE,
-	TG_TIMER_USER
+	TG_TIMER_USER,
+	TG_TIMER_LOSS_PROBE,
+	TG_TIMER_REORDERING
 };
 enum tg_cong {
 	TG_CONG_FAST_RETRANSMIT,
 	TG_CONG_RECOVERED,
 	TG_CONG_RTO,
 	TG_CONG_IDLE_RESTART,
-	TG_CONG_UNDO
+	TG_CONG_UNDO,
+	TG_CONG_ECN /* cwnd was reduced for ECE [3168 6.1.2] */
 };
 enum tg_call {
 	TG_CALL_OPEN,
@@ -317,10 +321,20 @@ TG_API bool tg_trace_next(
 	X(tcp_out_of_order)                                                                        \
 	X(tcp_fast_retransmits)                                                                    \
 	X(tcp_timeouts)                                                                            \
+	X(tcp_loss_probes)                                                                         \
+	X(tcp_spurious_recoveries)                                                                 \
+	X(tcp_spurious_timeouts)                                                                   \
 	X(tcp_persist_probes)                                                                      \
 	X(tcp_keepalive_probes)                                                                    \
 	X(tcp_challenge_acks)                                                                      \
 	X(tcp_paws_rejected)                                                                       \
+	X(tcp_ecn_ce_in)                                                                           \
+	X(tcp_ecn_echoes_in)                                                                       \
+	X(tcp_ecn_reductions)                                                                      \
+	X(tcp_mtu_black_holes)                                                                     \
+	X(tcp_mtu_probes)                                                                          \
+	X(tcp_mtu_probes_acked)                                                                    \
+	X(tcp_ecn_fallbacks)                                                                       \
 	X(tcp_dsacks_out)                                                                          \
 	X(tcp_time_wait_reused)
 
@@ -344,6 +358,20 @@ struct tg_sock_row {
 	uint32_t recv_q_bytes; /* of a listener: connections waiting for accept */
 	uint32_t send_q_bytes; /* of a listener: the backlog */
 	uint32_t conn;         /* serial number as in the trace */
+	uint8_t timer;         /* enum tg_row_timer: what is waited for, the most urgent */
+	uint8_t timer_count;   /* how often it has gone off in vain */
+	uint64_t timer_ns;     /* when it goes off */
+};
+/* Of streams, in ss(8)'s words but for TG_ROW_FIN_WAIT_2, which it calls timewait. */
+enum tg_row_timer {
+	TG_ROW_NO_TIMER,
+	TG_ROW_ON,      /* retransmission, also of a SYN or FIN */
+	TG_ROW_PERSIST, /* a probe of the peer's window */
+	TG_ROW_KEEPALIVE,
+	TG_ROW_TIMEWAIT,
+	TG_ROW_FIN_WAIT_2, /* nobody has the socket, and the peer does not end it */
+	TG_ROW_DEFER,      /* accepted then at the latest (TG_TCP_DEFER_ACCEPT) */
+	TG_ROW_DELACK      /* the ACK that is owed */
 };
 /* Walks all sockets, half-open connections and TIME-WAIT entries: *cursor starts at 0. False: done.
  * The instance must not change in between. */

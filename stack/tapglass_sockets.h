@@ -9,9 +9,14 @@
  * MSG_NOSIGNAL is given or not), urgent data raise POLLPRI without SIGURG; blocking calls go on
  * after a signal. Descriptors do not survive fork or exec.
  *
- * Different from Linux: edges of tg_epoll (EPOLLET) are readiness that rose from 0; tg_epoll
- * watches stack sockets alone (EPERM for others); MSG_MORE on datagrams is refused (EOPNOTSUPP);
- * multicast membership is refused (ENOPROTOOPT). */
+ * A pointer that leads nowhere is noticed only if it is NULL (EFAULT).
+ *
+ * Different from Linux: groups are not joined (IP_ADD_MEMBERSHIP is refused with ENOPROTOOPT), as
+ * there is no IGMP to tell the network of it; sending to groups works, with IP_MULTICAST_TTL, _LOOP
+ * and _IF, and what goes to all hosts (224.0.0.1) or is broadcast reaches this host's sockets too.
+ * TCP_DEFER_ACCEPT answers the handshake at once: when its time is up, the connection is accepted
+ * without a last question to the peer. A tg_epoll set takes four descriptors; who watches one by
+ * the kernel's own poll may be woken for nothing. */
 #ifndef TAPGLASS_SOCKETS_H
 #define TAPGLASS_SOCKETS_H
 
@@ -65,7 +70,7 @@ TG_API ssize_t tg_recvfrom(
 TG_API ssize_t tg_sendmsg(int fd, const struct msghdr *m, int flags);
 TG_API ssize_t tg_recvmsg(int fd, struct msghdr *m, int flags);
 TG_API int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags);
-/* timeout: looked at after each message, as on Linux. */
+/* timeout: looked at after each message, as on Linux; what is left of it is written back. */
 TG_API int tg_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout);
 TG_API ssize_t tg_read(int fd, void *buf, size_t n);
 TG_API ssize_t tg_write(int fd, const void *buf, size_t n);
@@ -81,13 +86,14 @@ TG_API int tg_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 TG_API int tg_setsockopt(int fd, int level, int name, const void *val, socklen_t len);
 /* F_GETFL, F_SETFL (O_NONBLOCK), F_GETFD, F_SETFD (kept, without effect). */
 TG_API int tg_fcntl(int fd, int cmd, ...);
-/* FIONREAD, FIONBIO, SIOCOUTQ, SIOCATMARK. */
+/* FIONREAD, FIONBIO, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK. */
 TG_API int tg_ioctl(int fd, unsigned long request, ...);
 
 /* Stack sockets and the kernel's descriptors together. */
 TG_API int tg_poll(struct pollfd *p, nfds_t n, int timeout_ms);
 TG_API int tg_select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *timeout);
 
+/* A set watches sockets of any host, descriptors of the kernel's, and other sets. */
 TG_API int tg_epoll_create1(int flags);
 TG_API int tg_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev);
 TG_API int tg_epoll_wait(int epfd, struct epoll_event *out, int max, int timeout_ms);

@@ -27,9 +27,21 @@ void tg_config_default(struct tg_config *c)
 
 	c->tcp.rcvbuf_bytes = 4u << 20;
 	c->tcp.sndbuf_bytes = 4u << 20;
+	c->ip.min_pmtu = 552;
+	c->ip.pmtu_expires_ns = 600 * NS_PER_SEC;
 	c->tcp.window_scaling = true;
 	c->tcp.timestamps = true;
 	c->tcp.sack = true;
+	c->tcp.dsack = true;
+	c->tcp.recovery = TG_RECOVERY_RACK;
+	c->tcp.tlp = true;
+	c->tcp.tlp_ack_delay_ns = 200 * NS_PER_MS;
+	c->tcp.tlp_min_ns = 10 * NS_PER_MS;
+	c->tcp.max_reordering = 300;
+	c->tcp.limited_transmit = true;
+	c->tcp.prr = true;
+	c->tcp.frto = 2;
+	c->tcp.undo = true;
 	c->tcp.initial_window_segs = 10;
 	c->tcp.rto_initial_ns = NS_PER_SEC;
 	c->tcp.rto_min_ns = 200 * NS_PER_MS;
@@ -47,8 +59,16 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.max_time_wait = 262144;
 	c->tcp.port_first = 32768;
 	c->tcp.port_last = 60999;
+	c->tcp.ecn = 2;
+	c->tcp.mtu_probing = 1;
+	c->tcp.mtu_base = 1024;
+	c->tcp.mtu_floor = 512;
+	c->tcp.mtu_probe_interval_ns = 600 * NS_PER_SEC;
 	c->tcp.fast_path = true;
 	c->tcp.challenge_acks = 10;
+	c->tcp.cc = TG_CC_CUBIC;
+	c->tcp.hystart = true;
+	c->tcp.cwnd_validation = TG_CWV_RESTART;
 }
 
 /* A seed of nothing but zeros was forgotten: every key would be known to everybody. */
@@ -70,6 +90,8 @@ static bool config_possible(const struct tg_config *c)
 	/* The neighbour's index has 16 bits, 0xffff means none. */
 	if (c->ip.default_ttl == 0 || c->ip.arp_entries == 0 || c->ip.arp_entries >= 0xffff)
 		return false;
+	if (c->ip.min_pmtu < 68) /* [791 3.2] */
+		return false;
 	if (c->udp.rcvbuf_bytes == 0 || c->udp.sndbuf_bytes == 0)
 		return false;
 	if (c->tcp.rcvbuf_bytes == 0 || c->tcp.sndbuf_bytes == 0)
@@ -81,7 +103,12 @@ static bool config_possible(const struct tg_config *c)
 		return false;
 	if (c->tcp.rto_min_ns > c->tcp.rto_max_ns || c->tcp.rto_initial_ns > c->tcp.rto_max_ns)
 		return false;
+	if (c->tcp.ecn > 2 || c->tcp.mtu_probing > 2 || c->tcp.mtu_floor < 8 ||
+		c->tcp.mtu_base < c->tcp.mtu_floor || c->tcp.mtu_base > 32768)
+		return false;
 	if (c->tcp.port_first == 0 || c->tcp.port_first > c->tcp.port_last)
+		return false;
+	if (c->tcp.cc >= TG_CC_COUNT || c->tcp.cwnd_validation > TG_CWV_7661)
 		return false;
 	return true;
 }

@@ -89,7 +89,7 @@ struct endpoint {
 	uint8_t type;        /* enum tg_type */
 	uint8_t level;       /* TG_IN ... as last computed */
 	uint8_t pending;     /* edges not yet reported */
-	uint8_t flags;       /* the owner's */
+	bool each;           /* TG_SO_EVENT_EACH */
 	int16_t error;       /* pending error, a positive errno; 0 none */
 	uint16_t proto;      /* the owner's */
 };
@@ -115,6 +115,9 @@ struct endpoint *handle_next(const struct tg *s, uint32_t from);
 void endpoint_init(struct endpoint *e, enum tg_type type, uint64_t cookie);
 /* The readiness of e is now `level`: queues an event for bits that rose from 0 to 1. */
 void endpoint_set_level(struct tg *s, struct endpoint *e, unsigned level);
+/* There is more of what the bits of the level say: an event all the same, if the user asked for
+ * that (TG_SO_EVENT_EACH). */
+void endpoint_again(struct tg *s, struct endpoint *e, unsigned bits);
 /* Takes e off the event queue (before its memory goes). */
 void endpoint_fini(struct endpoint *e);
 
@@ -138,9 +141,13 @@ struct ip_error {
 	struct tg_ip local, remote; /* quoted source and destination */
 	const uint8_t *quote;       /* transport header as quoted, at least 8 bytes */
 	uint32_t quote_bytes;
+	const uint8_t *datagram; /* the same from its IP header on */
+	uint32_t datagram_bytes;
+	uint8_t proto; /* of the quote */
 	int error; /* positive errno: TG_ECONNREFUSED, TG_EHOSTUNREACH, TG_ENETUNREACH, TG_EMSGSIZE,
 		      TG_EPROTO ... */
 	bool hard; /* protocol or port unreachable [9293 SHLD-26] */
+	bool fatal;   /* what Linux tells a connected datagram socket of unasked */
 	uint16_t mtu; /* fragmentation needed: next hop's MTU, 0 unknown; else 0 */
 	uint8_t icmp_type, icmp_code;
 	struct tg_ip from; /* who sent the ICMP message */
@@ -258,6 +265,8 @@ struct tg {
 	/* Raw sockets get their copy of every datagram first: see raw_input in raw/raw.h. NULL:
 	 * there are none. */
 	bool (*raw_input)(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
+	/* Tells them of an ICMP error; false: it concerns none. NULL: there are none. */
+	bool (*raw_error)(struct tg *s, const struct ip_error *e);
 	const struct transport *transports[8];
 	uint32_t n_transports;
 

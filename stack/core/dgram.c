@@ -81,6 +81,13 @@ void dgram_clear(struct tg *s, struct dgram_queue *q)
 		queue_drop_head(s, q);
 }
 
+static void cork_drop(struct tg *s, struct dsock *d)
+{
+	if (d->corked)
+		dgram_free(s, d->corked);
+	d->corked = NULL;
+}
+
 /* ---- The socket ---- */
 
 void dsock_init(struct tg *s, struct dsock *d, enum tg_type type, enum sender_kind kind,
@@ -93,6 +100,9 @@ void dsock_init(struct tg *s, struct dsock *d, enum tg_type type, enum sender_ki
 	d->rcvbuf_bytes = s->cfg.udp.rcvbuf_bytes;
 	d->sndbuf_bytes = s->cfg.udp.sndbuf_bytes;
 	d->ttl = s->cfg.ip.default_ttl;
+	d->pmtu = s->cfg.ip.no_pmtu_disc ? TG_PMTU_DONT : TG_PMTU_WANT;
+	d->mc_ttl = 1; /* [1112 6.1] */
+	d->mc_loop = true;
 	d->rcvlowat = 1;
 	d->linger_ns = -1;
 	dsock_update_level(s, d);
@@ -103,6 +113,7 @@ void dsock_fini(struct tg *s, struct dsock *d)
 	dgram_clear(s, &d->rx);
 	dgram_clear(s, &d->tx);
 	dgram_clear(s, &d->errq);
+	cork_drop(s, d);
 	sender_stop(&d->x);
 	endpoint_fini(&d->e);
 }
@@ -164,6 +175,7 @@ enum dsock_push dsock_receive(struct tg *s, struct dsock *d, const uint8_t *data
 	if (keep)
 		*keep = NULL;
 	queue_push(&d->rx, m);
+	endpoint_again(s, &d->e, TG_IN);
 	dsock_update_level(s, d);
 	return DSOCK_TAKEN;
 }
@@ -186,8 +198,10 @@ void dsock_queue_error(struct tg *s, struct dsock *d, const struct ip_error *e,
 	if (d->errq.charge_bytes >= d->rcvbuf_bytes)
 		return;
 	m = dgram_copy(s, quote, &info);
-	if (m)
-		queue_push(&d->errq, m);
+	if (!m)
+		return;
+	queue_push(&d->errq, m);
+	endpoint_again(s, &d->e, TG_ERR);
 }
 
 static int64_t take_dgram(struct tg *s, struct dgram_queue *q, void *data, size_t n, unsigned flags,
@@ -248,10 +262,21 @@ int dsock_may_send(struct tg *s, struct dsock *d, unsigned flags)
 
 	if (flags)
 		return -TG_EOPNOTSUPP;
+	/* As Linux: what has been begun is ended whatever happened since. */
+	if (d->corked)
+		return 0;
 	r = dsock_take_error(s, d);
 	if (r < 0)
 		return r;
 	return d->shut_wr ? -TG_EPIPE : 0;
+}
+
+void dsock_choose(
+	const struct dsock *d, const struct tg_dgram *to, bool group, struct tg_dgram *info)
+{
+	info->ttl = to && to->ttl ? to->ttl : group ? d->mc_ttl : d->ttl;
+	info->tos = to && to->tos ? to->tos : d->tos;
+	info->via = to && to->via ? to->via : group ? d->mc_via : 0;
 }
 
 int dsock_send(struct tg *s, struct dsock *d, const void *data, const struct tg_dgram *info)
@@ -268,6 +293,70 @@ int dsock_send(struct tg *s, struct dsock *d, const void *data, const struct tg_
 	dsock_update_level(s, d);
 	sender_ready(s, &d->x);
 	return 0;
+}
+
+/* Room for n more bytes behind those of d->corked: at least twice what it has, so that many small
+ * pieces cost little. */
+static bool cork_grow(struct tg *s, struct dsock *d, uint32_t n, uint32_t most)
+{
+	struct dgram *old = d->corked, *m;
+	uint32_t need = old->info.bytes + n, room = old->alloc_bytes - (uint32_t)sizeof(*old);
+
+	if (need <= room)
+		return true;
+	m = dgram_new(s, max_u32(need, min_u32(2 * room, most)));
+	if (!m)
+		return false;
+	m->info = old->info;
+	memcpy(m + 1, old + 1, old->info.bytes);
+	dgram_free(s, old);
+	d->corked = m;
+	return true;
+}
+
+static int cork_add(struct tg *s, struct dsock *d, const void *data, size_t n, size_t most,
+	const struct tg_dgram *info)
+{
+	if (!d->corked) {
+		/* TG_OUT promises room for one datagram of any size. */
+		if (d->tx.charge_bytes >= d->sndbuf_bytes)
+			return -TG_EAGAIN;
+		d->corked = dgram_new(s, (uint32_t)min_u64(n, most));
+		if (!d->corked)
+			return -TG_ENOMEM;
+		d->corked->info = *info;
+		d->corked->info.bytes = 0;
+	}
+	if (n > most - d->corked->info.bytes)
+		return -TG_EMSGSIZE;
+	if (!cork_grow(s, d, (uint32_t)n, (uint32_t)most))
+		return -TG_ENOMEM;
+	if (n)
+		memcpy((uint8_t *)(d->corked + 1) + d->corked->info.bytes, data, n);
+	d->corked->info.bytes += (uint32_t)n;
+	return 0;
+}
+
+int dsock_cork(struct tg *s, struct dsock *d, const void *data, size_t n, size_t most,
+	const struct tg_dgram *info, bool more)
+{
+	int r = cork_add(s, d, data, n, most, info);
+
+	if (r < 0)
+		cork_drop(s, d);
+	else if (!more)
+		dsock_uncork(s, d);
+	return r;
+}
+
+void dsock_uncork(struct tg *s, struct dsock *d)
+{
+	if (!d->corked)
+		return;
+	queue_push(&d->tx, d->corked);
+	d->corked = NULL;
+	dsock_update_level(s, d);
+	sender_ready(s, &d->x);
 }
 
 enum tx_result dsock_turn(struct tg *s, struct dsock *d, uint32_t budget_bytes,
@@ -345,6 +434,14 @@ int dsock_setopt(struct tg *s, struct dsock *d, enum tg_option opt, int64_t v)
 		break;
 	case TG_IP_TTL: return set_byte(&d->ttl, v, 1); /* [1122 3.2.1.7] never zero */
 	case TG_IP_TOS: return set_byte(&d->tos, v, 0);
+	case TG_IP_MTU_DISCOVER: return v > TG_PMTU_OMIT ? -TG_EINVAL : set_byte(&d->pmtu, v, 0);
+	case TG_IP_MULTICAST_TTL: return set_byte(&d->mc_ttl, v, 0);
+	case TG_IP_MULTICAST_LOOP: d->mc_loop = v != 0; break;
+	case TG_IP_MULTICAST_IF:
+		if (v < 0 || v > s->n_netifs)
+			return -TG_EADDRNOTAVAIL;
+		d->mc_via = (uint16_t)v;
+		break;
 	default: return -TG_ENOPROTOOPT;
 	}
 	/* clang-format on */
@@ -367,6 +464,10 @@ int dsock_getopt(const struct dsock *d, enum tg_option opt, int64_t *v)
 	case TG_IP_RECVERR: *v = d->recverr; break;
 	case TG_IP_TTL: *v = d->ttl; break;
 	case TG_IP_TOS: *v = d->tos; break;
+	case TG_IP_MTU_DISCOVER: *v = d->pmtu; break;
+	case TG_IP_MULTICAST_TTL: *v = d->mc_ttl; break;
+	case TG_IP_MULTICAST_LOOP: *v = d->mc_loop; break;
+	case TG_IP_MULTICAST_IF: *v = d->mc_via; break;
 	case TG_SO_INQ: *v = d->rx.head ? d->rx.head->info.bytes : 0; break;
 	case TG_SO_OUTQ: *v = d->tx.payload_bytes; break;
 	case TG_SO_ACCEPTCONN: *v = 0; break;

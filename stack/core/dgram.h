@@ -28,11 +28,17 @@ struct dsock {
 	struct endpoint e;
 	struct sender x;
 	struct dgram_queue rx, tx, errq;
+	struct dgram *corked;       /* is being put together (TG_MSG_MORE); NULL: none */
 	struct tg_addr local, peer; /* all zero: not bound, not connected */
 	uint32_t rcvbuf_bytes, sndbuf_bytes;
 	uint8_t ttl, tos;
+	uint8_t pmtu;    /* enum tg_pmtu */
+	uint8_t mc_ttl;  /* TG_IP_MULTICAST_TTL */
+	bool mc_loop;    /* TG_IP_MULTICAST_LOOP */
+	uint16_t mc_via; /* TG_IP_MULTICAST_IF */
 	bool connected, shut_rd, shut_wr, broadcast, reuse, reuseport;
 	bool recverr; /* ICMP errors go to errq */
+	bool cork;    /* TG_UDP_CORK */
 	/* Kept for who asks; they mean nothing here, as on Linux. */
 	bool keepalive, oobinline;
 	uint32_t rcvlowat;
@@ -69,8 +75,20 @@ enum dsock_push dsock_receive(struct tg *s, struct dsock *d, const uint8_t *data
 	const struct tg_dgram *info, struct tg_pkt **keep);
 /* Appends a copy of a datagram to be sent and asks for a turn. 0, -TG_EAGAIN, -TG_ENOMEM. */
 int dsock_send(struct tg *s, struct dsock *d, const void *data, const struct tg_dgram *info);
-/* Flags and state that forbid sending: 0 or negative errno; takes a pending error. */
+/* Adds n bytes to the datagram that is being put together; the first call begins one, to be sent as
+ * info says. If more is false, that was all of it: it is sent like by dsock_send. most: what a
+ * datagram may hold. On -TG_EMSGSIZE, -TG_EAGAIN, -TG_ENOMEM nothing of it is left, as on Linux. */
+int dsock_cork(struct tg *s, struct dsock *d, const void *data, size_t n, size_t most,
+	const struct tg_dgram *info, bool more);
+/* Sends what has been put together so far, if anything. */
+void dsock_uncork(struct tg *s, struct dsock *d);
+/* Flags and state that forbid sending: 0 or negative errno; takes a pending error.
+ * State does not forbid to go on with a datagram that has been begun. */
 int dsock_may_send(struct tg *s, struct dsock *d, unsigned flags);
+/* TTL, TOS and interface of a datagram to info->peer: what `to` (NULL: nothing) says, else the
+ * socket. */
+void dsock_choose(
+	const struct dsock *d, const struct tg_dgram *to, bool group, struct tg_dgram *info);
 /* As tg_sock_recvfrom. */
 int64_t dsock_recvfrom(
 	struct tg *s, struct dsock *d, void *data, size_t n, unsigned flags, struct tg_dgram *from);

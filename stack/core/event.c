@@ -4,7 +4,8 @@
  * the handle is closed: a stale handle finds a slot of another generation. Slots come in pages and
  * are kept, because their generations have to outlive the sockets.
  *
- * Events are edges: a bit that rose from 0 to 1 puts the endpoint on the instance's list, once. */
+ * Events are edges: a bit that rose from 0 to 1 puts the endpoint on the instance's list, once. So
+ * does, if the user wants it, more of what had made it rise. */
 #include "core/core_impl.h"
 
 struct handle_slot {
@@ -148,16 +149,27 @@ void endpoint_init(struct endpoint *e, enum tg_type type, uint64_t cookie)
 	e->type = (uint8_t)type;
 }
 
+static void queue_event(struct tg *s, struct endpoint *e, unsigned bits)
+{
+	if (!bits || !e->index)
+		return;
+	if (!e->pending)
+		list_push_back(&s->events, &e->evq);
+	e->pending |= (uint8_t)bits;
+}
+
 void endpoint_set_level(struct tg *s, struct endpoint *e, unsigned level)
 {
 	unsigned rose = level & ~(unsigned)e->level;
 
 	e->level = (uint8_t)level;
-	if (!rose || !e->index)
-		return;
-	if (!e->pending)
-		list_push_back(&s->events, &e->evq);
-	e->pending |= (uint8_t)rose;
+	queue_event(s, e, rose);
+}
+
+void endpoint_again(struct tg *s, struct endpoint *e, unsigned bits)
+{
+	if (e->each)
+		queue_event(s, e, bits & e->level);
 }
 
 void endpoint_fini(struct endpoint *e)

@@ -68,6 +68,14 @@ const char *tg_drop_clause(enum tg_drop d)
 	return word(drop_clauses, ARRAY_LEN(drop_clauses), (unsigned long)d);
 }
 
+const char *tg_cc_name(unsigned cc)
+{
+	static const char *const names[TG_CC_COUNT] = {
+		[TG_CC_CUBIC] = "cubic", [TG_CC_RENO] = "reno"};
+
+	return cc < TG_CC_COUNT ? names[cc] : NULL;
+}
+
 const char *tg_state_name(enum tg_state st)
 {
 	return word(state_names, ARRAY_LEN(state_names), (unsigned long)st);

@@ -124,7 +124,7 @@ struct tg_trace *pkt_drop_record(struct tg *s, struct tg_pkt *p, enum tg_drop wh
 	if (s->cur_frame) {
 		set_verdict(s, VERDICT_DROPPED);
 		s->counters.frames_dropped++;
-		s->counters.drops[why]++;
+		s->counters.drops[why]++; /* [1122-I10] */
 	} else {
 		s->counters.discards[why]++;
 	}

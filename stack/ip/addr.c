@@ -88,6 +88,18 @@ bool ip4_is_ours(const struct tg *s, uint32_t a)
 	return ip4_addr_find(s, a) != NULL;
 }
 
+int ip_netif_with(const struct tg *s, const struct tg_ip *a)
+{
+	const struct ip_addr *found;
+
+	if (!ip_is_ours(s, a))
+		return -1;
+	if (ip4_is_loop(tg_ip4_value(a)))
+		return 0;
+	found = ip4_addr_find(s, tg_ip4_value(a));
+	return found ? found->netif : -1;
+}
+
 bool ip_is_ours(const struct tg *s, const struct tg_ip *a)
 {
 	return ip_is_v4(a) && ip4_is_ours(s, tg_ip4_value(a));

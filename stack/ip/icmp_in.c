@@ -2,8 +2,9 @@
  *
  * RFC 792, RFC 1122 3.2.2 and what it says of each type, RFC 1191 3, 5 and 7.1 (next hop's MTU),
  * RFC 5927 4 (an error has to quote a live flow), RFC 6633 (source quench), RFC 6918 (types that
- * nobody uses). Redirects are ignored: on a network of today they are an attack more often than a
- * help [1122-C7]. Raw sockets get a copy of everything but echo requests that are answered here. */
+ * nobody uses). Raw sockets of the quoted protocol hear of errors, too. Redirects are ignored: on a
+ * network of today they are an attack more often than a help [1122-C7]. Raw sockets get a copy of
+ * everything but echo requests that are answered here. */
 #include "ip/ip_private.h"
 
 #define QUOTE_L4_BYTES 8u
@@ -40,12 +41,25 @@ static int icmp_errno(const struct icmp_msg *m)
 	return m->type == ICMP_TIME_EXCEEDED ? TG_EHOSTUNREACH : TG_EPROTO;
 }
 
+/* As Linux sorts them: net, host and source route unreachable (for a TOS, too) and time exceeded
+ * may pass. */
+static bool is_fatal(const struct icmp_msg *m)
+{
+	const uint32_t may_pass = 1u << ICMP_UNREACH_NET | 1u << ICMP_UNREACH_HOST |
+				  1u << ICMP_UNREACH_SRCROUTE | 1u << 11 | 1u << 12;
+
+	if (m->type == ICMP_UNREACHABLE)
+		return !(may_pass >> m->code & 1);
+	return m->type == ICMP_PARAM_PROBLEM;
+}
+
 /* [1122-C3] hands the error to the transport. TG_DROP_NONE: a live flow took it. */
 static enum tg_drop error_deliver(struct tg *s, const struct icmp_msg *m, const struct ip_info *i)
 {
 	const struct transport *t;
 	struct ip_error e = {.error = icmp_errno(m), .icmp_type = m->type, .icmp_code = m->code};
 	struct ip4_hdr q;
+	bool known;
 
 	if (!e.error)
 		return TG_DROP_ICMP_TYPE; /* [1122-C1] a code that nobody defined */
@@ -56,8 +70,9 @@ static enum tg_drop error_deliver(struct tg *s, const struct icmp_msg *m, const 
 	if (q.src != tg_ip4_value(&i->dst) || !ip4_is_ours(s, q.src))
 		return TG_DROP_ICMP_NO_FLOW;
 	t = core_find_transport(s, q.proto);
-	if (!t || !t->error)
-		return TG_DROP_ICMP_NO_FLOW;
+	e.proto = q.proto;
+	e.datagram = m->body;
+	e.datagram_bytes = m->body_bytes;
 	e.local = tg_ip4_of(q.src);
 	e.remote = tg_ip4_of(q.dst);
 	e.from = i->src;
@@ -73,7 +88,10 @@ static enum tg_drop error_deliver(struct tg *s, const struct icmp_msg *m, const 
 					? m->mtu
 					: plateau_below(q.total_bytes);
 	}
-	return t->error(s, &e) ? TG_DROP_NONE : TG_DROP_ICMP_NO_FLOW;
+	e.fatal = is_fatal(m);
+	known = s->raw_error && s->raw_error(s, &e);
+	known |= t && t->error && t->error(s, &e);
+	return known ? TG_DROP_NONE : TG_DROP_ICMP_NO_FLOW;
 }
 
 /* Why a message is of no use to the stack itself; TG_DROP_NONE: it was. */
@@ -86,9 +104,10 @@ static enum tg_drop icmp_act(struct tg *s, const struct icmp_msg *m, const struc
 	case ICMP_PARAM_PROBLEM:
 		/* Errors are for one host. */
 		return i->group ? TG_DROP_ICMP_BROADCAST : error_deliver(s, m, i);
-	case ICMP_SOURCE_QUENCH: return TG_DROP_ICMP_SOURCE_QUENCH; /* [6633 3] [9293 MUST-55] */
-	case ICMP_REDIRECT: return TG_DROP_ICMP_REDIRECT;           /* [1122-C7] declined */
-	default: return TG_DROP_ICMP_TYPE;                          /* [1122-C1] [1122-C11] */
+	case ICMP_SOURCE_QUENCH:
+		return TG_DROP_ICMP_SOURCE_QUENCH;        /* [6633 3, 1122-C8, 9293 MUST-55] */
+	case ICMP_REDIRECT: return TG_DROP_ICMP_REDIRECT; /* [1122-C7] declined */
+	default: return TG_DROP_ICMP_TYPE;                /* [1122-C1] [1122-C11] */
 	}
 }
 

@@ -24,9 +24,20 @@ struct ip_flow {
 				  NULL: a copy is held instead and TX_OK returned */
 	uint8_t proto, ttl, tos;
 	bool df;        /* don't fragment */
+	bool cut;       /* what exceeds the MTU is fragmented here all the same, without DF */
+	bool link_mtu;  /* the interface's MTU counts, whatever was learnt of the path */
 	bool bcast;     /* the socket may send broadcasts */
 	uint16_t netif; /* leave through this one; 0: as routed */
+	bool loop;      /* ip_output: to a group: a copy for ourselves */
+	bool stay;      /* ... and that is all, nothing leaves */
 };
+
+/* tg_dgram.via: an interface, and whether it is the loopback one, which nothing is routed to. */
+#define IP_VIA_LOOPBACK 1u
+static inline uint16_t ip_netif_of(uint16_t via)
+{
+	return via ? (uint16_t)(via - 1) : 0;
+}
 
 int ip_init(struct tg *s);
 
@@ -55,6 +66,8 @@ int ip_send(struct tg *s, struct tx *t, const struct ip_flow *f);
  * a unicast source or destination? */
 bool ip_is_ours(const struct tg *s, const struct tg_ip *a);
 bool ip_is_broadcast(const struct tg *s, const struct tg_ip *a, uint16_t netif);
+/* The interface that has a (loopback addresses: 0), or -1. */
+int ip_netif_with(const struct tg *s, const struct tg_ip *a);
 bool ip_is_multicast(const struct tg_ip *a);
 bool ip_is_any(const struct tg_ip *a);
 bool ip_is_loopback(const struct tg_ip *a);
@@ -73,6 +86,11 @@ uint32_t ip_pseudo_sum(
 	const struct tg_ip *src, const struct tg_ip *dst, uint8_t proto, uint32_t len);
 /* Header bytes that the network layer adds for dst: MSS = MTU - this - 20. */
 uint32_t ip_header_bytes(const struct tg_ip *dst);
+/* Fills df, cut and link_mtu of a flow as a socket's enum tg_pmtu wants them. */
+void ip_flow_discover(struct ip_flow *f, uint8_t pmtu);
+/* May a socket with `pmtu` send a datagram of l4_bytes (behind the network header) to dst? */
+bool ip_fits(
+	struct tg *s, const struct tg_ip *dst, struct ip_path *path, uint8_t pmtu, size_t l4_bytes);
 /* MTU towards dst as far as known (interface, or path MTU learnt), bytes. */
 uint32_t ip_mtu(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
 /* MMS_R: the largest transport message we can receive from dst's direction (interface MTU - 20):

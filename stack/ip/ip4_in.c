@@ -44,7 +44,7 @@ static uint8_t bad_option_at(const struct ip4_hdr *h)
 
 static enum tg_drop check_source(const struct tg *s, const struct netif *n, uint32_t src)
 {
-	/* [1122-I3] [1122 3.2.1.3] no single host: network 0, class D, class E, broadcasts */
+	/* [1122-I3, U6] [9293 MUST-63] no single host: network 0, class D, class E, broadcasts */
 	if (ip4_is_zero_net(src) || ip4_is_mcast(src) || ip4_is_reserved(src) ||
 		ip4_is_bcast(s, src, 0))
 		return TG_DROP_IP_SOURCE;

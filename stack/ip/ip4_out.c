@@ -2,8 +2,8 @@
  *
  * RFC 791 2.3 and 3.2 (fragmentation), RFC 1122 3.2.1.7 (never TTL 0), 3.3.3 (fragmenting what the
  * transport did not fit), 2.3.2.2 (what waits for an address), RFC 6864 4 (identification), RFC
- * 1112 6.4 (link address of a group), RFC 894. Left out: IP options on sending, looping back our
- * own broadcasts and multicasts. */
+ * 1112 6.1 (what we send to a group we receive as well) and 6.4 (link address of a group), RFC 894.
+ * Left out: IP options on sending. */
 #include "core/gso.h"
 #include "ip/ip_private.h"
 #include "wire/patch.h"
@@ -70,7 +70,7 @@ static int out_begin(struct tg *s, struct out *o, const struct tx *t, const stru
 		return TG_EACCES;
 	o->n = &s->netif[path->netif];
 	o->nb = path->neigh == IP_NEIGH_NONE ? NULL : s->ip->neigh[path->neigh];
-	o->mtu = path->mtu;
+	o->mtu = f->link_mtu ? min_u32(o->n->c.mtu, IP4_MAX_BYTES) : path->mtu;
 	o->path_flags = path->flags;
 	o->h = (struct ip4_hdr){.src = src,
 		.dst = dst,
@@ -79,15 +79,25 @@ static int out_begin(struct tg *s, struct out *o, const struct tx *t, const stru
 		/* [1122-I7] [1122 3.2.1.7] never 0 */
 		.ttl = f->ttl ? f->ttl : s->cfg.ip.default_ttl,
 		.proto = f->proto,
-		.df = f->df && !(path->flags & IP_PATH_NO_DF)};
+		.df = f->df && (f->link_mtu || !(path->flags & IP_PATH_NO_DF))};
 	if (!o->h.ttl)
 		o->h.ttl = 1;
 	if (l4_bytes > IP4_MAX_BYTES - IP4_HDR_BYTES)
 		return TG_EMSGSIZE;
+	if (largest <= o->mtu - IP4_HDR_BYTES)
+		return 0;
 	/* [1191 3] [1122-G4] too big, and nobody may cut it */
-	if (largest > o->mtu - IP4_HDR_BYTES && (o->h.df || t->gso_size))
+	if (t->gso_size || (o->h.df && !f->cut))
 		return TG_EMSGSIZE;
+	o->h.df = false;
 	return 0;
+}
+
+void ip_flow_discover(struct ip_flow *f, uint8_t pmtu)
+{
+	f->df = pmtu == TG_PMTU_WANT || pmtu == TG_PMTU_DO || pmtu == TG_PMTU_PROBE;
+	f->cut = pmtu == TG_PMTU_WANT;
+	f->link_mtu = pmtu >= TG_PMTU_PROBE;
 }
 
 /* [6864 4.1] an atomic datagram needs no identification. */
@@ -291,6 +301,36 @@ static enum tx_result out_ready(struct tg *s, const struct out *o, struct tx *t)
 	return TX_DROPPED;
 }
 
+/* [1112 6.1] [1122 3.3.6] t as our own sockets are to receive it; NULL: not wanted, or no memory.
+ */
+static struct tg_pkt *out_loop(struct tg *s, const struct out *o, const struct tx *t, bool wanted)
+{
+	struct tx x;
+
+	if (!wanted || !(o->path_flags & (IP_PATH_BCAST | IP_PATH_MCAST)))
+		return NULL;
+	x = *t;
+	out_csum(s, o, &x, true);
+	out_ip_header(o, &x);
+	return tx_copy(s, &x, 0);
+}
+
+static enum tx_result out_group(struct tg *s, struct out *o, struct tx *t, const struct ip_flow *f)
+{
+	struct tg_pkt *loop = out_loop(s, o, t, f->loop);
+	enum tx_result r = TX_OK;
+
+	if (f->stay && (o->path_flags & IP_PATH_MCAST))
+		t->accepted = t->body_bytes;
+	else
+		r = out_send(s, o, t, false);
+	if (loop && r == TX_OK)
+		netif_queue(s, &s->netif[0], loop);
+	else if (loop)
+		tg_pkt_free(s, loop);
+	return r;
+}
+
 enum tx_result ip_output(struct tg *s, struct tx *t, const struct ip_flow *f)
 {
 	struct out o;
@@ -306,7 +346,7 @@ enum tx_result ip_output(struct tg *s, struct tx *t, const struct ip_flow *f)
 		return out_hold(s, &o, t);
 	if (r == TX_WAIT)
 		neigh_park(o.nb, f->waiter);
-	return r == TX_OK ? out_send(s, &o, t, false) : r;
+	return r == TX_OK ? out_group(s, &o, t, f) : r;
 }
 
 int ip_send(struct tg *s, struct tx *t, const struct ip_flow *f)

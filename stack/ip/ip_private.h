@@ -21,12 +21,10 @@
 #define IP_ID_COUNTERS   2048u
 #define IP_PMTU_SETS     64u
 #define IP_PMTU_WAYS     4u
-#define IP_PMTU_MIN      552u /* nothing smaller is believed: fragment without DF instead */
-#define IP_PMTU_TTL_NS   (600 * NS_PER_SEC) /* [1191 6.3] */
-#define IP_REASM_PIECES  256u               /* of one datagram */
-#define IP_MTU_UNKNOWN   576u               /* [1122 3.3.3] without a route */
-#define IP_ROUTE_DEAD_NS (60 * NS_PER_SEC)  /* a gateway that did not answer is avoided */
-#define ICMP_TOTAL_BYTES 576u               /* of an error message at most [1812 4.3.2.3] */
+#define IP_REASM_PIECES  256u              /* of one datagram */
+#define IP_MTU_UNKNOWN   576u              /* [1122 3.3.3] without a route */
+#define IP_ROUTE_DEAD_NS (60 * NS_PER_SEC) /* a gateway that did not answer is avoided */
+#define ICMP_TOTAL_BYTES 576u              /* of an error message at most [1812 4.3.2.3] */
 
 #define ARP_TRIES          3u
 #define ARP_RETRY_NS       NS_PER_SEC        /* [1122-L2] */
@@ -39,7 +37,7 @@
 /* Flags of a path. */
 #define IP_PATH_BCAST 0x1 /* to the link's broadcast address */
 #define IP_PATH_MCAST 0x2 /* to the group's link address */
-#define IP_PATH_NO_DF 0x4 /* the path MTU is below IP_PMTU_MIN: routers may fragment */
+#define IP_PATH_NO_DF 0x4 /* the path MTU is below cfg.ip.min_pmtu: routers may fragment */
 
 /* One of our addresses. */
 struct ip_addr {
@@ -180,7 +178,7 @@ uint32_t ip4_mask(unsigned prefix_len);
 
 /* ---- pmtu.c ---- */
 void pmtu_init(struct tg *s);
-/* MTU towards dst, at most link_mtu; *no_df: it was announced below IP_PMTU_MIN. */
+/* MTU towards dst, at most link_mtu; *no_df: it was announced below cfg.ip.min_pmtu. */
 uint16_t pmtu_get(const struct tg *s, uint32_t dst, uint32_t link_mtu, bool *no_df);
 
 /* ---- neigh.c ---- */

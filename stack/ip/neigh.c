@@ -158,6 +158,7 @@ struct neigh *neigh_get(struct tg *s, uint16_t netif, uint32_t ip4)
 }
 
 /* Asks for nb, as soon as it may. */
+/* [1122-L6] */
 static void neigh_ask(struct tg *s, struct neigh *nb)
 {
 	/* [1122-L2] at most one request a second for one address */
@@ -213,7 +214,7 @@ static void neigh_set_reachable(struct tg *s, struct neigh *nb)
 {
 	nb->confirmed_ns = s->now_ns;
 	neigh_set_state(s, nb, TG_NEIGH_REACHABLE);
-	timer_arm(s, &nb->timer, s->now_ns + s->cfg.ip.arp_reachable_ns);
+	timer_arm(s, &nb->timer, s->now_ns + s->cfg.ip.arp_reachable_ns); /* [1122-L3] */
 }
 
 static void neigh_set_stale(struct tg *s, struct neigh *nb)

@@ -1,9 +1,9 @@
 /* Path MTUs that ICMP told us, by destination.
  *
  * RFC 1191 6.3 (kept for ten minutes, then the interface's MTU is tried again), 3 (never below 68).
- * Nothing below 552 bytes is believed, as in other stacks: such a path is sent datagrams of 552
- * bytes without DF, for the router to fragment. A set of four holds what hashes to it; the one that
- * ends first makes room. Left out: probing upwards (RFC 4821). */
+ * Nothing below cfg.ip.min_pmtu is believed, as in other stacks: such a path is sent datagrams of
+ * that size without DF, for the router to fragment. A set of four holds what hashes to it; the one
+ * that ends first makes room. Left out: probing upwards (tcp/tcp_mtu.c does). */
 #include "ip/ip_private.h"
 
 static void pmtu_timer(struct tg *s, struct timer *t)
@@ -78,9 +78,9 @@ void ip_set_pmtu(struct tg *s, const struct tg_ip *dst, uint32_t mtu)
 	if (!m->dst)
 		ip->n_pmtus++;
 	m->dst = v;
-	m->no_df = mtu < IP_PMTU_MIN;
-	m->mtu = (uint16_t)max_u32(mtu, IP_PMTU_MIN);
-	m->until_ns = s->now_ns + IP_PMTU_TTL_NS;
+	m->no_df = mtu < s->cfg.ip.min_pmtu;
+	m->mtu = (uint16_t)max_u32(mtu, s->cfg.ip.min_pmtu);
+	m->until_ns = sat_add_u64(s->now_ns, s->cfg.ip.pmtu_expires_ns);
 	ip_paths_expire(s);
 	if (!wheel_armed(&ip->pmtu_timer.w))
 		timer_arm(s, &ip->pmtu_timer, m->until_ns);

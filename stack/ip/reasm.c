@@ -3,13 +3,14 @@
  * RFC 791 3.2, RFC 815 (in its effect: pieces in any order), RFC 1122 3.3.2 (datagrams up to 65,535
  * bytes; a fixed time limit from the first fragment on; time exceeded if that was fragment zero),
  * RFC 5722 (fragments that overlap void the whole datagram), RFC 8200 4.5 (exact duplicates do
- * not), RFC 3168 5.3 (congestion marks survive). Memory is bounded: what is held is charged by its
- * capacity, and the oldest datagram makes room. The transport gets one contiguous block of unknown
- * checksum. */
+ * not), RFC 3168 5.3 (congestion marks survive; beside fragments that could not have been marked
+ * they void the datagram). Memory is bounded: what is held is charged by its capacity, and the
+ * oldest datagram makes room. The transport gets one contiguous block of unknown checksum. */
 #include "ip/ip_private.h"
 
 #define ECN_MASK 3u
 #define ECN_CE   3u
+#define ECN_NONE 0u
 
 static void reasm_trace(struct tg *s, const struct reasm *d, uint8_t what, uint32_t len)
 {
@@ -260,6 +261,12 @@ static struct tg_pkt *reasm_complete(struct tg *s, struct reasm *d, const struct
 		IP4_MAX_BYTES) {
 		reasm_free(s, d, TG_DROP_IP_FRAG_TOO_BIG);
 		pkt_drop(s, NULL, TG_DROP_IP_FRAG_TOO_BIG);
+		return NULL;
+	}
+	/* [3168 5.3] a mark where nobody asked for any: who marked it should have dropped it */
+	if (d->ecn & 1u << ECN_CE && d->ecn & 1u << ECN_NONE) {
+		reasm_free(s, d, TG_DROP_IP_FRAG_ECN);
+		pkt_drop(s, NULL, TG_DROP_IP_FRAG_ECN);
 		return NULL;
 	}
 	out = reasm_join(s, d, last);

@@ -218,7 +218,7 @@ int ip4_resolve(
 {
 	/* [1122-I3] [9293 MUST-46] what can be no destination: 0/8, class E */
 	if (ip4_is_zero_net(dst) || (ip4_is_reserved(dst) && dst != UINT32_MAX))
-		return -TG_EINVAL;
+		return route_find(s, dst, netif) ? -TG_EINVAL : -TG_ENETUNREACH;
 	if (netif >= CORE_NETIFS_MAX || !s->netif[netif].used)
 		return -TG_ENETUNREACH;
 	/* [1122-I3] only own addresses as source */
@@ -236,8 +236,11 @@ int ip4_resolve(
 		return -TG_EINVAL;
 	if (ip4_is_mcast(dst))
 		return resolve_group(s, dst, src, netif, IP_PATH_MCAST, path);
-	if (ip4_is_bcast(s, dst, netif))
-		return bcast ? resolve_group(s, dst, src, netif, IP_PATH_BCAST, path) : -TG_EACCES;
+	if (ip4_is_bcast(s, dst, netif)) {
+		if (!bcast)
+			return group_netif(s, dst, netif) < 0 ? -TG_ENETUNREACH : -TG_EACCES;
+		return resolve_group(s, dst, src, netif, IP_PATH_BCAST, path);
+	}
 	return resolve_unicast(s, dst, src, netif, path);
 }
 
@@ -290,6 +293,16 @@ uint32_t ip_mms_r(struct tg *s, const struct tg_ip *dst, struct ip_path *path)
 
 	/* [1122-G3] [9293 MUST-67] what arrives unfragmented; without a route 576 [1122 3.3.2] */
 	return (n ? min_u32(n->c.mtu, IP4_MAX_BYTES) : IP_MTU_UNKNOWN) - IP4_HDR_BYTES;
+}
+
+bool ip_fits(
+	struct tg *s, const struct tg_ip *dst, struct ip_path *path, uint8_t pmtu, size_t l4_bytes)
+{
+	if (pmtu == TG_PMTU_DO)
+		return l4_bytes <= ip_mtu(s, dst, path) - ip_header_bytes(dst);
+	if (pmtu == TG_PMTU_PROBE || pmtu == TG_PMTU_INTERFACE)
+		return l4_bytes <= ip_mms_r(s, dst, path);
+	return true;
 }
 
 uint32_t ip_header_bytes(const struct tg_ip *dst)

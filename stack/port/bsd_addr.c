@@ -34,6 +34,19 @@ int bsd_addr_in(const struct sockaddr *sa, socklen_t len, struct tg_addr *a, boo
 	return 0;
 }
 
+int bsd_addr_raw(const struct sockaddr *sa, struct tg_addr *a)
+{
+	struct sockaddr_in in;
+	uint32_t ip;
+
+	memcpy(&in, sa, sizeof(in));
+	ip = ntohl(in.sin_addr.s_addr);
+	memset(a, 0, sizeof(*a));
+	if (ip)
+		a->ip = tg_ip4_of(ip);
+	return 0;
+}
+
 int bsd_addr_out(const struct tg_addr *a, struct sockaddr *sa, socklen_t *len)
 {
 	struct sockaddr_in in;

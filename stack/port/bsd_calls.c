@@ -38,9 +38,11 @@ int tg_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!bh)
 		return -1;
 	r = bsd_addr_in(addr, len, &a, &none);
-	/* As Linux: AF_UNSPEC will do for any address. */
 	if (r == 0 && none)
 		r = len < 16 ? -EINVAL : -EAFNOSUPPORT;
+	/* As Linux: a raw socket looks at the address alone. */
+	if (r == -EAFNOSUPPORT && bsd_file_at(&bh->b, fd)->type == SOCK_RAW)
+		r = bsd_addr_raw(addr, &a);
 	return (int)bsd_leave(bh, r < 0 ? r : bsd_bind(&bh->b, fd, &a));
 }
 
@@ -124,9 +126,10 @@ int tg_shutdown(int fd, int how)
 int tg_close(int fd)
 {
 	struct bsd_host *bh = bsd_owner(fd);
+	int r;
 
 	if (!bh)
-		return close(fd);
+		return bsd_set_close(fd, &r) ? r : close(fd);
 	bsd_enter_host(bh);
 	return (int)bsd_leave(bh, bsd_close(&bh->b, fd));
 }
@@ -134,9 +137,10 @@ int tg_close(int fd)
 int tg_dup(int fd)
 {
 	struct bsd_host *bh = bsd_owner(fd);
+	int r;
 
 	if (!bh)
-		return dup(fd);
+		return bsd_set_dup(fd, &r) ? r : dup(fd);
 	bsd_enter_host(bh);
 	return (int)bsd_leave(bh, bsd_dup(&bh->b, fd));
 }

@@ -136,7 +136,7 @@ static bool wait_hook(void *ctx, const struct bsd_want *want, unsigned n, uint64
 	bool woken;
 
 	host_serve_call(bh->h, bh->inst);
-	if (bsd_any_ready(bh->inst->s, want, n))
+	if (bsd_any_ready(&bh->b, want, n))
 		return true;
 	if (tg_host_now() >= deadline_ns)
 		return false;
@@ -150,7 +150,7 @@ static bool wait_hook(void *ctx, const struct bsd_want *want, unsigned n, uint64
 	for (unsigned i = 0; i < n; i++)
 		bsd_unlink_waiter(&link[i]);
 	pthread_cond_destroy(&w.cond);
-	return woken || bsd_any_ready(bh->inst->s, want, n);
+	return woken || bsd_any_ready(&bh->b, want, n);
 }
 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
@@ -187,6 +187,8 @@ static uint64_t now_hook(void *ctx)
 
 static void free_host(struct bsd_host *bh)
 {
+	if (bh->b.files && bh->waiting)
+		bsd_sets_forget(bh);
 	for (int fd = 0; bh->b.files && fd < BSD_FDS_MAX; fd++)
 		if (atomic_load(&owners[fd]) == bh)
 			free_fd(bh, fd);

@@ -13,27 +13,67 @@
 
 #define PIECES_MAX   1024 /* of one message, as Linux */
 #define BOUNCE_BYTES 65536u
+#define PEEK_BYTES   (16u << 20) /* more than a stream ever holds unread */
 
 /* ---- Plain ones ------------------------------------------------------------------------------ */
+
+/* Where to, as the socket's type looks at it: a stream does not, a raw socket takes no bytes for no
+ * address; AF_UNSPEC is none. */
+static int take_address(struct bsd *b, int fd, const struct sockaddr *to, socklen_t len,
+	struct tg_addr *a, bool *none)
+{
+	const struct bsd_file *f = bsd_file_at(b, fd);
+
+	*none = true;
+	if (!to)
+		return 0;
+	if (len > sizeof(struct sockaddr_storage))
+		return -EINVAL;
+	if (!f || f->type == SOCK_STREAM || (f->type == SOCK_RAW && !len))
+		return 0;
+	return bsd_addr_in(to, len, a, none);
+}
+
+/* The bytes to send cannot be read: as Linux, the socket's own reasons to refuse come first. */
+static int64_t send_nothing(struct bsd *b, int fd, int flags, bool addressed)
+{
+	const struct bsd_file *f = bsd_file_at(b, fd);
+	struct tg_addr peer;
+	int64_t r = 0;
+
+	if (f && (f->type == SOCK_STREAM ||
+			 (!addressed && tg_sock_peer_addr(b->s, f->sock, &peer) < 0)))
+		r = bsd_send(b, fd, "", 0, flags);
+	return r < 0 ? r : -EFAULT;
+}
 
 ssize_t tg_sendto(
 	int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t to_len)
 {
 	struct bsd_host *bh = bsd_enter(fd);
 	struct tg_addr a;
-	bool none = true;
-	int r = 0;
+	bool none;
+	int r;
 
 	if (!bh)
 		return -1;
-	if (!buf && n)
-		r = -EFAULT;
-	else if (to)
-		r = bsd_addr_in(to, to_len, &a, &none);
-	/* A stream does not look at it, a datagram takes AF_UNSPEC for an address. */
+	r = take_address(&bh->b, fd, to, to_len, &a, &none);
 	if (r < 0)
 		return bsd_leave(bh, r);
+	if (!buf && n)
+		return bsd_leave(bh, send_nothing(&bh->b, fd, flags, !none));
 	return bsd_leave(bh, bsd_sendto(&bh->b, fd, buf, n, flags, none ? NULL : &a));
+}
+
+/* There is nowhere to put what comes: as Linux, it comes all the same, and that of a datagram
+ * socket is lost. */
+static int64_t recv_nowhere(struct bsd *b, int fd, int flags)
+{
+	const struct bsd_file *f = bsd_file_at(b, fd);
+	char byte;
+	int64_t r = bsd_recv(b, fd, &byte, 1, flags | (f && f->type == SOCK_STREAM ? MSG_PEEK : 0));
+
+	return r > 0 ? -EFAULT : r;
 }
 
 ssize_t tg_recvfrom(
@@ -46,7 +86,7 @@ ssize_t tg_recvfrom(
 
 	if (!bh)
 		return -1;
-	r = !buf && n ? -EFAULT : bsd_recvmsg(&bh->b, fd, &m, flags);
+	r = !buf && n ? recv_nowhere(&bh->b, fd, flags) : bsd_recvmsg(&bh->b, fd, &m, flags);
 	if (r >= 0 && from && m.has_addr) {
 		int e = bsd_addr_out(&m.info.peer, from, from_len);
 
@@ -97,31 +137,36 @@ ssize_t tg_writev(int fd, const struct iovec *v, int n)
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-/* The pieces, and what several of a datagram are put together in. 0 or a negative errno. */
-static int open_msg(struct bsd_msg *m, const struct msghdr *h)
+/* The pieces, and what several of a datagram are put together in, or are looked at in; *nowhere:
+ * one of them has no place. 0 or a negative errno. */
+static int open_msg(struct bsd_msg *m, const struct msghdr *h, int flags, bool *nowhere)
 {
 	size_t total = 0;
 
+	*nowhere = false;
 	memset(m, 0, sizeof(*m));
 	if (!h)
 		return -EFAULT;
 	if (h->msg_iovlen > PIECES_MAX)
 		return -EMSGSIZE;
+	if (!h->msg_iov && h->msg_iovlen)
+		return -EFAULT;
 	m->n_iov = (unsigned)h->msg_iovlen;
 	m->iov = calloc(m->n_iov ? m->n_iov : 1, sizeof(*m->iov));
 	if (!m->iov)
 		return -ENOMEM;
 	for (unsigned i = 0; i < m->n_iov; i++) {
 		m->iov[i] = (struct bsd_iov){h->msg_iov[i].iov_base, h->msg_iov[i].iov_len};
-		if (!m->iov[i].base && m->iov[i].len)
-			return -EFAULT;
+		*nowhere |= !m->iov[i].base && m->iov[i].len;
 		if (m->iov[i].len > SSIZE_MAX - total)
 			return -EINVAL;
 		total += m->iov[i].len;
 	}
 	if (m->n_iov > 1) {
-		m->bounce = malloc(BOUNCE_BYTES);
 		m->bounce_bytes = BOUNCE_BYTES;
+		if (flags & MSG_PEEK && total > BOUNCE_BYTES)
+			m->bounce_bytes = total < PEEK_BYTES ? total : PEEK_BYTES;
+		m->bounce = malloc(m->bounce_bytes);
 	}
 	return m->n_iov > 1 && !m->bounce ? -ENOMEM : 0;
 }
@@ -166,6 +211,9 @@ static int take_control(const struct cmsghdr *c, struct tg_dgram *info)
 		ip = ntohl(pi.ipi_spec_dst.s_addr);
 		if (ip)
 			info->local = tg_ip4_of(ip);
+		if (pi.ipi_ifindex < 0 || pi.ipi_ifindex > UINT16_MAX)
+			return -ENODEV;
+		info->via = (uint16_t)pi.ipi_ifindex;
 		return 0;
 	default: return -EINVAL;
 	}
@@ -183,25 +231,30 @@ static int take_controls(const struct msghdr *h, struct tg_dgram *info)
 	return r;
 }
 
+int64_t bsd_send_msghdr(struct bsd *b, int fd, const struct msghdr *h, int flags)
+{
+	struct bsd_msg m;
+	bool none = true, nowhere;
+	int64_t r = open_msg(&m, h, 0, &nowhere);
+
+	if (r == 0)
+		r = take_address(b, fd, h->msg_name, h->msg_namelen, &m.info.peer, &none);
+	m.has_addr = !none;
+	if (r == 0 && take_controls(h, &m.info) < 0) {
+		r = send_nothing(b, fd, flags, !none);
+		r = r == -EFAULT ? take_controls(h, &m.info) : r;
+	}
+	if (r == 0)
+		r = nowhere ? send_nothing(b, fd, flags, !none) : bsd_sendmsg(b, fd, &m, flags);
+	close_msg(&m);
+	return r;
+}
+
 ssize_t tg_sendmsg(int fd, const struct msghdr *h, int flags)
 {
 	struct bsd_host *bh = bsd_enter(fd);
-	struct bsd_msg m;
-	bool none = true;
-	int64_t r;
 
-	if (!bh)
-		return -1;
-	r = open_msg(&m, h);
-	if (r == 0 && h->msg_name)
-		r = bsd_addr_in(h->msg_name, h->msg_namelen, &m.info.peer, &none);
-	m.has_addr = !none;
-	if (r == 0)
-		r = take_controls(h, &m.info);
-	if (r == 0)
-		r = bsd_sendmsg(&bh->b, fd, &m, flags);
-	close_msg(&m);
-	return bsd_leave(bh, r);
+	return bh ? bsd_leave(bh, bsd_send_msghdr(&bh->b, fd, h, flags)) : -1;
 }
 
 /* ---- Control messages received --------------------------------------------------------------- */
@@ -265,14 +318,16 @@ static void put_controls(struct msghdr *h, const struct bsd_msg *m, bool stream)
 	h->msg_controllen = used;
 }
 
-/* The host is entered. */
-static int64_t recv_msg(struct bsd_host *bh, int fd, struct msghdr *h, int flags)
+int64_t bsd_recv_msghdr(struct bsd *b, int fd, struct msghdr *h, int flags)
 {
 	struct bsd_msg m;
-	int64_t r = open_msg(&m, h);
+	bool nowhere;
+	int64_t r = open_msg(&m, h, flags, &nowhere);
 
-	if (r == 0)
-		r = bsd_recvmsg(&bh->b, fd, &m, flags);
+	if (r == 0 && nowhere)
+		r = recv_nowhere(b, fd, flags);
+	else if (r == 0)
+		r = bsd_recvmsg(b, fd, &m, flags);
 	if (r >= 0) {
 		h->msg_flags = (int)m.flags;
 		put_controls(h, &m, !m.has_addr);
@@ -289,7 +344,7 @@ ssize_t tg_recvmsg(int fd, struct msghdr *h, int flags)
 {
 	struct bsd_host *bh = bsd_enter(fd);
 
-	return bh ? bsd_leave(bh, recv_msg(bh, fd, h, flags)) : -1;
+	return bh ? bsd_leave(bh, bsd_recv_msghdr(&bh->b, fd, h, flags)) : -1;
 }
 
 int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
@@ -299,7 +354,7 @@ int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 	if (!n)
 		return bsd_owner(fd) ? 0 : (int)tg_send(fd, NULL, 0, 0);
 	for (; done < n && done < PIECES_MAX; done++) {
-		ssize_t r = tg_sendmsg(fd, &v[done].msg_hdr, flags);
+		ssize_t r = tg_sendmsg(fd, v ? &v[done].msg_hdr : NULL, flags);
 
 		if (r < 0)
 			return done ? (int)done : -1;
@@ -308,27 +363,68 @@ int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 	return (int)done;
 }
 
-int tg_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
+/* What is left until the deadline; false: nothing. */
+static bool time_left(uint64_t deadline_ns, struct timespec *left)
+{
+	uint64_t now = tg_host_now(), ns = deadline_ns > now ? deadline_ns - now : 0;
+
+	*left = (struct timespec){(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)};
+	return ns > 0;
+}
+
+/* Messages until there are n, one fails, or the time is up, which is looked at after each one
+ * alone, as on Linux. How many; *err: what ended it. */
+static unsigned recv_many(struct bsd_host *bh, int fd, struct mmsghdr *v, unsigned n, int flags,
+	struct timespec *timeout, int *err)
 {
 	uint64_t deadline = NEVER_NS;
 	unsigned done = 0;
 
+	if (timeout) /* as Linux: no time at all is over at once */
+		deadline = timeout->tv_sec || timeout->tv_nsec
+				   ? sat_add_u64(
+					     tg_host_now(), (uint64_t)timeout->tv_sec * NS_PER_SEC +
+								    (uint64_t)timeout->tv_nsec)
+				   : 0;
+	while (done < n) {
+		int64_t r = bsd_recv_msghdr(&bh->b, fd, &v[done].msg_hdr, flags & ~MSG_WAITFORONE);
+
+		if (r < 0) {
+			*err = (int)r;
+			break;
+		}
+		v[done].msg_len = (unsigned)r;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (v[done++].msg_hdr.msg_flags & MSG_OOB)
+			break;
+		if (timeout && !time_left(deadline, timeout))
+			break;
+	}
+	return done;
+}
+
+int tg_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
+{
+	struct bsd_host *bh;
+	unsigned done;
+	int err = 0;
+
 	if (timeout &&
 		(timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec > 999999999))
 		return bsd_fail(EINVAL);
-	if (timeout)
-		deadline = tg_host_now() + (uint64_t)timeout->tv_sec * NS_PER_SEC +
-			   (uint64_t)timeout->tv_nsec;
-	while (done < n) {
-		ssize_t r = tg_recvmsg(fd, &v[done].msg_hdr, flags & ~MSG_WAITFORONE);
-
-		if (r < 0)
-			return done ? (int)done : -1;
-		v[done++].msg_len = (unsigned)r;
-		if (flags & MSG_WAITFORONE)
-			flags |= MSG_DONTWAIT;
-		if (tg_host_now() >= deadline)
-			break;
-	}
-	return (int)done;
+	bh = bsd_enter(fd);
+	if (!bh)
+		return -1;
+	if (!(flags & MSG_ERRQUEUE))
+		err = bsd_take_error(&bh->b, fd);
+	if (err < 0)
+		return (int)bsd_leave(bh, err);
+	if (!v && n)
+		return (int)bsd_leave(bh, -EFAULT);
+	done = recv_many(bh, fd, v, n, flags, timeout, &err);
+	/* As Linux: what ended it behind the first one is told by the next call. */
+	if (done && err < 0 && err != -EAGAIN)
+		bsd_put_error(&bh->b, fd, -err);
+	return (int)bsd_leave(bh, done ? (int64_t)done : err);
 }

@@ -1,5 +1,5 @@
 /* tapglass_sockets.h: tg_poll and tg_select over stack sockets and the kernel's descriptors
- * together, and tg_epoll. A call that has to sleep hangs an eventfd of its own on each stack socket
+ * together. A call that has to sleep hangs an eventfd of its own on each stack socket
  * and sleeps in the kernel's poll on that and on the kernel's descriptors. */
 #define _GNU_SOURCE
 #include "port/bsd_port.h"
@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -113,6 +112,15 @@ static void rearm(struct poll_call *c)
 	c->w.woken = false;
 }
 
+/* A set that rings may have nothing any more. */
+static void look_at_set(struct pollfd *p)
+{
+	struct pollfd again = {p->fd, p->events, 0};
+
+	if (p->revents & POLLIN && bsd_set_look(p->fd) && poll(&again, 1, 0) >= 0)
+		p->revents = again.revents;
+}
+
 static int ask_kernel(struct poll_call *c, uint64_t deadline_ns, const sigset_t *mask)
 {
 	uint64_t now = tg_host_now();
@@ -124,6 +132,8 @@ static int ask_kernel(struct poll_call *c, uint64_t deadline_ns, const sigset_t 
 	r = ppoll(c->real, c->n_real + 1, deadline_ns == NEVER_NS ? NULL : &t, mask);
 	if (r < 0)
 		return -errno;
+	for (nfds_t i = 1; i <= c->n_real; i++)
+		look_at_set(&c->real[i]);
 	for (nfds_t i = 1; i <= c->n_real; i++) {
 		c->p[c->real_at[i]].revents = c->real[i].revents;
 		count += c->real[i].revents != 0;
@@ -257,67 +267,4 @@ int tg_select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *timeout
 	return select_close(p, count, rd, POLLIN, SELECT_IN) +
 	       select_close(p, count, wr, POLLOUT, SELECT_OUT) +
 	       select_close(p, count, ex, POLLPRI, POLLPRI);
-}
-
-/* ---- epoll ----------------------------------------------------------------------------------- */
-
-#define EPOLL_BATCH 256
-
-int tg_epoll_create1(int flags)
-{
-	struct tg_host *h = tg_host_default();
-	struct bsd_host *bh;
-
-	if (flags & ~EPOLL_CLOEXEC)
-		return bsd_fail(EINVAL);
-	bh = h ? bsd_host_of(h) : NULL;
-	if (!bh)
-		return -1;
-	bsd_enter_host(bh);
-	return (int)bsd_leave(bh, bsd_epoll_create(&bh->b));
-}
-
-/* The host of a set; a descriptor of the kernel's is no set. */
-static struct bsd_host *enter_set(int epfd)
-{
-	struct bsd_host *bh = bsd_enter(epfd);
-
-	if (!bh && errno == ENOTSOCK)
-		errno = EINVAL;
-	return bh;
-}
-
-int tg_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
-{
-	struct bsd_host *bh = enter_set(epfd);
-	struct bsd_epoll_event e = {0};
-	int r;
-
-	if (!bh)
-		return -1;
-	if (!ev && op != EPOLL_CTL_DEL)
-		return (int)bsd_leave(bh, -EFAULT);
-	if (ev)
-		e = (struct bsd_epoll_event){ev->events, ev->data.u64};
-	if (bsd_owner(fd) == bh)
-		r = bsd_epoll_ctl(&bh->b, epfd, op, fd, &e);
-	else
-		r = fcntl(fd, F_GETFD) < 0 ? -EBADF : -EPERM;
-	return (int)bsd_leave(bh, r);
-}
-
-int tg_epoll_wait(int epfd, struct epoll_event *out, int max, int timeout_ms)
-{
-	struct bsd_host *bh = enter_set(epfd);
-	struct bsd_epoll_event e[EPOLL_BATCH];
-	int r;
-
-	if (!bh)
-		return -1;
-	r = max <= 0 ? -EINVAL
-		     : bsd_epoll_wait(
-			       &bh->b, epfd, e, max < EPOLL_BATCH ? max : EPOLL_BATCH, timeout_ms);
-	for (int i = 0; i < r; i++)
-		out[i] = (struct epoll_event){.events = e[i].events, .data.u64 = e[i].data};
-	return (int)bsd_leave(bh, r);
 }

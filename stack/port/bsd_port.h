@@ -47,10 +47,24 @@ void bsd_link_waiter(struct bsd_host *bh, struct bsd_wait_link *l, const struct 
 	struct bsd_waiter *w);
 void bsd_unlink_waiter(struct bsd_wait_link *l);
 
+/* bsd_epoll.c. False: fd is no set's. */
+bool bsd_set_close(int fd, int *result);
+bool bsd_set_dup(int fd, int *result);
+/* Makes what the kernel's poll says of it true. */
+bool bsd_set_look(int fd);
+/* No set watches a socket of this host any more. */
+void bsd_sets_forget(struct bsd_host *bh);
+
 /* bsd_addr.c */
 /* Linux's checks in Linux's order; *none: AF_UNSPEC. 0 or a negative errno. */
 int bsd_addr_in(const struct sockaddr *sa, socklen_t len, struct tg_addr *a, bool *none);
+/* The same of a whole address of any family. 0. */
+int bsd_addr_raw(const struct sockaddr *sa, struct tg_addr *a);
 /* Writes at most *len bytes and what it would take to *len. 0 or a negative errno. */
 int bsd_addr_out(const struct tg_addr *a, struct sockaddr *sa, socklen_t *len);
+
+/* bsd_msg.c: sendmsg and recvmsg on a set that the caller has to itself, the errno negative. */
+int64_t bsd_send_msghdr(struct bsd *b, int fd, const struct msghdr *h, int flags);
+int64_t bsd_recv_msghdr(struct bsd *b, int fd, struct msghdr *h, int flags);
 
 #endif

@@ -240,9 +240,9 @@ static void negotiate(struct opening *o)
 		unsigned ask;
 		uint32_t caps;
 	} step[] = {
-		{TUN_F_CSUM | TUN_F_TSO4 | TUN_F_USO4 | TUN_F_USO6,
+		{TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6,
 			TG_CAP_CSUM | TG_CAP_TSO4 | TG_CAP_USO4},
-		{TUN_F_CSUM | TUN_F_TSO4, TG_CAP_CSUM | TG_CAP_TSO4},
+		{TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN, TG_CAP_CSUM | TG_CAP_TSO4},
 		{TUN_F_CSUM, TG_CAP_CSUM},
 		{0, 0},
 	};

@@ -6,6 +6,7 @@
 #include "port/tap_vnet.h"
 #include "wire/eth.h"
 #include "wire/ip4.h"
+#include "wire/tcp_wire.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -53,6 +54,15 @@ void tap_meta_of_vnet(
 		meta->gso_size = v->gso_size;
 }
 
+/* All headers lie in the first span; the transport's begins where its checksum does. */
+static bool carries_cwr(const struct tg_frame *f)
+{
+	const uint8_t *head = f->span[0].base;
+
+	return f->csum_partial && f->csum_start + 13u < f->span[0].len &&
+	       (head[f->csum_start + 13] & TCP_CWR);
+}
+
 void tap_vnet_of_frame(struct virtio_net_hdr *v, const struct tg_frame *f)
 {
 	memset(v, 0, sizeof(*v));
@@ -64,6 +74,9 @@ void tap_vnet_of_frame(struct virtio_net_hdr *v, const struct tg_frame *f)
 	if (f->gso == TG_GSO_NONE)
 		return;
 	v->gso_type = f->gso == TG_GSO_TCP4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_UDP_L4;
+	/* [3168 6.1.2] the device clears CWR behind the first segment only if it is told */
+	if (f->gso == TG_GSO_TCP4 && carries_cwr(f))
+		v->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 	v->gso_size = f->gso_size;
 	v->hdr_len = f->hdr_bytes;
 }

@@ -3,8 +3,10 @@
  * application's. With TG_IP_HDRINCL (always, of protocol 255) what is written begins with a header:
  * its addresses, TTL, TOS, protocol and DF are taken; identification and checksum are ours.
  *
- * Left out: options and fragments in written headers, sources that are not ours, ICMP errors to raw
- * sockets. */
+ * ICMP errors about datagrams of its protocol are told to a connected socket if they are fatal, and
+ * to one with TG_IP_RECVERR, connected or not [1122-C3], as on Linux.
+ *
+ * Left out: options and fragments in written headers, sources that are not ours. */
 #include "raw/raw.h"
 
 #include "core/dgram.h"
@@ -78,6 +80,52 @@ bool raw_input(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
 	return concerned;
 }
 
+/* ---- Errors ---- */
+
+static bool sent_it(const struct raw_sock *r, const struct ip_error *e)
+{
+	const struct dsock *d = &r->d;
+
+	return d->e.proto == e->proto &&
+	       (ip_is_any(&d->local.ip) || ip_equal(&d->local.ip, &e->local)) &&
+	       (!d->connected || ip_equal(&d->peer.ip, &e->remote));
+}
+
+/* Tells r, unless it is not connected and has not asked. */
+static void tell(struct tg *s, struct raw_sock *r, const struct ip_error *e)
+{
+	struct dsock *d = &r->d;
+	struct tg_addr peer = {e->remote, 0};
+	bool fatal = e->error == TG_EMSGSIZE ? d->pmtu != TG_PMTU_DONT : e->fatal;
+
+	/* [1191 6.1] the path, for all that goes there */
+	if (e->error == TG_EMSGSIZE && d->pmtu < TG_PMTU_INTERFACE)
+		ip_set_pmtu(s, &e->remote, e->mtu);
+	if (!d->recverr && (!d->connected || !fatal))
+		return;
+	if (d->recverr && r->hdrincl)
+		dsock_queue_error(s, d, e, &peer, e->datagram, e->datagram_bytes);
+	else if (d->recverr)
+		dsock_queue_error(s, d, e, &peer, e->quote, e->quote_bytes);
+	dsock_set_error(s, d, e->error);
+}
+
+/* True: some socket may have sent what is quoted. */
+static bool raw_error(struct tg *s, const struct ip_error *e)
+{
+	bool known = false;
+
+	list_for_each (l, &s->raw->socks) {
+		struct raw_sock *r = list_entry(l, struct raw_sock, node);
+
+		if (!sent_it(r, e))
+			continue;
+		known = true;
+		tell(s, r, e);
+	}
+	return known;
+}
+
 /* ---- Sending ---- */
 
 static struct ip_path *path_to(struct raw_sock *r, const struct tg_ip *dst)
@@ -89,9 +137,17 @@ static struct ip_path *path_to(struct raw_sock *r, const struct tg_ip *dst)
 	return &r->path;
 }
 
+/* It is not for what leaves through an interface of the user's choice: for that, none. */
+static struct ip_path *path_for(
+	struct raw_sock *r, const struct tg_dgram *info, struct ip_path *none)
+{
+	return info->via ? none : path_to(r, &info->peer.ip);
+}
+
 static int address_datagram(
 	struct tg *s, struct raw_sock *r, const struct tg_dgram *to, struct tg_dgram *info)
 {
+	struct ip_path none = {0};
 	struct dsock *d = &r->d;
 
 	memset(info, 0, sizeof(*info));
@@ -101,14 +157,15 @@ static int address_datagram(
 		info->peer.ip = d->peer.ip;
 	else
 		return -TG_EDESTADDRREQ;
-	info->ttl = to && to->ttl ? to->ttl : d->ttl;
-	info->tos = to && to->tos ? to->tos : d->tos;
+	dsock_choose(d, to, ip_is_multicast(&info->peer.ip), info);
 	if (to && !ip_is_any(&to->local))
 		info->local = to->local;
 	else if (ip_is_ours(s, &d->local.ip))
 		info->local = d->local.ip;
-	return ip_resolve(
-		s, &info->peer.ip, &info->local, 0, d->broadcast, path_to(r, &info->peer.ip));
+	if (info->via > s->n_netifs)
+		return -TG_ENETUNREACH;
+	return ip_resolve(s, &info->peer.ip, &info->local, ip_netif_of(info->via), d->broadcast,
+		path_for(r, info, &none));
 }
 
 /* The header that the application wrote: what it says goes into info, peer.port gets the protocol
@@ -116,6 +173,7 @@ static int address_datagram(
 static int take_header(
 	struct tg *s, struct raw_sock *r, const void *data, size_t n, struct tg_dgram *info)
 {
+	struct ip_path none = {0};
 	struct ip4_hdr h;
 
 	if (n > IP4_MAX_BYTES)
@@ -129,8 +187,8 @@ static int take_header(
 	info->peer.port = (uint16_t)(h.proto | (h.df ? RAW_DF : 0));
 	info->ttl = h.ttl;
 	info->tos = h.tos;
-	return ip_resolve(
-		s, &info->peer.ip, &info->local, 0, r->d.broadcast, path_to(r, &info->peer.ip));
+	return ip_resolve(s, &info->peer.ip, &info->local, ip_netif_of(info->via), r->d.broadcast,
+		path_for(r, info, &none));
 }
 
 int64_t raw_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags,
@@ -138,8 +196,8 @@ int64_t raw_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n,
 {
 	struct raw_sock *r = raw_of(e);
 	struct tg_dgram info;
-	size_t skip = 0;
-	int err = dsock_may_send(s, &r->d, flags);
+	size_t skip = 0, most;
+	int err = dsock_may_send(s, &r->d, flags & ~TG_MSG_MORE);
 
 	if (err < 0)
 		return err;
@@ -152,8 +210,20 @@ int64_t raw_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n,
 		if (err < 0)
 			return err;
 		skip = IP4_HDR_BYTES;
-	} else if (n > IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip)) {
-		return -TG_EMSGSIZE;
+	} else {
+		most = IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip);
+		if (n > most || !ip_fits(s, &info.peer.ip, path_to(r, &info.peer.ip), r->d.pmtu, n))
+			return -TG_EMSGSIZE;
+		if (flags & TG_MSG_MORE && !n && !r->d.corked)
+			return 0; /* as Linux: begins nothing, unlike of UDP */
+		if (flags & TG_MSG_MORE || r->d.corked) {
+			/* As Linux: it goes where its last piece was sent to. */
+			if (r->d.corked)
+				r->d.corked->info.peer = info.peer;
+			err = dsock_cork(
+				s, &r->d, data, n, most, &info, (flags & TG_MSG_MORE) != 0);
+			return err < 0 ? err : (int64_t)n;
+		}
 	}
 	info.bytes = (uint32_t)(n - skip);
 	err = dsock_send(s, &r->d, (const uint8_t *)data + skip, &info);
@@ -173,10 +243,16 @@ static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m,
 	memset(&f, 0, sizeof(f));
 	f.src = m->info.local;
 	f.dst = m->info.peer.ip;
-	f.path = path_to(r, &f.dst);
+	f.path = path_for(r, &m->info, NULL);
+	f.netif = ip_netif_of(m->info.via);
+	f.loop = d->mc_loop || !ip_is_multicast(&f.dst);
+	f.stay = m->info.ttl == 0 || m->info.via == IP_VIA_LOOPBACK;
 	f.waiter = d->connected && ip_equal(&f.dst, &d->peer.ip) ? &d->x : NULL;
 	f.proto = (uint8_t)m->info.peer.port;
-	f.df = (m->info.peer.port & RAW_DF) != 0;
+	if (r->hdrincl)
+		f.df = (m->info.peer.port & RAW_DF) != 0;
+	else
+		ip_flow_discover(&f, d->pmtu);
 	f.ttl = m->info.ttl;
 	f.tos = m->info.tos;
 	f.bcast = true; /* the call that queued it has checked */
@@ -207,6 +283,7 @@ int raw_init(struct tg *s)
 		return -TG_ENOMEM;
 	list_init(&s->raw->socks);
 	s->raw_input = raw_input;
+	s->raw_error = raw_error;
 	s->sender_fn[SENDER_RAW] = raw_turn;
 	return 0;
 }
@@ -218,6 +295,7 @@ struct endpoint *raw_open(struct tg *s, uint8_t proto, uint64_t cookie)
 	if (!r)
 		return NULL;
 	dsock_init(s, &r->d, TG_RAW, SENDER_RAW, proto, cookie);
+	r->d.reuse = true; /* as Linux */
 	r->hdrincl = proto == RAW_PROTO_ANY;
 	list_push_back(&s->raw->socks, &r->node);
 	return &r->d.e;
@@ -292,7 +370,12 @@ int raw_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
 
 int raw_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
 {
-	(void)s;
+	if (opt == TG_IP_MTU) {
+		if (!raw_of(e)->d.connected)
+			return -TG_ENOTCONN;
+		*v = ip_mtu(s, &raw_of(e)->d.peer.ip, path_to(raw_of(e), &raw_of(e)->d.peer.ip));
+		return 0;
+	}
 	if (opt == TG_IP_HDRINCL) {
 		*v = raw_of(e)->hdrincl;
 		return 0;

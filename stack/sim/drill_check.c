@@ -5,10 +5,16 @@
  *   //@ drop REASON        the packet injected last was dropped, for this reason; none: was not
  *   //@ count NAME N       a counter, or how many packets were dropped for that reason
  *   //@ status FD FIELD N  a field of STATUS (struct tg_tcp_info)
+ *   //@ timer FD NAME TIME a timer of the connection behind FD expires that long from now; off: it
+ *                          is not running. The names are those of the trace
  *   //@ quiet TIME         nothing is sent for so long
  *   //@ next WHAT ...      of the next injected packet: options HH HH ..., offset WORDS, checksum,
- *                          src A.B.C.D, dst A.B.C.D */
+ *                          src A.B.C.D, dst A.B.C.D; of the next packet either way: fragments
+ *                          FROM-TO ... */
 #include "sim/drill.h"
+
+#include "core/core.h"
+#include "tcp/tcp.h"
 
 static const char *const state_names[] = {
 #define X(name, text) text,
@@ -22,6 +28,15 @@ struct field {
 	uint8_t bytes;
 };
 
+/* By enum tg_timer. */
+static const char *const timer_names[] = {[TG_TIMER_REXMIT] = "rexmit",
+	[TG_TIMER_PERSIST] = "persist",
+	[TG_TIMER_DELACK] = "delack",
+	[TG_TIMER_KEEPALIVE] = "keepalive",
+	[TG_TIMER_STATE] = "state",
+	[TG_TIMER_LOSS_PROBE] = "probe",
+	[TG_TIMER_REORDERING] = "reordering"};
+
 static const struct field counters[] = {
 #define X(name) {#name, offsetof(struct tg_counters, name), 8},
 	TG_COUNTER_LIST(X)
@@ -33,13 +48,15 @@ static const struct field counters[] = {
 #name, offsetof(struct tg_tcp_info, name), sizeof(((struct tg_tcp_info *)0)->name) \
 	}
 static const struct field infos[] = {INFO(state), INFO(rcv_wscale), INFO(snd_wscale), INFO(ts),
-	INFO(sack), INFO(wscale), INFO(in_recovery), INFO(in_loss), INFO(backoff), INFO(probes),
-	INFO(snd_wnd), INFO(rcv_wnd), INFO(mss_snd), INFO(mss_rcv), INFO(pmtu), INFO(cwnd_bytes),
-	INFO(ssthresh_bytes), INFO(flight_bytes), INFO(rto_ns), INFO(srtt_ns), INFO(rttvar_ns),
-	INFO(min_rtt_ns), INFO(unsent_bytes), INFO(unacked_bytes), INFO(unread_bytes),
-	INFO(sacked_bytes), INFO(lost_bytes), INFO(retrans_bytes), INFO(bytes_sent),
-	INFO(bytes_acked), INFO(bytes_received), INFO(bytes_retrans), INFO(segs_out), INFO(segs_in),
-	INFO(retransmits), INFO(dsack_dups)};
+	INFO(sack), INFO(wscale), INFO(in_recovery), INFO(in_loss), INFO(in_cwr), INFO(ecn),
+	INFO(ecn_seen), INFO(backoff), INFO(probes), INFO(snd_wnd), INFO(rcv_wnd), INFO(mss_snd),
+	INFO(mss_rcv), INFO(pmtu), INFO(cwnd_bytes), INFO(ssthresh_bytes), INFO(flight_bytes),
+	INFO(rto_ns), INFO(srtt_ns), INFO(rttvar_ns), INFO(min_rtt_ns), INFO(unsent_bytes),
+	INFO(unacked_bytes), INFO(unread_bytes), INFO(sacked_bytes), INFO(lost_bytes),
+	INFO(retrans_bytes), INFO(bytes_sent), INFO(bytes_acked), INFO(bytes_received),
+	INFO(bytes_retrans), INFO(segs_out), INFO(segs_in), INFO(retransmits), INFO(dsack_dups),
+	INFO(disorder), INFO(sacked_segs), INFO(reordering_segs), INFO(reord_seen),
+	INFO(reo_wnd_mult), INFO(probing), INFO(pacing_rate), INFO(max_pacing_rate), INFO(cc)};
 
 static const struct field *field_find(
 	const struct field *f, size_t n, const char *w, uint32_t bytes)
@@ -167,6 +184,32 @@ static bool parse_status(struct drill *d, struct drill_check *k)
 	return parse_value(d, k);
 }
 
+static bool parse_timer(struct drill *d, struct drill_check *k)
+{
+	struct drill_pos pos;
+
+	k->kind = CHECK_TIMER;
+	if (!parse_fd(d, k, false))
+		return false;
+	cur_blanks(&d->c);
+	pos = cur_pos(&d->c);
+	k->name_bytes = cur_word(&d->c, &k->name);
+	for (k->offset = 0; k->offset < ARRAY_LEN(timer_names); k->offset++)
+		if (timer_names[k->offset] &&
+			word_is(k->name, k->name_bytes, timer_names[k->offset]))
+			break;
+	if (k->offset == ARRAY_LEN(timer_names))
+		return drill_error(d, pos,
+			"'%S' is none of rexmit, persist, delack, keepalive, state", k->name,
+			k->name_bytes);
+	cur_blanks(&d->c);
+	if (cur_take_word(&d->c, "off")) {
+		k->value = NEVER_NS;
+		return true;
+	}
+	return parse_value(d, k);
+}
+
 static int hex_value(char ch)
 {
 	if (ch >= '0' && ch <= '9')
@@ -221,6 +264,12 @@ static bool parse_ip(struct drill *d, struct drill_check *k)
 static bool parse_next(struct drill *d, struct drill_check *k)
 {
 	k->kind = CHECK_NEXT;
+	k->pos = cur_pos(&d->c);
+	if (cur_take_word(&d->c, "fragments")) {
+		k->next = NEXT_FRAGMENTS;
+		cur_blanks(&d->c);
+		return drill_parse_ranges(d, k);
+	}
 	if (cur_take_word(&d->c, "options")) {
 		k->next = NEXT_OPTIONS;
 		return parse_bytes(d, k);
@@ -244,7 +293,7 @@ static bool parse_next(struct drill *d, struct drill_check *k)
 		k->next = NEXT_DST;
 		return parse_ip(d, k);
 	}
-	return drill_error_at(d, "expected options, offset, checksum, src or dst");
+	return drill_error_at(d, "expected options, offset, checksum, fragments, src or dst");
 }
 
 bool drill_parse_check(struct drill *d, const char *w, uint32_t n, struct drill_check *k)
@@ -257,6 +306,8 @@ bool drill_parse_check(struct drill *d, const char *w, uint32_t n, struct drill_
 		return parse_count(d, k);
 	if (word_is(w, n, "status"))
 		return parse_status(d, k);
+	if (word_is(w, n, "timer"))
+		return parse_timer(d, k);
 	if (word_is(w, n, "next"))
 		return parse_next(d, k);
 	if (word_is(w, n, "quiet")) {
@@ -366,6 +417,42 @@ static bool run_value(struct drill *d, const struct drill_event *e)
 	return drill_fail(d, e, "another value than expected");
 }
 
+static bool run_timer(struct drill *d, const struct drill_event *e)
+{
+	const struct drill_check *k = e->check;
+	const struct endpoint *ep = handle_find(d->s, bsd_sock(&d->bsd, drill_fd(d, k->fd)));
+	uint64_t slack = d->o.tolerance_us * NS_PER_US, left = NEVER_NS, at;
+	struct text t;
+
+	if (!ep || ep->type != TG_STREAM)
+		return drill_fail(d, e, "no connection is behind this descriptor");
+	at = tcp_timer_deadline_ns((const struct tcp_conn *)ep, (enum tg_timer)k->offset);
+	if (at != NEVER_NS)
+		left = at > d->now_ns ? at - d->now_ns : 0;
+	if (left == k->value || (left != NEVER_NS && k->value != NEVER_NS &&
+					left + slack >= k->value && left <= k->value + slack))
+		return true;
+	t = text_in(d->r->wanted, sizeof(d->r->wanted));
+	text_add(&t, k->value == NEVER_NS ? "%s off" : "%s in %t s", timer_names[k->offset],
+		k->value);
+	t = text_in(d->r->got, sizeof(d->r->got));
+	text_add(&t, left == NEVER_NS ? "%s off" : "%s in %t s", timer_names[k->offset], left);
+	return drill_fail(d, e, "another state of a timer than expected");
+}
+
+/* An order for the next packet. */
+static bool run_next(struct drill *d, const struct drill_event *e)
+{
+	if (e->check->next == NEXT_FRAGMENTS) {
+		d->cut = e->check;
+		return true;
+	}
+	if (d->n_tamper == ARRAY_LEN(d->tamper))
+		return drill_error(d, e->pos, "too many orders for one packet", "", 0);
+	d->tamper[d->n_tamper++] = e->check;
+	return true;
+}
+
 bool drill_run_check(struct drill *d, const struct drill_event *e)
 {
 	switch ((enum check_kind)e->check->kind) {
@@ -376,11 +463,8 @@ bool drill_run_check(struct drill *d, const struct drill_event *e)
 	case CHECK_QUIET:
 		return drill_advance(d, d->now_ns + e->check->value, NULL, 0) &&
 		       drill_nothing_left(d, e);
-	case CHECK_NEXT:
-		if (d->n_tamper == ARRAY_LEN(d->tamper))
-			return drill_error(d, e->pos, "too many orders for one packet", "", 0);
-		d->tamper[d->n_tamper++] = e->check;
-		break;
+	case CHECK_TIMER: return run_timer(d, e);
+	case CHECK_NEXT: return run_next(d, e);
 	}
 	return true;
 }

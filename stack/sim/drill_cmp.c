@@ -74,9 +74,11 @@ static bool same_option(const struct drill *d, const struct tcp_item *a, const s
 
 	if (a->kind != b->kind || a->len != b->len || a->n != b->n)
 		return false;
+	if (!a->n && memcmp(a->v, b->v, sizeof(a->v)) != 0)
+		return false;
 	for (uint32_t i = 0; i < a->n; i++)
 		if (a->kind == TCP_KIND_TS && i == 0) {
-			if (a->v[0] - b->v[0] + slack > 2 * slack)
+			if (!d->o.ts_unchecked && a->v[0] - b->v[0] + slack > 2 * slack)
 				return false;
 		} else if (a->v[i] != b->v[i]) {
 			return false;
@@ -123,6 +125,8 @@ static const char *compare_icmp(const struct drill_pkt *want, const struct drill
 		return "another packet than expected: MTU";
 	if (want->has & PKT_HAS_ID && want->icmp_id != got->icmp_id)
 		return "another packet than expected: identifier";
+	if (want->has & PKT_RAW && want->g.text_bytes != got->g.text_bytes)
+		return "another packet than expected: length";
 	if (!(want->has & PKT_HAS_QUOTE))
 		return NULL;
 	if (want->quote_proto != got->quote_proto || want->quote_seq != got->quote_seq ||
@@ -176,11 +180,37 @@ static void show(struct drill *d, const struct drill_pkt *want, const struct dri
 	/* Only what the line speaks of, so that the two can be laid side by side. */
 	shown.has =
 		(uint16_t)((shown.has & ~(PKT_HAS_WIN | PKT_HAS_ECN | PKT_HAS_TOS | PKT_HAS_TTL)) |
-			   (want->has & (PKT_HAS_ECN | PKT_HAS_TOS | PKT_HAS_TTL)));
+			   (want->has & (PKT_HAS_ECN | PKT_HAS_TOS | PKT_HAS_TTL | PKT_RAW)));
 	if (want->has & PKT_HAS_WIN)
 		shown.has |= PKT_HAS_WIN;
 	drill_print_pkt(&t, &shown);
 	text_add(&t, "   at %t", got->time_ns - DRILL_START_NS);
+}
+
+/* It has to come as the directive before its line says, or else whole. */
+static bool compare_fragments(
+	struct drill *d, const struct drill_event *e, const struct drill_pkt *got)
+{
+	const struct drill_range *want = d->cut ? d->cut->frags : NULL;
+	const uint32_t n = d->cut ? d->cut->n_frags : 0;
+	struct drill_range have[DRILL_FRAGS];
+	bool same = n == got->n_frags;
+	struct text t;
+
+	for (uint32_t i = 0; i < got->n_frags && i < DRILL_FRAGS; i++)
+		have[i] = d->pieces[(got->frag_at + i) % DRILL_PIECES];
+	for (uint32_t i = 0; same && i < n; i++)
+		same = want[i].from == have[i].from &&
+		       (want[i].to == have[i].to || (want[i].to == UINT16_MAX && i + 1 == n));
+	if (same)
+		return true;
+	t = text_in(d->r->wanted, sizeof(d->r->wanted));
+	text_add(&t, n ? "fragments " : "one packet");
+	drill_print_ranges(&t, want, n);
+	t = text_in(d->r->got, sizeof(d->r->got));
+	text_add(&t, got->n_frags ? "fragments " : "one packet");
+	drill_print_ranges(&t, have, got->n_frags);
+	return drill_fail(d, e, "another packet than expected: fragments");
 }
 
 bool drill_compare(struct drill *d, const struct drill_event *e, const struct drill_pkt *got)
@@ -203,7 +233,7 @@ bool drill_compare(struct drill *d, const struct drill_event *e, const struct dr
 	else if (!why && got->proto == IP_PROTO_ICMP)
 		why = compare_icmp(want, got);
 	if (!why)
-		return true;
+		return compare_fragments(d, e, got);
 	show(d, want, &rel);
 	return drill_fail(d, e, why);
 }

@@ -1,6 +1,8 @@
 /* The packet-script engine: settings. `//@ config` names fields of tg_config, `sysctl` lines
- * Linux's names for those of them that have one, --options the addresses and limits of a run. */
+ * Linux's names for those of them that have one (tg_config_sysctl takes those names, too). Of
+ * commands there are sysctl, and a few that do nothing here: true, :, echo, sync. */
 #include "sim/drill.h"
+#include "tapglass_host.h"
 
 struct field {
 	const char *name;
@@ -24,7 +26,13 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
-	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks)};
+	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, dsack), FIELD(tcp, recovery),
+	FIELD(tcp, tlp), FIELD(tcp, tlp_ack_delay_ns), FIELD(tcp, tlp_min_ns),
+	FIELD(tcp, max_reordering), FIELD(tcp, limited_transmit), FIELD(tcp, prr), FIELD(tcp, frto),
+	FIELD(tcp, undo), FIELD(tcp, cc), FIELD(tcp, hystart), FIELD(tcp, pacing),
+	FIELD(tcp, cwnd_validation), FIELD(tcp, ecn), FIELD(tcp, mtu_probing), FIELD(tcp, mtu_base),
+	FIELD(tcp, mtu_floor), FIELD(tcp, mtu_probe_interval_ns), FIELD(ip, min_pmtu),
+	FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
@@ -50,9 +58,17 @@ static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)
 static bool is_bool(const struct field *f)
 {
 	return f->offset == offsetof(struct tg_config, ip.icmp_echo) ||
+	       f->offset == offsetof(struct tg_config, ip.no_pmtu_disc) ||
 	       f->offset == offsetof(struct tg_config, tcp.window_scaling) ||
 	       f->offset == offsetof(struct tg_config, tcp.timestamps) ||
 	       f->offset == offsetof(struct tg_config, tcp.sack) ||
+	       f->offset == offsetof(struct tg_config, tcp.dsack) ||
+	       f->offset == offsetof(struct tg_config, tcp.tlp) ||
+	       f->offset == offsetof(struct tg_config, tcp.limited_transmit) ||
+	       f->offset == offsetof(struct tg_config, tcp.prr) ||
+	       f->offset == offsetof(struct tg_config, tcp.undo) ||
+	       f->offset == offsetof(struct tg_config, tcp.hystart) ||
+	       f->offset == offsetof(struct tg_config, tcp.pacing) ||
 	       f->offset == offsetof(struct tg_config, tcp.fast_path);
 }
 
@@ -84,6 +100,30 @@ static uint32_t dotted_word(struct cursor *c, const char **word)
 	return (uint32_t)(c->at - *word);
 }
 
+/* An algorithm's name. False: what comes is none. */
+static bool take_cc(struct cursor *at, struct tg_config *cfg)
+{
+	struct cursor c = *at;
+	const char *w, *name;
+	uint32_t n = cur_word(&c, &w);
+
+	for (unsigned cc = 0; (name = tg_cc_name(cc)); cc++)
+		if (word_is(w, n, name)) {
+			cfg->tcp.cc = (uint8_t)cc;
+			*at = c;
+			return true;
+		}
+	return false;
+}
+
+static bool parse_cc(struct drill *d, struct tg_config *cfg)
+{
+	cur_blanks(&d->c);
+	if (!take_cc(&d->c, cfg))
+		return drill_error_at(d, "the name of an algorithm is expected here");
+	return true;
+}
+
 bool drill_parse_config(struct drill *d)
 {
 	struct drill_pos pos = cur_pos(&d->c);
@@ -94,6 +134,8 @@ bool drill_parse_config(struct drill *d)
 
 	if (!f)
 		return drill_error(d, pos, "unknown setting '%S'", w, n);
+	if (f->offset == offsetof(struct tg_config, tcp.cc))
+		return parse_cc(d, &d->cfg);
 	cur_blanks(&d->c);
 	pos = cur_pos(&d->c);
 	if (!cur_quantity(&d->c, &v))
@@ -111,40 +153,132 @@ static const struct {
 	uint64_t factor; /* 0: a switch */
 	uint8_t take;    /* which of its numbers */
 	uint8_t of;      /* how many there are */
-} sysctls[] = {{"net.ipv4.tcp_timestamps", "tcp.timestamps", 0, 0, 1},
-	{"net.ipv4.tcp_sack", "tcp.sack", 0, 0, 1},
-	{"net.ipv4.tcp_window_scaling", "tcp.window_scaling", 0, 0, 1},
-	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3},
-	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3},
-	{"net.ipv4.tcp_fin_timeout", "tcp.fin_wait_2_ns", NS_PER_SEC, 0, 1},
-	{"net.ipv4.tcp_keepalive_time", "tcp.keepalive_idle_ns", NS_PER_SEC, 0, 1},
-	{"net.ipv4.tcp_keepalive_intvl", "tcp.keepalive_interval_ns", NS_PER_SEC, 0, 1},
-	{"net.ipv4.tcp_keepalive_probes", "tcp.keepalive_probes", 1, 0, 1},
-	{"net.ipv4.tcp_retries1", "tcp.r1_retransmits", 1, 0, 1},
-	{"net.ipv4.tcp_max_syn_backlog", "tcp.max_half_open", 1, 0, 1},
-	{"net.ipv4.tcp_max_tw_buckets", "tcp.max_time_wait", 1, 0, 1},
-	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1},
-	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1}};
+	uint8_t on_from; /* of a switch: on from this value, 0 from 1 */
+} sysctls[] = {{"net.ipv4.tcp_timestamps", "tcp.timestamps", 0, 0, 1, 0},
+	{"net.ipv4.tcp_sack", "tcp.sack", 0, 0, 1, 0},
+	{"net.ipv4.tcp_dsack", "tcp.dsack", 0, 0, 1, 0},
+	{"net.ipv4.tcp_recovery", "tcp.recovery", 1, 0, 1, 0},
+	{"net.ipv4.tcp_early_retrans", "tcp.tlp", 0, 0, 1, 3},
+	{"net.ipv4.tcp_frto", "tcp.frto", 1, 0, 1, 0},
+	{"net.ipv4.tcp_max_reordering", "tcp.max_reordering", 1, 0, 1, 0},
+	{"net.ipv4.tcp_window_scaling", "tcp.window_scaling", 0, 0, 1, 0},
+	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3, 0},
+	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3, 0},
+	{"net.ipv4.tcp_fin_timeout", "tcp.fin_wait_2_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.tcp_keepalive_time", "tcp.keepalive_idle_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.tcp_keepalive_intvl", "tcp.keepalive_interval_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.tcp_keepalive_probes", "tcp.keepalive_probes", 1, 0, 1, 0},
+	{"net.ipv4.tcp_retries1", "tcp.r1_retransmits", 1, 0, 1, 0},
+	{"net.ipv4.tcp_max_syn_backlog", "tcp.max_half_open", 1, 0, 1, 0},
+	{"net.ipv4.tcp_max_tw_buckets", "tcp.max_time_wait", 1, 0, 1, 0},
+	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1, 0},
+	{"net.ipv4.tcp_congestion_control", "tcp.cc", 1, 0, 1, 0},
+	{"net.ipv4.tcp_slow_start_after_idle", "tcp.cwnd_validation", 0, 0, 1, 0},
+	{"net.ipv4.tcp_mtu_probing", "tcp.mtu_probing", 1, 0, 1, 0},
+	{"net.ipv4.tcp_base_mss", "tcp.mtu_base", 1, 0, 1, 0},
+	{"net.ipv4.tcp_mtu_probe_floor", "tcp.mtu_floor", 1, 0, 1, 0},
+	{"net.ipv4.tcp_probe_interval", "tcp.mtu_probe_interval_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.tcp_ecn", "tcp.ecn", 1, 0, 1, 0},
+	{"net.ipv4.ip_no_pmtu_disc", "ip.no_pmtu_disc", 0, 0, 1, 0},
+	{"net.ipv4.route.min_pmtu", "ip.min_pmtu", 1, 0, 1, 0},
+	{"net.ipv4.route.mtu_expires", "ip.pmtu_expires_ns", NS_PER_SEC, 0, 1, 0},
+	{"net.ipv4.ip_default_ttl", "ip.default_ttl", 1, 0, 1, 0}};
 
-/* NAME=VALUE or NAME="A B C". */
-static bool parse_assignment(struct drill *d)
+static size_t sysctl_find(const char *w, uint32_t n)
 {
-	struct drill_pos pos = cur_pos(&d->c);
-	uint64_t v = 0, chosen = 0;
-	const struct field *f = NULL;
-	const char *w;
-	uint32_t n = dotted_word(&d->c, &w);
 	size_t i = 0;
 
 	while (i < ARRAY_LEN(sysctls) && !word_is(w, n, sysctls[i].name))
 		i++;
+	return i;
+}
+
+/* What the setting's number is here. */
+static uint64_t sysctl_value(size_t i, uint64_t v)
+{
+	return sysctls[i].factor ? v * sysctls[i].factor : v >= max_u32(sysctls[i].on_from, 1);
+}
+
+static uint32_t text_bytes(const char *text)
+{
+	uint32_t n = 0;
+
+	while (text[n] && n < 200)
+		n++;
+	return n;
+}
+
+bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value)
+{
+	struct cursor at = {value, value + text_bytes(value), value, 1};
+	size_t i = sysctl_find(name, text_bytes(name));
+	uint64_t v, chosen = 0;
+
+	if (i == ARRAY_LEN(sysctls))
+		return false;
+	if (field_named(sysctls[i].field)->offset == offsetof(struct tg_config, tcp.cc))
+		return take_cc(&at, c) && at.at == at.end;
+	for (uint8_t k = 0; k < sysctls[i].of; k++) {
+		cur_blanks(&at);
+		if (!cur_uint(&at, UINT32_MAX, &v))
+			return false;
+		if (k == sysctls[i].take)
+			chosen = v;
+	}
+	if (at.at != at.end)
+		return false;
+	return set_field(c, field_named(sysctls[i].field), sysctl_value(i, chosen));
+}
+
+/* net.ipv4.tcp_sack, net/ipv4/tcp_sack or /proc/sys/net/ipv4/tcp_sack: where it stands in the
+ * table, or the table's length. */
+static size_t parse_sysctl_name(struct drill *d, const char **w, uint32_t *n)
+{
+	const char *part;
+	size_t i = 0;
+
+	cur_take(&d->c, "/proc/sys/");
+	*w = d->c.at;
+	while (cur_word(&d->c, &part) && (cur_take(&d->c, ".") || cur_take(&d->c, "/")))
+		;
+	*n = (uint32_t)(d->c.at - *w);
+	for (; i < ARRAY_LEN(sysctls); i++) {
+		const char *name = sysctls[i].name;
+		uint32_t k = 0;
+
+		while (k < *n && (name[k] == (*w)[k] || (name[k] == '.' && (*w)[k] == '/')))
+			k++;
+		if (k == *n && !name[k])
+			break;
+	}
+	return i;
+}
+
+/* NAME=VALUE or NAME="A B C". */
+static bool parse_assignment(struct drill *d, struct tg_config *cfg)
+{
+	struct drill_pos pos = cur_pos(&d->c);
+	uint64_t v = 0, chosen = 0;
+	const struct field *f = NULL;
+	const char *w, *quote;
+	uint32_t n;
+	size_t i = parse_sysctl_name(d, &w, &n);
+
+	if (!n)
+		return drill_error(d, pos, "a setting is expected here", "", 0);
 	if (i == ARRAY_LEN(sysctls))
 		return drill_error(d, pos, "no setting answers to '%S'", w, n);
 	f = field_named(sysctls[i].field);
 	ASSERT(f);
 	if (!cur_take(&d->c, "="))
 		return drill_error_at(d, "'=' is expected here");
-	cur_take(&d->c, "\"");
+	quote = cur_take(&d->c, "\"") ? "\"" : cur_take(&d->c, "'") ? "'" : NULL;
+	if (f->offset == offsetof(struct tg_config, tcp.cc)) {
+		if (!parse_cc(d, cfg))
+			return false;
+		return !quote || cur_take(&d->c, quote) ||
+		       drill_error_at(d, "this value should end here");
+	}
 	for (uint8_t k = 0; k < sysctls[i].of; k++) {
 		cur_blanks(&d->c);
 		pos = cur_pos(&d->c);
@@ -153,8 +287,9 @@ static bool parse_assignment(struct drill *d)
 		if (k == sysctls[i].take)
 			chosen = v;
 	}
-	cur_take(&d->c, "\"");
-	if (!set_field(&d->cfg, f, sysctls[i].factor ? chosen * sysctls[i].factor : chosen != 0))
+	if (quote && !cur_take(&d->c, quote))
+		return drill_error_at(d, "this value should end here");
+	if (!set_field(cfg, f, sysctl_value(i, chosen)))
 		return drill_error(d, pos, "this value is too large", "", 0);
 	return true;
 }
@@ -173,12 +308,92 @@ static bool take_separator(struct drill *d, bool *fresh)
 	return true;
 }
 
-bool drill_parse_command(struct drill *d)
+/* What sysctl writes goes nowhere: "> /dev/null", "2>/dev/null", "2>&1". */
+static bool take_redirection(struct drill *d)
 {
-	struct drill_pos open = cur_pos(&d->c), pos;
-	bool fresh = true; /* at the start of a command */
+	struct cursor saved = d->c;
+
+	if (cur_take(&d->c, "2>&1"))
+		return true;
+	if (cur_take(&d->c, "2>") || cur_take(&d->c, "1>") || cur_take(&d->c, ">")) {
+		cur_blanks(&d->c);
+		if (cur_take(&d->c, "/dev/null"))
+			return true;
+	}
+	d->c = saved;
+	return false;
+}
+
+/* Up to the end of this command. */
+static void skip_arguments(struct drill *d)
+{
+	while (d->c.at < d->c.end && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+		cur_peek(&d->c) != '&' && cur_peek(&d->c) != '\n')
+		if (!cur_take(&d->c, "\\\n"))
+			cur_next(&d->c);
+}
+
+enum command { COMMAND_SET, COMMAND_IDLE, COMMAND_UNKNOWN };
+
+/* A command's name, perhaps with a path. Those that set are sysctl and packetdrill's
+ * set_sysctls.py. */
+static enum command parse_command_name(struct drill *d, bool effect)
+{
+	static const struct {
+		const char *name;
+		enum command what;
+	} known[] = {{"sysctl", COMMAND_SET}, {"set_sysctls.py", COMMAND_SET},
+		{"true", COMMAND_IDLE}, {":", COMMAND_IDLE}, {"echo", COMMAND_IDLE},
+		{"sync", COMMAND_IDLE}};
+	const char *at = d->c.at, *base = at;
+	struct cursor restore = d->c;
+
+	while (cur_peek(&d->c) > ' ' && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+		cur_peek(&d->c) != '&')
+		cur_next(&d->c);
+	for (const char *p = at; p < d->c.at; p++)
+		if (*p == '/')
+			base = p + 1;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (word_is(base, (uint32_t)(d->c.at - base), known[i].name))
+			return known[i].what;
+	/* What packetdrill's scripts end with: nothing of the machine was changed. */
+	if (!effect && cur_take(&restore, "/tmp/sysctl_restore_"))
+		return COMMAND_IDLE;
+	return COMMAND_UNKNOWN;
+}
+
+/* What stands behind the name of a command that sets. */
+static bool parse_setting(struct drill *d, struct tg_config *cfg)
+{
+	struct drill_pos pos = cur_pos(&d->c);
+	struct cursor saved = d->c;
 	const char *w;
 	uint32_t n;
+
+	if (cur_take(&d->c, "-q") || cur_take(&d->c, "-w") || take_redirection(d))
+		return true;
+	if (d->o.skip_commands && parse_sysctl_name(d, &w, &n) == ARRAY_LEN(sysctls)) {
+		if (d->c.at == saved.at)
+			return drill_error(d, pos, "a setting is expected here", "", 0);
+		if (cur_take(&d->c, "=\""))
+			while (cur_peek(&d->c) && !cur_take(&d->c, "\""))
+				cur_next(&d->c);
+		while (cur_peek(&d->c) > ' ' && cur_peek(&d->c) != '`' && cur_peek(&d->c) != ';' &&
+			cur_peek(&d->c) != '&')
+			cur_next(&d->c);
+		return true;
+	}
+	d->c = saved;
+	return parse_assignment(d, cfg);
+}
+
+bool drill_parse_command(struct drill *d, bool effect)
+{
+	struct drill_pos open = cur_pos(&d->c), pos;
+	struct tg_config scratch = d->cfg, *cfg = effect ? &d->cfg : &scratch;
+	bool fresh = true; /* at the start of a command */
+	enum command what;
 
 	for (;;) {
 		while (take_separator(d, &fresh))
@@ -187,88 +402,17 @@ bool drill_parse_command(struct drill *d)
 			return true;
 		if (d->c.at == d->c.end)
 			return drill_error(d, open, "this command does not end", "", 0);
-		pos = cur_pos(&d->c);
-		if (fresh) {
-			n = cur_word(&d->c, &w);
-			if (!word_is(w, n, "sysctl"))
-				return drill_error(
-					d, pos, "of commands only sysctl is understood", "", 0);
-			fresh = false;
-		} else if (!cur_take(&d->c, "-q") && !cur_take(&d->c, "-w") &&
-			   !parse_assignment(d)) {
-			return false;
+		if (!fresh) {
+			if (!parse_setting(d, cfg))
+				return false;
+			continue;
 		}
+		fresh = false;
+		pos = cur_pos(&d->c);
+		what = parse_command_name(d, effect);
+		if (what == COMMAND_UNKNOWN && !d->o.skip_commands)
+			return drill_error(d, pos, "of commands only sysctl is understood", "", 0);
+		if (what != COMMAND_SET)
+			skip_arguments(d);
 	}
-}
-
-/* ---- --options ------------------------------------------------------------------------------- */
-
-static bool parse_address(struct cursor *c, uint32_t *out)
-{
-	uint64_t part;
-
-	*out = 0;
-	for (int i = 0; i < 4; i++) {
-		if ((i && !cur_take(c, ".")) || !cur_uint(c, 255, &part))
-			return false;
-		*out = *out << 8 | (uint32_t)part;
-	}
-	return true;
-}
-
-static bool option_value(struct tg_drill_options *o, struct cursor *c, const char *w, uint32_t n)
-{
-	uint64_t v;
-
-	if (word_is(w, n, "local_ip")) {
-		if (!parse_address(c, &o->local_ip))
-			return false;
-		if (!cur_take(c, "/"))
-			return true;
-		if (!cur_uint(c, 32, &v))
-			return false;
-		o->prefix_len = (uint8_t)v;
-		return true;
-	}
-	if (word_is(w, n, "remote_ip"))
-		return parse_address(c, &o->remote_ip);
-	if (word_is(w, n, "ip_version"))
-		return cur_take(c, "ipv4");
-	if (!cur_uint(c, 1000000000, &v))
-		return false;
-	if (word_is(w, n, "tolerance_usecs"))
-		o->tolerance_us = (uint32_t)v;
-	else if (word_is(w, n, "mtu") && v >= 68 && v <= UINT16_MAX)
-		o->mtu = (uint32_t)v;
-	else if (word_is(w, n, "bind_port") && v >= 1 && v <= UINT16_MAX)
-		o->bind_port = (uint16_t)v;
-	else if (word_is(w, n, "connect_port") && v >= 1 && v <= UINT16_MAX)
-		o->connect_port = (uint16_t)v;
-	else
-		return false;
-	return true;
-}
-
-bool tg_drill_option(struct tg_drill_options *o, const char *text, size_t n)
-{
-	struct cursor c = {text, text + n, text, 1};
-	const char *w;
-	uint32_t bytes;
-
-	if (!cur_take(&c, "--"))
-		return false;
-	bytes = cur_word(&c, &w);
-	return bytes && cur_take(&c, "=") && option_value(o, &c, w, bytes) && c.at == c.end;
-}
-
-void tg_drill_options_default(struct tg_drill_options *o)
-{
-	*o = (struct tg_drill_options){.name = "script",
-		.local_ip = 0xc0a80001,
-		.remote_ip = 0xc0000201,
-		.prefix_len = 16,
-		.mtu = 1500,
-		.tolerance_us = 1000,
-		.bind_port = 8080,
-		.connect_port = 8080};
 }

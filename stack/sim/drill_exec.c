@@ -36,24 +36,47 @@ static void note_flow(struct drill *d, const struct drill_pkt *p)
 		d->cur_flow = before;
 }
 
+/* The n bytes of d->frame in the script's words. False: a fragment, and more of it are missing. */
+static bool read_frame(struct drill *d, uint32_t n, struct drill_pkt *p)
+{
+	struct drill_pkt pieces = {0};
+	struct ip4_hdr h;
+
+	if (ip4_parse(d->frame, n, &h) == TG_DROP_NONE && (h.mf || h.frag_off)) {
+		n = drill_gather(d, n, &pieces);
+		if (!n && !pieces.fault)
+			return false;
+	}
+	*p = pieces;
+	if (p->fault)
+		return true;
+	drill_read(d->frame, n, p);
+	p->n_frags = pieces.n_frags;
+	p->frag_at = pieces.frag_at;
+	return true;
+}
+
 bool drill_transmit(void *dev, const struct tg_frame *f)
 {
 	struct drill *d = dev;
 	struct drill_pkt *p;
 	uint32_t n = 0;
 
-	if (d->fifo_count == DRILL_PACKETS) {
+	if (d->fifo_count == DRILL_PACKETS || d->emitted == DRILL_EMITTED_MAX) {
 		drill_fail(d, d->current, "the stack sends without end");
 		return true;
 	}
-	p = fifo_at(d, d->fifo_count++);
+	d->emitted++;
+	p = fifo_at(d, d->fifo_count);
 	for (uint32_t i = 0; i < f->n_spans; i++) {
 		if (f->span[i].len > IP4_MAX_BYTES - n)
 			break;
 		memcpy(d->frame + n, f->span[i].base, f->span[i].len);
 		n += f->span[i].len;
 	}
-	drill_read(d->frame, n, p);
+	if (!read_frame(d, n, p))
+		return true;
+	d->fifo_count++;
 	if (f->bytes != n || f->gso != TG_GSO_NONE || f->csum_partial)
 		p->fault = "unfinished frame for a device without offloads";
 	p->time_ns = d->now_ns;
@@ -64,12 +87,13 @@ bool drill_transmit(void *dev, const struct tg_frame *f)
 /* Several segments that make up one of the script. */
 static void glue(struct drill *d, const struct drill_pkt *want, struct drill_pkt *p)
 {
-	while (p->proto == IP_PROTO_TCP && !p->fault && p->g.text_bytes &&
+	while (!d->o.strict_segments && p->proto == IP_PROTO_TCP && !p->fault && p->g.text_bytes &&
 		p->g.text_bytes < want->g.text_bytes && d->fifo_count) {
 		const struct drill_pkt *q = fifo_at(d, 0);
 
-		if (q->proto != IP_PROTO_TCP || q->fault || q->src_port != p->src_port ||
-			q->dst_port != p->dst_port || !seq_eq(q->g.ack, p->g.ack) ||
+		if (q->proto != IP_PROTO_TCP || q->fault || q->n_frags || p->n_frags ||
+			q->src_port != p->src_port || q->dst_port != p->dst_port ||
+			!seq_eq(q->g.ack, p->g.ack) ||
 			!seq_eq(q->g.seq, seq_add(p->g.seq, p->g.text_bytes)) || !q->g.text_bytes ||
 			q->time_ns != p->time_ns)
 			return;
@@ -83,8 +107,16 @@ static void glue(struct drill *d, const struct drill_pkt *want, struct drill_pkt
 
 void drill_settle(struct drill *d)
 {
+	struct tg_event ev;
+
 	for (uint32_t i = 0; i < STEPS_AT_ONCE && !d->failed; i++) {
+		if (++d->steps > DRILL_STEPS_MAX) {
+			drill_error(d, d->current->pos, "this script goes on without end", "", 0);
+			return;
+		}
 		tg_step(d->s, d->now_ns);
+		while (tg_event(d->s, &ev))
+			bsd_event(&d->bsd, &ev);
 		if (tg_next_deadline(d->s) > d->now_ns)
 			return;
 	}
@@ -94,10 +126,13 @@ void drill_settle(struct drill *d)
 
 bool drill_advance(struct drill *d, uint64_t until_ns, const struct bsd_want *w, unsigned n)
 {
+	if (until_ns > d->end_ns)
+		return drill_error(
+			d, d->current->pos, "no script lasts longer than 30 days", "", 0);
 	while (!d->failed) {
 		uint64_t t = tg_next_deadline(d->s);
 
-		if (w && bsd_any_ready(d->s, w, n))
+		if (w && bsd_any_ready(&d->bsd, w, n))
 			return false;
 		if (t > until_ns)
 			break;
@@ -117,22 +152,21 @@ static void advance_to_packet(struct drill *d, uint64_t until_ns)
 	}
 }
 
-static uint64_t tolerance_ns(const struct drill *d)
-{
-	return d->o.tolerance_us * NS_PER_US;
-}
-
 /* When it is this event's turn, by the clock. */
 static void make_due(const struct drill *d, struct drill_event *e)
 {
 	uint64_t base = e->when == WHEN_ABSOLUTE ? DRILL_START_NS : d->base_ns;
+	uint64_t since_ns;
 
+	e->slack_ns = d->o.tolerance_us * NS_PER_US;
 	if (e->when == WHEN_NOW || e->when == WHEN_ANY) {
 		e->due_ns = e->until_ns = d->now_ns;
 		return;
 	}
 	e->due_ns = base + e->start_ns;
 	e->until_ns = base + e->end_ns;
+	since_ns = e->due_ns > d->base_ns ? e->due_ns - d->base_ns : 0;
+	e->slack_ns = max_u64(e->slack_ns, since_ns / 1000 * d->o.tolerance_permille);
 }
 
 /* ---- Events ---------------------------------------------------------------------------------- */
@@ -150,7 +184,7 @@ static void print_times(struct drill *d, const struct drill_event *e, uint64_t g
 
 static bool time_matches(struct drill *d, const struct drill_event *e, uint64_t got_ns)
 {
-	uint64_t slack = tolerance_ns(d);
+	uint64_t slack = e->slack_ns;
 
 	if (e->when == WHEN_ANY || (got_ns + slack >= e->due_ns && got_ns <= e->until_ns + slack))
 		return true;
@@ -163,7 +197,7 @@ static bool time_matches(struct drill *d, const struct drill_event *e, uint64_t 
 static bool run_expect(struct drill *d, struct drill_event *e)
 {
 	uint64_t until =
-		e->when == WHEN_ANY ? d->now_ns + DRILL_PATIENCE_NS : e->until_ns + tolerance_ns(d);
+		e->when == WHEN_ANY ? d->now_ns + DRILL_PATIENCE_NS : e->until_ns + e->slack_ns;
 	struct drill_pkt got;
 	struct text t;
 
@@ -189,6 +223,7 @@ static bool run_expect(struct drill *d, struct drill_event *e)
 	glue(d, e->pkt, &got);
 	if (!drill_compare(d, e, &got) || !time_matches(d, e, got.time_ns))
 		return false;
+	d->cut = NULL;
 	if (e->when == WHEN_ANY || e->range)
 		d->base_ns = got.time_ns;
 	return true;
@@ -241,11 +276,24 @@ static void make_absolute(struct drill_flow *f, struct drill_pkt *p)
 	}
 }
 
+bool drill_input(struct drill *d, const struct drill_event *e, const uint8_t *b, uint32_t n)
+{
+	struct tg_pkt *k = tg_pkt_alloc(d->s, n);
+
+	if (!k)
+		return drill_fail(d, e, "the instance has no memory for this packet");
+	memcpy(k->data, b, n);
+	k->len = n;
+	tg_input(d->s, d->netif, k, d->now_ns);
+	drill_settle(d);
+	return !d->failed;
+}
+
 static bool run_inject(struct drill *d, const struct drill_event *e)
 {
 	struct drill_pkt p = *e->pkt;
 	struct drill_flow *f = inject_flow(d, &p);
-	struct tg_pkt *k;
+	const struct drill_check *cut = d->cut;
 	uint32_t n;
 
 	if (!f)
@@ -254,15 +302,11 @@ static bool run_inject(struct drill *d, const struct drill_event *e)
 	n = drill_build(d, e, &p);
 	if (!n)
 		return false;
-	k = tg_pkt_alloc(d->s, n);
-	if (!k)
-		return drill_fail(d, e, "the instance has no memory for this packet");
-	memcpy(k->data, d->frame, n);
-	k->len = n;
 	memcpy(d->drops, tg_counters(d->s)->drops, sizeof(d->drops));
-	tg_input(d->s, d->netif, k, d->now_ns);
-	drill_settle(d);
-	return !d->failed;
+	d->cut = NULL;
+	if (cut)
+		return drill_inject_ranges(d, e, n, cut);
+	return drill_input(d, e, d->frame, n);
 }
 
 bool drill_nothing_left(struct drill *d, const struct drill_event *e)
@@ -270,8 +314,12 @@ bool drill_nothing_left(struct drill *d, const struct drill_event *e)
 	struct drill_pkt got;
 	struct text t;
 
-	if (d->failed || !d->fifo_count)
-		return !d->failed;
+	if (d->failed)
+		return false;
+	if (!d->fifo_count && drill_gathering(d))
+		return drill_fail(d, e, "a packet was begun in fragments and not sent whole");
+	if (!d->fifo_count)
+		return true;
 	got = *fifo_at(d, 0);
 	drill_relative(d, &got);
 	t = text_in(d->r->wanted, sizeof(d->r->wanted));
@@ -286,7 +334,7 @@ static bool run_event(struct drill *d, struct drill_event *e)
 {
 	d->current = e;
 	make_due(d, e);
-	if (e->kind != EV_EXPECT && d->now_ns > e->due_ns + tolerance_ns(d))
+	if (e->kind != EV_EXPECT && d->now_ns > e->due_ns + e->slack_ns)
 		return drill_error(d, e->pos, "this time has passed already", "", 0);
 	if (d->now_ns < e->due_ns && !drill_advance(d, e->due_ns, NULL, 0))
 		return false;
@@ -297,7 +345,7 @@ static bool run_event(struct drill *d, struct drill_event *e)
 	case EV_EXPECT: return run_expect(d, e);
 	case EV_CALL: return drill_run_call(d, e);
 	case EV_CHECK: return drill_run_check(d, e);
-	case EV_SETTING: break;
+	case EV_CODE: return drill_run_code(d, e);
 	}
 	return true;
 }
@@ -331,11 +379,11 @@ bool drill_wait(void *ctx, const struct bsd_want *w, unsigned n, uint64_t deadli
 			target = max_u64(d->next->due_ns, d->now_ns);
 		}
 		drill_advance(d, min_u64(target, deadline_ns), w, n);
-		ready = bsd_any_ready(d->s, w, n);
+		ready = bsd_any_ready(&d->bsd, w, n);
 		if (ready || d->now_ns >= deadline_ns || !d->next)
 			break;
 		run_next(d);
-		ready = bsd_any_ready(d->s, w, n);
+		ready = bsd_any_ready(&d->bsd, w, n);
 	}
 	d->blocked = NULL;
 	d->current = e;
@@ -356,6 +404,8 @@ static bool make_instance(struct drill *d)
 	int r;
 
 	d->now_ns = d->base_ns = DRILL_START_NS;
+	d->end_ns = DRILL_START_NS + DRILL_LIFE_NS;
+	d->last_fd = -1;
 	d->s = tg_create(&d->cfg, d->o.mem, d->o.mem_bytes, d->now_ns);
 	if (!d->s)
 		return drill_error(
@@ -396,14 +446,13 @@ enum tg_drill_verdict tg_drill_run(
 	const struct tg_drill_options *o, const char *text, size_t n, struct tg_drill_result *r)
 {
 	struct drill *d = o->scratch;
-	const size_t fixed = sizeof(*d) + sizeof(*d->fifo) * DRILL_PACKETS + (size_t)2 * 65536;
 
 	memset(r, 0, sizeof(*r));
 	ASSERT(o->scratch_bytes >= TG_DRILL_SCRATCH_BYTES);
 	_Static_assert(sizeof(*d) + sizeof(*d->fifo) * DRILL_PACKETS + (size_t)2 * 65536 <
 			       TG_DRILL_SCRATCH_BYTES / 2,
 		"the engine itself takes less than half of the scratch memory");
-	memset(d, 0, fixed);
+	memset(d, 0, sizeof(*d));
 	d->o = *o;
 	d->r = r;
 	d->text = text;
@@ -412,13 +461,17 @@ enum tg_drill_verdict tg_drill_run(
 	d->mem = (uint8_t *)o->scratch + (sizeof(*d) + 63) / 64 * 64;
 	d->mem_end = (uint8_t *)o->scratch + o->scratch_bytes;
 	d->tail = &d->first;
+	d->printed = text_in(r->printed, sizeof(r->printed));
 	tg_config_default(&d->cfg);
 	for (uint8_t i = 0; i < sizeof(d->cfg.seed); i++)
 		d->cfg.seed[i] = i + 1;
 	d->fifo = drill_alloc(d, sizeof(*d->fifo) * DRILL_PACKETS);
 	d->frame = drill_alloc(d, 65536);
 	d->payload = drill_alloc(d, 65536);
-	if (drill_parse(d))
+	d->bounce = drill_alloc(d, 65536);
+	d->piece = drill_alloc(d, 65536);
+	d->pieces = drill_alloc(d, sizeof(*d->pieces) * DRILL_PIECES);
+	if (drill_parse(d) && !d->o.dry_run)
 		drill_run(d);
 	return r->verdict;
 }

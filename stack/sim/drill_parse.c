@@ -1,6 +1,6 @@
 /* The packet-script engine: lines. Times, options, and which kind of event it is; what stands
  * behind is parsed by the file of its kind. Everything not understood is an error with line and
- * column. Left out so far: %{ }% blocks. */
+ * column. */
 #include "sim/drill.h"
 
 /* A time after '+' or nothing, into *ns. */
@@ -8,9 +8,11 @@ static bool parse_seconds(struct drill *d, uint64_t *ns)
 {
 	struct drill_pos pos = cur_pos(&d->c);
 
-	if (cur_seconds(&d->c, ns))
-		return true;
-	return drill_error(d, pos, "a time in seconds is expected here", "", 0);
+	if (!cur_seconds(&d->c, ns))
+		return drill_error(d, pos, "a time in seconds is expected here", "", 0);
+	if (*ns > DRILL_LIFE_NS)
+		return drill_error(d, pos, "no script lasts longer than 30 days", "", 0);
+	return true;
 }
 
 /* "~ END" or "... END" behind a time. */
@@ -73,16 +75,21 @@ static bool parse_action(struct drill *d, struct drill_event *e)
 		return parse_packet_event(d, e, true);
 	if (cur_take(&d->c, ">"))
 		return parse_packet_event(d, e, false);
-	if (cur_take(&d->c, "`")) {
-		e->kind = EV_SETTING;
-		return drill_parse_command(d);
-	}
-	if (cur_take(&d->c, "%{"))
-		return drill_error(d, e->pos, "code blocks are not understood", "", 0);
-	if (!cur_at_word(&d->c))
-		return drill_error_at(d, "expected '<', '>', a call or a `command`");
 	if (e->range)
-		return drill_error(d, e->pos, "a call has no range of times; use '...'", "", 0);
+		return drill_error(d, e->pos,
+			"only what is expected has a range of times; "
+			"a call that blocks takes '...'",
+			"", 0);
+	if (e->when == WHEN_ANY)
+		return drill_error(d, e->pos, "only what is expected may come at any time", "", 0);
+	if (cur_take(&d->c, "%{")) {
+		e->kind = EV_CODE;
+		if (e->blocking)
+			return drill_error(d, e->pos, "only a call can block", "", 0);
+		return drill_parse_code(d, &e->code);
+	}
+	if (!cur_at_word(&d->c))
+		return drill_error_at(d, "expected '<', '>', a call, `commands` or %%{ code }%%");
 	e->kind = EV_CALL;
 	e->call = drill_alloc(d, sizeof(*e->call));
 	return e->call && drill_parse_call(d, e->call);
@@ -142,36 +149,52 @@ static bool parse_directive(struct drill *d)
 	return true;
 }
 
-/* "--name=value". */
 static bool parse_option(struct drill *d)
 {
-	struct drill_pos pos = cur_pos(&d->c);
-	uint32_t tolerance = d->o.tolerance_us;
-	const char *at = d->c.at;
-	uint32_t n;
-
-	while (cur_peek(&d->c) > ' ')
-		cur_next(&d->c);
-	n = (uint32_t)(d->c.at - at);
 	if (d->first)
-		return drill_error(d, pos, "options stand before the first event", "", 0);
-	if (!tg_drill_option(&d->o, at, n))
-		return drill_error(d, pos, "unknown option or bad value: %S", at, n);
-	if (d->o.tolerance_fixed)
-		d->o.tolerance_us = tolerance;
-	return true;
+		return drill_error_at(d, "options stand before the first event");
+	return drill_parse_option(d);
+}
+
+/* A `command` without a time: before the first event, or behind the last one, where packetdrill
+ * cleans up. */
+static bool parse_bare_command(struct drill *d)
+{
+	struct drill_pos pos = cur_pos(&d->c);
+
+	if (!drill_parse_command(d, !d->first))
+		return false;
+	if (!d->first || d->o.skip_commands)
+		return true;
+	if (!cur_space(d))
+		return false;
+	return d->c.at == d->c.end
+		       ? true
+		       : drill_error(d, pos, "settings stand before the first event", "", 0);
+}
+
+/* "0 `command`": at this time nothing can be set any more, unless nothing has happened. */
+static bool parse_timed_command(struct drill *d, const struct drill_event *e)
+{
+	if (e->when == WHEN_ANY || e->range || e->blocking)
+		return drill_error(d, e->pos, "a command needs an exact time", "", 0);
+	if (d->first && !d->o.skip_commands)
+		return drill_error(d, e->pos, "settings stand before the first event", "", 0);
+	return drill_parse_command(d, !d->first);
 }
 
 static bool parse_event(struct drill *d)
 {
 	struct drill_event *e = new_event(d);
 
-	if (!e || !parse_time(d, e) || !parse_action(d, e))
+	if (!e || !parse_time(d, e))
 		return false;
-	if (e->kind != EV_SETTING)
-		add_event(d, e);
-	else if (d->first)
-		return drill_error(d, e->pos, "settings stand before the first event", "", 0);
+	cur_blanks(&d->c);
+	if (cur_take(&d->c, "`"))
+		return parse_timed_command(d, e);
+	if (!parse_action(d, e))
+		return false;
+	add_event(d, e);
 	return true;
 }
 
@@ -186,8 +209,8 @@ bool drill_parse(struct drill *d)
 			good = parse_directive(d);
 		else if (d->c.end - d->c.at > 1 && d->c.at[0] == '-' && d->c.at[1] == '-')
 			good = parse_option(d);
-		else if (!d->first && cur_take(&d->c, "`"))
-			good = drill_parse_command(d);
+		else if (cur_take(&d->c, "`"))
+			good = parse_bare_command(d);
 		else
 			good = parse_event(d);
 		if (!good)

@@ -1,5 +1,6 @@
 /* The packet-script engine: TCP and UDP packets in the script's words, read and printed. ICMP is in
- * drill_icmp.c. Left out so far: fragments, tunnels, IPv6. */
+ * drill_icmp.c, fragments in drill_frag.c. Left out, and refused by name: tunnels, IPv6, AccECN,
+ * the mutations of fuzzing. */
 #include "sim/drill.h"
 
 static const struct {
@@ -7,6 +8,21 @@ static const struct {
 	uint8_t bit;
 } flag_chars[] = {{'F', TCP_FIN}, {'S', TCP_SYN}, {'R', TCP_RST}, {'P', TCP_PSH}, {'U', TCP_URG},
 	{'E', TCP_ECE}, {'W', TCP_CWR}, {'.', TCP_ACK}};
+
+void drill_pkt_blanks(struct drill *d)
+{
+	struct cursor saved;
+	char ch;
+
+	cur_blanks(&d->c);
+	saved = d->c;
+	if (!cur_space(d))
+		return;
+	ch = cur_peek(&d->c);
+	if (d->c.line != saved.line && !cur_at_word(&d->c) && ch != '<' && ch != '[' && ch != ',' &&
+		ch != '>' && ch != '{')
+		d->c = saved; /* the next event */
+}
 
 static bool parse_u32(struct drill *d, uint64_t max, uint32_t *out)
 {
@@ -34,7 +50,7 @@ static bool parse_u16(struct drill *d, uint16_t *out)
 /* One character. */
 static bool expect(struct drill *d, const char *text)
 {
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take(&d->c, text))
 		return true;
 	return drill_error(d, cur_pos(&d->c), "'%S' is expected here", text, 1);
@@ -61,9 +77,9 @@ bool drill_parse_seq(struct drill *d, uint32_t *seq, uint32_t *bytes)
 static bool parse_ip_word(struct drill *d, struct drill_pkt *p)
 {
 	static const char *const ecn[] = {"noecn", "ect1", "ect0", "ce"};
+	struct cursor ahead = d->c;
 	uint32_t v;
 
-	cur_blanks(&d->c);
 	for (uint8_t i = 0; i < ARRAY_LEN(ecn); i++)
 		if (cur_take_word(&d->c, ecn[i])) {
 			p->ecn = i;
@@ -75,36 +91,65 @@ static bool parse_ip_word(struct drill *d, struct drill_pkt *p)
 		p->has |= PKT_HAS_ECN | PKT_ECT01;
 		return true;
 	}
-	if (cur_take_word(&d->c, "tos") && parse_u32(d, 255, &v)) {
-		p->tos = (uint8_t)v;
+	if (cur_take_word(&d->c, "tos")) {
 		p->has |= PKT_HAS_TOS;
+		if (!parse_u32(d, 255, &v))
+			return false;
+		p->tos = (uint8_t)v;
 		return true;
 	}
-	if (cur_take_word(&d->c, "ttl") && parse_u32(d, 255, &v)) {
-		p->ttl = (uint8_t)v;
+	if (cur_take_word(&d->c, "ttl")) {
 		p->has |= PKT_HAS_TTL;
+		if (!parse_u32(d, 255, &v))
+			return false;
+		p->ttl = (uint8_t)v;
 		return true;
 	}
+	if (cur_take_word(&ahead, "flowlabel"))
+		return drill_error_at(d, "a flow label belongs to IPv6, which is not supported");
 	return drill_error_at(d, "expected noecn, ect0, ect1, ect01, ce, tos N or ttl N");
 }
 
-/* "[ect0]", "[tos 0x10, ttl 64]" */
+/* "[ect0]", "(tos 0x10)", "[tos 0x10, ttl 64]" */
 static bool parse_ip_info(struct drill *d, struct drill_pkt *p)
 {
 	struct cursor ahead = d->c;
+	const char *close = "]";
+	struct drill_pos pos;
 
-	if (!cur_take(&ahead, "["))
+	if (cur_take(&ahead, "("))
+		close = ")";
+	else if (!cur_take(&ahead, "["))
 		return true;
 	cur_blanks(&ahead);
-	if (!cur_at_word(&ahead) || cur_take_word(&ahead, "udp"))
+	if (!cur_at_word(&ahead) || cur_take_word(&ahead, "udp") || cur_take_word(&ahead, "raw"))
 		return true; /* what an ICMP message quotes */
-	expect(d, "[");
+	cur_next(&d->c);
 	do {
+		cur_blanks(&d->c);
+		pos = cur_pos(&d->c);
 		if (!parse_ip_word(d, p))
 			return false;
+		if (p->inject && p->has & PKT_ECT01)
+			return drill_error(d, pos, "what is injected is ect0 or ect1", "", 0);
 		cur_blanks(&d->c);
 	} while (cur_take(&d->c, ","));
-	return expect(d, "]");
+	return expect(d, close);
+}
+
+/* What packetdrill has and we have not. */
+static bool refuse_tunnel(struct drill *d)
+{
+	static const char *const names[] = {"ipv4", "ipv6", "gre", "GREv0", "mpls"};
+	struct cursor ahead = d->c;
+	const char *w;
+	uint32_t n = cur_word(&ahead, &w);
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (word_is(w, n, names[i]))
+			return drill_error_at(d, "tunnels are not supported: packets are TCP, UDP "
+						 "or ICMP over IPv4");
+	return true;
 }
 
 /* "SRC > DST" */
@@ -125,6 +170,9 @@ static bool parse_flags(struct drill *d, struct drill_pkt *p)
 		return true;
 	while (cur_peek(&d->c) > ' ') {
 		uint8_t bit = 0;
+
+		if (cur_peek(&d->c) == 'A' || (cur_peek(&d->c) >= '0' && cur_peek(&d->c) <= '9'))
+			return drill_error_at(d, "AccECN's flags are not supported");
 
 		for (size_t i = 0; i < ARRAY_LEN(flag_chars); i++)
 			if (flag_chars[i].ch == cur_peek(&d->c))
@@ -167,37 +215,104 @@ static bool parse_sack(struct drill *d, struct tcp_item *o)
 	}
 }
 
-static bool parse_option(struct drill *d, struct tcp_item *o)
+static int hex_value(char ch)
+{
+	if (ch >= '0' && ch <= '9')
+		return ch - '0';
+	if (ch >= 'a' && ch <= 'f')
+		return ch - 'a' + 10;
+	return ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : -1;
+}
+
+static void put_byte(struct tcp_item *o, uint32_t byte)
+{
+	uint32_t at = o->len - 2u;
+
+	o->v[at / 4] |= byte << (24 - 8 * (at % 4));
+	o->len++;
+}
+
+/* Hexadecimal digits, or a word that -D defines so: bytes behind those that o has. */
+static bool parse_hex(struct drill *d, struct tcp_item *o, uint32_t most)
 {
 	struct drill_pos pos;
-	bool good = true;
+	const char *at, *defined;
+	uint32_t n = 0, bytes;
 
 	cur_blanks(&d->c);
 	pos = cur_pos(&d->c);
-	if (cur_take_word(&d->c, "mss")) {
-		o->kind = TCP_KIND_MSS;
-		good = parse_values(d, o, NULL);
-	} else if (cur_take_word(&d->c, "wscale")) {
-		o->kind = TCP_KIND_WSCALE;
-		good = parse_values(d, o, NULL);
-	} else if (cur_take_word(&d->c, "TS")) {
-		o->kind = TCP_KIND_TS;
-		cur_blanks(&d->c);
-		if (!cur_take_word(&d->c, "val"))
-			return drill_error_at(d, "'val' is expected here");
-		good = parse_values(d, o, "ecr");
-	} else if (cur_take_word(&d->c, "sack")) {
-		o->kind = TCP_KIND_SACK;
-		good = parse_sack(d, o);
-	} else if (cur_take_word(&d->c, "sackOK")) {
-		o->kind = TCP_KIND_SACK_PERM;
-	} else if (cur_take_word(&d->c, "nop")) {
-		o->kind = TCP_KIND_NOP;
-	} else if (cur_take_word(&d->c, "eol")) {
-		o->kind = TCP_KIND_EOL;
-	} else {
-		return drill_error(d, pos, "unknown TCP option", "", 0);
+	for (at = d->c.at; hex_value(cur_peek(&d->c)) >= 0 || cur_at_word(&d->c); n++)
+		cur_next(&d->c);
+	defined = drill_define(d, at, n, &bytes);
+	if (defined) {
+		at = defined;
+		n = bytes;
 	}
+	if (n % 2 || n / 2 > most)
+		return drill_error(d, pos, "two digits a byte, at most 16 bytes", "", 0);
+	for (uint32_t i = 0; i < n; i += 2) {
+		int high = hex_value(at[i]), low = hex_value(at[i + 1]);
+
+		if (high < 0 || low < 0)
+			return drill_error(d, pos, "'%S' is not hexadecimal", at, n);
+		put_byte(o, (uint32_t)(high << 4 | low));
+	}
+	return true;
+}
+
+/* Options that are bytes to us. */
+static bool parse_blob(struct drill *d, struct tcp_item *o, uint8_t kind)
+{
+	o->kind = kind;
+	o->len = 2;
+	if (kind == TCP_KIND_EXP) {
+		put_byte(o, 0xf9); /* [7413 4.1.1] the experiment's number */
+		put_byte(o, 0x89);
+	}
+	return parse_hex(d, o, 16);
+}
+
+static bool parse_ts(struct drill *d, struct tcp_item *o)
+{
+	cur_blanks(&d->c);
+	if (!cur_take_word(&d->c, "val"))
+		return drill_error_at(d, "'val' is expected here");
+	return parse_values(d, o, "ecr");
+}
+
+static bool parse_option(struct drill *d, struct tcp_item *o)
+{
+	static const struct {
+		const char *name;
+		uint8_t kind;
+	} kinds[] = {{"mss", TCP_KIND_MSS}, {"wscale", TCP_KIND_WSCALE}, {"TS", TCP_KIND_TS},
+		{"sack", TCP_KIND_SACK}, {"sackOK", TCP_KIND_SACK_PERM}, {"nop", TCP_KIND_NOP},
+		{"eol", TCP_KIND_EOL}, {"md5", TCP_KIND_MD5}, {"FO", TCP_KIND_FASTOPEN},
+		{"FOEXP", TCP_KIND_EXP}};
+	struct drill_pos pos;
+	bool good = true;
+	const char *w;
+	uint32_t n;
+	size_t i = 0;
+
+	drill_pkt_blanks(d);
+	pos = cur_pos(&d->c);
+	n = cur_word(&d->c, &w);
+	while (i < ARRAY_LEN(kinds) && !word_is(w, n, kinds[i].name))
+		i++;
+	if (word_is(w, n, "ECN"))
+		return drill_error(d, pos, "AccECN's options are not supported", "", 0);
+	if (i == ARRAY_LEN(kinds))
+		return drill_error(d, pos, "unknown TCP option '%S'", w, n);
+	o->kind = kinds[i].kind;
+	if (o->kind == TCP_KIND_MSS || o->kind == TCP_KIND_WSCALE)
+		good = parse_values(d, o, NULL);
+	else if (o->kind == TCP_KIND_TS)
+		good = parse_ts(d, o);
+	else if (o->kind == TCP_KIND_SACK)
+		good = parse_sack(d, o);
+	else if (i >= 7)
+		return parse_blob(d, o, kinds[i].kind);
 	o->len = tcp_item_bytes(o->kind, o->n);
 	if ((o->kind == TCP_KIND_MSS && o->v[0] > UINT16_MAX) ||
 		(o->kind == TCP_KIND_WSCALE && o->v[0] > UINT8_MAX))
@@ -210,11 +325,13 @@ static bool parse_options(struct drill *d, struct drill_pkt *p)
 	uint8_t bytes[TCP_OPTS_MAX_BYTES];
 	struct drill_pos pos;
 
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	pos = cur_pos(&d->c);
+	if (cur_peek(&d->c) == '{')
+		return drill_error_at(d, "mutations of packets are not supported");
 	if (!cur_take(&d->c, "<"))
 		return true;
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take(&d->c, "...")) {
 		p->has |= PKT_ANY_OPTS;
 		if (p->inject)
@@ -226,7 +343,7 @@ static bool parse_options(struct drill *d, struct drill_pkt *p)
 			return drill_error(d, pos, "too many options", "", 0);
 		if (!parse_option(d, &p->opts[p->n_opts++]))
 			return false;
-		cur_blanks(&d->c);
+		drill_pkt_blanks(d);
 	} while (cur_take(&d->c, ","));
 	if (!tcp_list_emit(bytes, p->opts, p->n_opts))
 		return drill_error(d, pos, "these options exceed 40 bytes", "", 0);
@@ -240,7 +357,7 @@ static bool parse_tcp(struct drill *d, struct drill_pkt *p)
 	p->proto = IP_PROTO_TCP;
 	if (!parse_flags(d, p) || !drill_parse_seq(d, &p->g.seq.v, &p->g.text_bytes))
 		return false;
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take_word(&d->c, "ack")) {
 		has_ack = true;
 		if (!parse_u32(d, UINT32_MAX, &p->g.ack.v))
@@ -248,7 +365,7 @@ static bool parse_tcp(struct drill *d, struct drill_pkt *p)
 	}
 	if (p->g.flags & TCP_ACK && !has_ack)
 		return drill_error_at(d, "a packet with '.' needs 'ack N'");
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take_word(&d->c, "win")) {
 		p->has |= PKT_HAS_WIN;
 		if (!parse_u16(d, &p->g.wnd))
@@ -256,7 +373,7 @@ static bool parse_tcp(struct drill *d, struct drill_pkt *p)
 	} else if (p->inject) {
 		return drill_error_at(d, "an injected packet needs 'win N'");
 	}
-	cur_blanks(&d->c);
+	drill_pkt_blanks(d);
 	if (cur_take_word(&d->c, "urg") && !parse_u16(d, &p->g.up))
 		return false;
 	return parse_options(d, p);
@@ -274,7 +391,7 @@ bool drill_parse_pkt(struct drill *d, struct drill_pkt *p)
 	struct drill_pos pos;
 
 	cur_blanks(&d->c);
-	if (!parse_ip_info(d, p) || !parse_ports(d, p))
+	if (!refuse_tunnel(d) || !parse_ip_info(d, p) || !parse_ports(d, p))
 		return false;
 	cur_blanks(&d->c);
 	pos = cur_pos(&d->c);
@@ -293,6 +410,8 @@ bool drill_parse_pkt(struct drill *d, struct drill_pkt *p)
 
 static void print_option(struct text *t, const struct tcp_item *o)
 {
+	static const char hex[] = "0123456789abcdef";
+
 	switch (o->kind) {
 	case TCP_KIND_EOL: text_add(t, "eol"); return;
 	case TCP_KIND_NOP: text_add(t, "nop"); return;
@@ -305,8 +424,13 @@ static void print_option(struct text *t, const struct tcp_item *o)
 		for (uint32_t i = 0; i + 1 < o->n; i += 2)
 			text_add(t, " %u:%u", o->v[i], o->v[i + 1]);
 		return;
-	default: text_add(t, "option %u of %u bytes", (uint32_t)o->kind, (uint32_t)o->len); return;
+	case TCP_KIND_MD5: text_add(t, "md5"); break;
+	case TCP_KIND_FASTOPEN: text_add(t, "FO"); break;
+	default: text_add(t, "option %u", (uint32_t)o->kind); break;
 	}
+	for (uint32_t i = 0; i + 2 < o->len; i++)
+		text_add(t, i ? "%S%S" : " %S%S", &hex[o->v[i / 4] >> (28 - 8 * (i % 4)) & 15], 1u,
+			&hex[o->v[i / 4] >> (24 - 8 * (i % 4)) & 15], 1u);
 }
 
 static void print_tcp(struct text *t, const struct drill_pkt *p)
@@ -352,6 +476,8 @@ void drill_print_pkt(struct text *t, const struct drill_pkt *p)
 		drill_print_icmp(t, p);
 	else
 		text_add(t, "IP protocol %u", (uint32_t)p->proto);
+	if (p->n_frags)
+		text_add(t, " in %u fragments", (uint32_t)p->n_frags);
 	if (p->fault)
 		text_add(t, " [%s]", p->fault);
 }

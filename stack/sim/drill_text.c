@@ -295,8 +295,6 @@ bool cur_uint(struct cursor *c, uint64_t max, uint64_t *out)
 	if (cur_peek(c) == '0' && (peek_at(c, 1) == 'x' || peek_at(c, 1) == 'X')) {
 		base = 16;
 		c->at += 2;
-	} else if (cur_peek(c) == '0' && is_digit(peek_at(c, 1))) {
-		base = 8;
 	}
 	if (digit_value(cur_peek(c)) >= base)
 		goto no;

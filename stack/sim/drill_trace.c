@@ -31,8 +31,8 @@ static void print_segment(const struct drill *d, struct text *t, const struct tg
 
 static void print_timer(struct text *t, const struct tg_trace *r)
 {
-	static const char *const timers[] = {
-		"retransmission", "persist", "delayed ACK", "keepalive", "state", "user"};
+	static const char *const timers[] = {"retransmission", "persist", "delayed ACK",
+		"keepalive", "state", "user", "loss probe", "reordering"};
 
 	text_add(t, "timer %s %s", r->a < ARRAY_LEN(timers) ? timers[r->a] : "?",
 		r->b ? "expires" : "set");

@@ -1,6 +1,6 @@
 /* The packet-script engine: a packet as bytes, and bytes as a packet. Checksums of what is injected
- * are filled in, of what is emitted verified; payload is zero bytes both ways. Left out so far:
- * fragments. */
+ * are filled in, of what is emitted verified; payload is zero bytes both ways. Fragments are
+ * drill_frag's affair. */
 #include "sim/drill.h"
 
 #include "wire/icmp.h"
@@ -104,6 +104,10 @@ static uint32_t build_icmp(const struct drill_pkt *p, uint8_t *b)
 
 	if (p->has & PKT_HAS_QUOTE)
 		n = build_quote(p, b + ICMP_HDR_BYTES);
+	if (p->has & PKT_RAW) {
+		n = p->g.text_bytes;
+		memset(b + ICMP_HDR_BYTES, 0, n);
+	}
 	icmp_emit(b, &m, csum_add_wide(b + ICMP_HDR_BYTES, n, 0));
 	return ICMP_HDR_BYTES + n;
 }
@@ -136,6 +140,7 @@ uint32_t drill_build(struct drill *d, const struct drill_event *e, const struct 
 	h.src = q.src;
 	h.dst = q.dst;
 	h.total_bytes = (uint16_t)n;
+	h.id = ++d->ip_id;
 	h.tos = (uint8_t)((p->has & PKT_HAS_TOS ? p->tos : 0) |
 			  (p->has & PKT_HAS_ECN ? p->ecn : 0));
 	if (p->has & PKT_HAS_TTL)
@@ -229,6 +234,7 @@ static void read_icmp(const uint8_t *b, uint32_t n, struct drill_pkt *p)
 		p->has |= PKT_HAS_MTU;
 	if (m.type == ICMP_ECHO || m.type == ICMP_ECHO_REPLY)
 		p->has |= PKT_HAS_ID;
+	p->g.text_bytes = m.body_bytes;
 	if (icmp_is_error(m.type))
 		read_quote(m.body, m.body_bytes, p);
 }
@@ -248,9 +254,7 @@ void drill_read(const uint8_t *b, uint32_t n, struct drill_pkt *p)
 	p->ecn = h.tos & 3;
 	p->ttl = h.ttl;
 	p->proto = h.proto;
-	if (h.mf || h.frag_off)
-		p->fault = "a fragment";
-	else if (h.proto == IP_PROTO_TCP)
+	if (h.proto == IP_PROTO_TCP)
 		read_tcp(b + h.hdr_bytes, n - h.hdr_bytes, p);
 	else if (h.proto == IP_PROTO_UDP)
 		read_udp(b + h.hdr_bytes, n - h.hdr_bytes, p);

@@ -8,6 +8,7 @@
 
 #include "sim/segment.h"
 #include "wire/eth.h"
+#include "wire/patch.h"
 
 static bool chance(struct impair *m, uint32_t ppm)
 {
@@ -208,6 +209,23 @@ static void no_room(struct impair *m, uint64_t tag, uint64_t now_ns)
 	decide(m, TG_IMPAIR_QUEUE, tag, now_ns);
 }
 
+/* [3168 5] marks k if it comes to a long queue, or by chance. */
+static void mark(struct impair *m, struct impair_pkt *k)
+{
+	bool ethernet = m->c.link == TG_LINK_ETHERNET;
+	uint32_t off = ethernet ? ETH_HDR_BYTES : 0;
+	bool wanted = chance(m, m->c.opt.ce_ppm) ||
+		      (m->c.opt.ce_pkts && m->dep_count >= m->c.opt.ce_pkts);
+	struct eth_hdr h;
+
+	if (!wanted || k->bytes < off + 20 || ip_get_version(k->data + off, 1) != 4 ||
+		(ethernet && (eth_parse(k->data, k->bytes, &h) != TG_DROP_NONE ||
+				     h.type != ETH_TYPE_IP4)))
+		return;
+	if (ip4_mark_ce(k->data + off))
+		m->stats.marked++;
+}
+
 /* One packet of the wire: what becomes of it. */
 static void impair_packet(struct impair *m, struct segmenter *g, uint64_t tag, uint64_t now_ns)
 {
@@ -220,6 +238,7 @@ static void impair_packet(struct impair *m, struct segmenter *g, uint64_t tag, u
 	}
 	segment_next(g, k->data);
 	k->tag = tag;
+	mark(m, k);
 	if (chance(m, m->c.opt.drop_ppm)) {
 		m->stats.dropped++;
 		decide(m, TG_IMPAIR_DROP, tag, now_ns);

@@ -13,7 +13,7 @@ void tg_impair_default(struct tg_impair *i)
 bool tg_impair_active(const struct tg_impair *i)
 {
 	return i->drop_ppm || i->dup_ppm || i->reorder_ppm || i->corrupt_ppm || i->delay_ns ||
-	       i->jitter_ns || i->rate_bps;
+	       i->jitter_ns || i->rate_bps || i->ce_ppm;
 }
 
 static bool refuse(char *err, size_t err_bytes, const char *why)

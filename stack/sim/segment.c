@@ -127,9 +127,10 @@ uint32_t segment_next_bytes(const struct segmenter *g)
 	return g->hdr_bytes + min_u32(g->seg_bytes, payload_bytes(g) - g->done_bytes);
 }
 
-/* Transport header and checksum of the packet at out, with n bytes of payload behind its headers.
- */
-static void finish_transport(const struct segmenter *g, uint8_t *out, uint32_t n, bool last)
+/* Transport header of the packet at out, of n bytes of payload; the checksum too if they stand
+ * behind it (`whole`), else it is zero. */
+static void finish_transport(
+	const struct segmenter *g, uint8_t *out, uint32_t n, bool last, bool whole)
 {
 	uint8_t *b = out + g->l4_off;
 	uint32_t len = g->hdr_bytes - g->l4_off + n;
@@ -145,7 +146,8 @@ static void finish_transport(const struct segmenter *g, uint8_t *out, uint32_t n
 			flags &= ~(unsigned)TCP_CWR;
 		tcp_set_seq_flags(b, g->tcp_seq + g->done_bytes, (uint8_t)flags);
 		tcp_set_csum(b, 0);
-		tcp_set_csum(b, csum_finish(g->sum(b, len, pseudo)));
+		if (whole)
+			tcp_set_csum(b, csum_finish(g->sum(b, len, pseudo)));
 		return;
 	}
 	/* The length is that of the large datagram: parsing it may fail on this piece, the ports
@@ -154,7 +156,8 @@ static void finish_transport(const struct segmenter *g, uint8_t *out, uint32_t n
 	u.bytes = (uint16_t)len;
 	u.csum = 0;
 	udp_emit(b, &u);
-	udp_set_csum(b, udp_csum_field(g->sum(b, len, pseudo)));
+	if (whole)
+		udp_set_csum(b, udp_csum_field(g->sum(b, len, pseudo)));
 }
 
 void segment_skip(struct segmenter *g)
@@ -168,27 +171,41 @@ void segment_skip(struct segmenter *g)
 	g->finished = g->finished || g->opaque || g->done_bytes == payload_bytes(g);
 }
 
-uint32_t segment_next(struct segmenter *g, uint8_t *out)
+/* The next packet of a frame that is understood, with its payload or without. */
+static void write_next(struct segmenter *g, uint8_t *out, bool whole)
 {
-	uint32_t bytes = segment_next_bytes(g), n;
+	uint32_t bytes = segment_next_bytes(g), n = bytes - g->hdr_bytes;
+	bool last = g->done_bytes + n == payload_bytes(g);
 	struct ip4_hdr h = g->ip;
-	bool last;
 
-	if (g->finished)
-		return 0;
-	if (g->opaque) {
-		segment_gather(g->f, 0, bytes, out);
-		segment_skip(g);
-		return bytes;
-	}
-	n = bytes - g->hdr_bytes;
-	last = g->done_bytes + n == payload_bytes(g);
 	segment_gather(g->f, 0, g->hdr_bytes, out);
-	segment_gather(g->f, g->hdr_bytes + g->done_bytes, n, out + g->hdr_bytes);
+	if (whole)
+		segment_gather(g->f, g->hdr_bytes + g->done_bytes, n, out + g->hdr_bytes);
 	h.total_bytes = (uint16_t)(bytes - g->ip_off);
 	h.id = (uint16_t)(h.id + g->index);
 	ip4_emit(out + g->ip_off, &h);
-	finish_transport(g, out, n, last);
+	finish_transport(g, out, n, last, whole);
+	segment_skip(g);
+}
+
+uint32_t segment_next(struct segmenter *g, uint8_t *out)
+{
+	uint32_t bytes = segment_next_bytes(g);
+
+	if (g->finished)
+		return 0;
+	if (!g->opaque) {
+		write_next(g, out, true);
+		return bytes;
+	}
+	segment_gather(g->f, 0, bytes, out);
 	segment_skip(g);
 	return bytes;
+}
+
+uint32_t segment_next_headers(struct segmenter *g, uint8_t *out)
+{
+	ASSERT(!g->opaque && !g->finished);
+	write_next(g, out, false);
+	return g->hdr_bytes;
 }

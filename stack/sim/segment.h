@@ -44,6 +44,9 @@ bool segment_begin(struct segmenter *g, enum tg_link link, const struct tg_frame
 uint32_t segment_next_bytes(const struct segmenter *g);
 /* Writes the next packet, segment_next_bytes of them, to out and returns the number; 0: no more. */
 uint32_t segment_next(struct segmenter *g, uint8_t *out);
+/* Only the headers of the next packet, g->hdr_bytes of them, transport checksum zero. There has to
+ * be one, and the frame to be understood (not opaque). Returns their number. */
+uint32_t segment_next_headers(struct segmenter *g, uint8_t *out);
 /* Passes over the next packet without writing it. */
 void segment_skip(struct segmenter *g);
 

@@ -3,6 +3,9 @@
 
 #include "sim/segment.h"
 #include "wire/eth.h"
+#include "wire/icmp.h"
+#include "wire/ip4.h"
+#include "wire/patch.h"
 
 /* One end: the instance there, and the way of what it transmits. */
 struct wire_end {
@@ -104,6 +107,45 @@ static bool is_full(const struct impair *m)
 				     m->held_bytes + ARENA_BLOCK_68K > m->c.max_bytes);
 }
 
+/* [1191 4] [1812 4.3.2.3] Fragmentation needed, with the header and eight bytes of the packet (of a
+ * large frame: of its first). */
+static void answer_too_long(struct wire *w, struct wire_end *e, const struct tg_frame *f)
+{
+	uint32_t link = w->c.link == TG_LINK_ETHERNET ? ETH_HDR_BYTES : 0;
+	const uint8_t *in = f->span[0].base;
+	uint8_t b[ETH_HDR_BYTES + IP4_HDR_BYTES + ICMP_HDR_BYTES + IP4_HDR_BYTES + 8];
+	uint8_t *ip = b + link, *icmp = ip + IP4_HDR_BYTES, *quote = icmp + ICMP_HDR_BYTES;
+	struct icmp_msg m = {
+		.type = ICMP_UNREACHABLE, .code = ICMP_UNREACH_FRAG, .mtu = (uint16_t)w->c.mtu};
+	struct ip4_hdr h, q;
+	struct tg_frame out;
+	uint32_t n = link + IP4_HDR_BYTES + ICMP_HDR_BYTES + IP4_HDR_BYTES + 8;
+
+	if (f->span[0].len < link + IP4_HDR_BYTES + 8 ||
+		!ip4_parse_quoted(in + link, f->span[0].len - link, &q) || !q.df ||
+		q.hdr_bytes != IP4_HDR_BYTES)
+		return;
+	if (link) {
+		memcpy(b, in + 6, 6);
+		memcpy(b + 6, in, 6);
+		memcpy(b + 12, in + 12, 2);
+	}
+	memcpy(quote, in + link, IP4_HDR_BYTES + 8);
+	if (f->gso_size)
+		ip4_patch(quote, (uint16_t)(f->hdr_bytes - link + f->gso_size), q.id);
+	icmp_emit(icmp, &m, csum_add_wide(quote, IP4_HDR_BYTES + 8, 0));
+	h = (struct ip4_hdr){.src = q.dst,
+		.dst = q.src,
+		.hdr_bytes = IP4_HDR_BYTES,
+		.total_bytes = (uint16_t)(n - link),
+		.ttl = 64,
+		.proto = IP_PROTO_ICMP};
+	ip4_emit(ip, &h);
+	out = (struct tg_frame){.n_spans = 1, .bytes = n, .hdr_bytes = (uint16_t)n};
+	out.span[0] = (struct tg_span){b, n};
+	impair_put(&w->end[e == &w->end[0]].out, &out, w->next_tag++, w->now_ns);
+}
+
 static bool wire_transmit(void *dev, const struct tg_frame *f)
 {
 	struct wire_end *e = dev;
@@ -121,6 +163,8 @@ static bool wire_transmit(void *dev, const struct tg_frame *f)
 		w->c.observe(w->c.arg, e == &w->end[1], true, f, tag, w->now_ns);
 	if (too_long(w, f)) {
 		e->stats.oversize++;
+		if (w->c.frag_needed)
+			answer_too_long(w, e, f);
 		return true;
 	}
 	impair_put(&e->out, f, tag, w->now_ns);

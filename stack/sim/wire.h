@@ -40,8 +40,9 @@ typedef void wire_observe_fn(void *arg, unsigned end, bool from_end, const struc
 
 struct wire_config {
 	enum tg_link link;
-	uint32_t caps;              /* TG_CAP_*: what both ends may leave to the wire */
-	uint32_t mtu;               /* longer IP packets vanish (a black hole); 0: no limit */
+	uint32_t caps;    /* TG_CAP_*: what both ends may leave to the wire */
+	uint32_t mtu;     /* longer IP packets vanish (a black hole); 0: no limit */
+	bool frag_needed; /* they are answered by ICMP, from their destination's address [1191 4] */
 	uint64_t latency_ns;        /* of every frame, in addition to the impairments */
 	struct tg_impair impair[2]; /* [e]: what end e transmits */
 	uint8_t seed[32];

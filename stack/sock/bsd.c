@@ -5,6 +5,7 @@
  */
 #include "sock/bsd.h"
 
+#include "sock/sock_impl.h"
 #include "tapglass_inspect.h"
 
 void bsd_init(struct bsd *b, struct tg *s, struct bsd_file *files, int n_files, int first_fd)
@@ -26,7 +27,7 @@ static struct bsd_file *place_of(const struct bsd *b, int fd)
 	return p->open_at ? p : NULL;
 }
 
-static struct bsd_file *file_of(const struct bsd *b, int fd)
+struct bsd_file *bsd_file_at(const struct bsd *b, int fd)
 {
 	const struct bsd_file *p = place_of(b, fd);
 
@@ -35,14 +36,14 @@ static struct bsd_file *file_of(const struct bsd *b, int fd)
 
 tg_sock bsd_sock(const struct bsd *b, int fd)
 {
-	const struct bsd_file *f = file_of(b, fd);
+	const struct bsd_file *f = bsd_file_at(b, fd);
 
 	return f ? f->sock : 0;
 }
 
 struct bsd_file *bsd_get_any(struct bsd *b, int fd, int *err)
 {
-	struct bsd_file *f = file_of(b, fd);
+	struct bsd_file *f = bsd_file_at(b, fd);
 
 	*err = f ? 0 : -TG_EBADF;
 	if (f)
@@ -134,8 +135,6 @@ struct bsd_file *bsd_new(struct bsd *b, int *fd)
 	}
 	keep = *f; /* the descriptor that has this place is another matter */
 	*f = (struct bsd_file){.open_at = keep.open_at, .cloexec = keep.cloexec};
-	f->mc_ttl = 1;
-	f->mc_loop = 1;
 	point_fd(b, *fd, f);
 	return f;
 }
@@ -151,7 +150,7 @@ static int undo_new(struct bsd *b, struct bsd_file *f, int fd, int err)
 
 int bsd_dup(struct bsd *b, int fd)
 {
-	struct bsd_file *f = file_of(b, fd);
+	struct bsd_file *f = bsd_file_at(b, fd);
 	int to;
 
 	if (!f)
@@ -172,25 +171,52 @@ struct bsd_file *bsd_event(struct bsd *b, const struct tg_event *e)
 	f = &b->files[i];
 	if (!f->refs || f->sock != e->sock)
 		return NULL;
-	bsd_epoll_notify(b, f);
+	bsd_epoll_notify(b, f, e->events);
 	return f;
 }
 
-bool bsd_any_ready(const struct tg *s, const struct bsd_want *w, unsigned n)
+static bool ready_for(const struct bsd *b, const struct bsd_want *w)
 {
-	for (unsigned i = 0; i < n; i++) {
-		const struct bsd_file *f = w[i].file;
+	unsigned got;
+	int64_t inq = 0;
 
-		if (f->ep ? bsd_epoll_ready(f->ep) : (tg_sock_ready(s, f->sock) & w[i].events) != 0)
+	if (w->file->ep)
+		return bsd_epoll_ready(b, w->file->ep);
+	got = tg_sock_ready(b->s, w->file->sock) & w->events;
+	if (got != TG_IN || !w->beyond_bytes)
+		return got != 0;
+	return tg_sock_getopt(b->s, w->file->sock, TG_SO_INQ, &inq) < 0 || inq > w->beyond_bytes;
+}
+
+bool bsd_any_ready(const struct bsd *b, const struct bsd_want *w, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (ready_for(b, &w[i]))
 			return true;
-	}
 	return false;
+}
+
+int bsd_take_error(struct bsd *b, int fd)
+{
+	int r;
+	struct bsd_file *f = bsd_get(b, fd, &r);
+
+	if (!f)
+		return r;
+	r = sock_take_error(b->s, f->sock);
+	bsd_put(b, f);
+	return r;
+}
+
+void bsd_put_error(struct bsd *b, int fd, int error)
+{
+	sock_put_error(b->s, bsd_sock(b, fd), error);
 }
 
 bool bsd_wait_for(
 	struct bsd *b, struct bsd_file *f, unsigned events, bool dontwait, uint64_t deadline_ns)
 {
-	struct bsd_want w = {f, events | TG_ERR | TG_HUP};
+	struct bsd_want w = {f, events | TG_ERR | TG_HUP, 0};
 
 	if (dontwait || f->nonblock || !b->wait)
 		return false;
@@ -212,8 +238,10 @@ int bsd_socket(struct bsd *b, int domain, int type, int protocol)
 		return -TG_EINVAL;
 	if (kind != BSD_SOCK_STREAM && kind != BSD_SOCK_DGRAM && kind != BSD_SOCK_RAW)
 		return -TG_ESOCKTNOSUPPORT;
-	if (protocol < 0 || protocol > 255)
+	if (protocol < 0 || protocol >= BSD_IPPROTO_MAX)
 		return -TG_EINVAL;
+	if (protocol > 255)
+		return -TG_EPROTONOSUPPORT;
 	f = bsd_new(b, &fd);
 	if (!f)
 		return fd;
@@ -248,7 +276,7 @@ int bsd_listen(struct bsd *b, int fd, int backlog)
 	if (!f)
 		return r;
 	/* As Linux: a negative backlog means the largest, and 0 still lets one through. */
-	r = tg_sock_listen(b->s, f->sock, n ? n : 1, bsd_now(b));
+	r = f->connecting ? -TG_EINVAL : tg_sock_listen(b->s, f->sock, n ? n : 1, bsd_now(b));
 	bsd_put(b, f);
 	return r;
 }
@@ -372,7 +400,7 @@ static int dissolve_stream(struct bsd *b, struct bsd_file *f)
 	static const enum tg_option kept[] = {TG_SO_REUSEADDR, TG_SO_REUSEPORT, TG_SO_KEEPALIVE,
 		TG_SO_SNDBUF, TG_SO_RCVBUF, TG_SO_LINGER, TG_SO_RCVLOWAT, TG_SO_OOBINLINE,
 		TG_TCP_NODELAY, TG_TCP_KEEPIDLE, TG_TCP_KEEPINTVL, TG_TCP_KEEPCNT,
-		TG_TCP_USER_TIMEOUT, TG_IP_TTL, TG_IP_TOS};
+		TG_TCP_USER_TIMEOUT, TG_IP_TTL, TG_IP_TOS, TG_SO_EVENT_EACH};
 	tg_sock old = f->sock, k;
 	int r = tg_sock_open(b->s, TG_STREAM, 0, bsd_cookie(b, f), &k);
 	struct tg_addr local;
@@ -459,7 +487,7 @@ static void linger(struct bsd *b, struct bsd_file *f)
 	deadline = sat_add_u64(bsd_now(b), (uint64_t)v);
 	tg_sock_shutdown(b->s, f->sock, TG_SHUT_WR, bsd_now(b));
 	while (closing(b, f->sock) && bsd_now(b) < deadline) {
-		struct bsd_want w = {f, TG_ERR | TG_HUP};
+		struct bsd_want w = {f, TG_ERR | TG_HUP, 0};
 
 		b->wait(b->ctx, &w, 1, min_u64(deadline, sat_add_u64(bsd_now(b), look_ns)));
 	}

@@ -25,29 +25,34 @@
 #define BSD_SOCK_NONBLOCK 0x800
 #define BSD_SOCK_CLOEXEC  0x80000
 
+#define BSD_IPPROTO_MAX 263 /* numbers above 255 are Linux's own */
+
 #define BSD_SOL_IP     0
 #define BSD_SOL_SOCKET 1
 #define BSD_SOL_TCP    6
 #define BSD_SOL_UDP    17
 
-#define BSD_SO_REUSEADDR  2
-#define BSD_SO_TYPE       3
-#define BSD_SO_ERROR      4
-#define BSD_SO_BROADCAST  6
-#define BSD_SO_SNDBUF     7
-#define BSD_SO_RCVBUF     8
-#define BSD_SO_KEEPALIVE  9
-#define BSD_SO_LINGER     13
-#define BSD_SO_OOBINLINE  10
-#define BSD_SO_PRIORITY   12
-#define BSD_SO_REUSEPORT  15
-#define BSD_SO_RCVLOWAT   18
-#define BSD_SO_SNDLOWAT   19
-#define BSD_SO_RCVTIMEO   20
-#define BSD_SO_SNDTIMEO   21
-#define BSD_SO_ACCEPTCONN 30
-#define BSD_SO_PROTOCOL   38
-#define BSD_SO_DOMAIN     39
+#define BSD_UDP_CORK 1
+
+#define BSD_SO_REUSEADDR       2
+#define BSD_SO_TYPE            3
+#define BSD_SO_ERROR           4
+#define BSD_SO_BROADCAST       6
+#define BSD_SO_SNDBUF          7
+#define BSD_SO_RCVBUF          8
+#define BSD_SO_KEEPALIVE       9
+#define BSD_SO_LINGER          13
+#define BSD_SO_OOBINLINE       10
+#define BSD_SO_PRIORITY        12
+#define BSD_SO_REUSEPORT       15
+#define BSD_SO_RCVLOWAT        18
+#define BSD_SO_SNDLOWAT        19
+#define BSD_SO_RCVTIMEO        20
+#define BSD_SO_SNDTIMEO        21
+#define BSD_SO_ACCEPTCONN      30
+#define BSD_SO_PROTOCOL        38
+#define BSD_SO_DOMAIN          39
+#define BSD_SO_MAX_PACING_RATE 47
 
 #define BSD_SOMAXCONN 4096
 
@@ -61,6 +66,7 @@
 #define BSD_TCP_INFO         11
 #define BSD_TCP_QUICKACK     12
 #define BSD_TCP_CONGESTION   13
+#define BSD_CA_NAME_MAX      16u
 #define BSD_TCP_USER_TIMEOUT 18
 
 #define BSD_IP_TOS            1
@@ -72,8 +78,10 @@
 #define BSD_IP_RECVTTL        12
 #define BSD_IP_RECVTOS        13
 #define BSD_IP_MTU            14
+#define BSD_IP_MULTICAST_IF   32
 #define BSD_IP_MULTICAST_TTL  33
 #define BSD_IP_MULTICAST_LOOP 34
+#define BSD_IP_ADD_MEMBERSHIP 35
 
 #define BSD_MSG_OOB      0x01
 #define BSD_MSG_PEEK     0x02
@@ -93,10 +101,11 @@
 #define BSD_F_GETFL    3
 #define BSD_F_SETFL    4
 
-#define BSD_FIONREAD   0x541b /* also SIOCINQ */
-#define BSD_FIONBIO    0x5421
-#define BSD_SIOCOUTQ   0x5411 /* also TIOCOUTQ */
-#define BSD_SIOCATMARK 0x8905
+#define BSD_FIONREAD    0x541b /* also SIOCINQ */
+#define BSD_FIONBIO     0x5421
+#define BSD_SIOCOUTQ    0x5411 /* also TIOCOUTQ */
+#define BSD_SIOCATMARK  0x8905
+#define BSD_SIOCOUTQNSD 0x894b /* not sent yet */
 
 #define BSD_POLLIN     0x001
 #define BSD_POLLPRI    0x002
@@ -149,7 +158,7 @@ struct bsd_file {
 	bool nonblock;
 	bool connecting; /* a connect was begun and its outcome not yet told */
 	bool recv_pktinfo, recv_ttl, recv_tos;
-	uint8_t mc_ttl, mc_loop;
+	struct tg_ip mc_source; /* IP_MULTICAST_IF as it was given; zero: no address */
 	uint64_t rcv_timeout_ns, snd_timeout_ns; /* 0: none */
 };
 
@@ -157,6 +166,8 @@ struct bsd_file {
 struct bsd_want {
 	struct bsd_file *file;
 	unsigned events;
+	uint32_t
+		beyond_bytes; /* TG_IN alone is not enough: more than so many have to be readable */
 };
 
 struct bsd {
@@ -181,7 +192,7 @@ struct bsd {
 void bsd_init(struct bsd *b, struct tg *s, struct bsd_file *files, int n_files, int first_fd);
 /* The core's socket behind fd; 0: none. */
 tg_sock bsd_sock(const struct bsd *b, int fd);
-bool bsd_any_ready(const struct tg *s, const struct bsd_want *w, unsigned n);
+bool bsd_any_ready(const struct bsd *b, const struct bsd_want *w, unsigned n);
 
 /* The open file behind fd, held until bsd_put; NULL: *err is -TG_EBADF, or -TG_ENOTSOCK for an
  * epoll set. */
@@ -234,6 +245,10 @@ struct bsd_msg {
 int64_t bsd_sendmsg(struct bsd *b, int fd, struct bsd_msg *m, int flags);
 int64_t bsd_recvmsg(struct bsd *b, int fd, struct bsd_msg *m, int flags);
 
+/* Takes the pending error (0 or negative errno), puts one there (a positive errno). */
+int bsd_take_error(struct bsd *b, int fd);
+void bsd_put_error(struct bsd *b, int fd, int error);
+
 int bsd_shutdown(struct bsd *b, int fd, int how);
 /* Blocks as TG_SO_LINGER says. */
 int bsd_close(struct bsd *b, int fd);
@@ -261,7 +276,7 @@ struct bsd_epoll_event {
 };
 int bsd_epoll_create(struct bsd *b);
 /* Watches sockets alone. -TG_EEXIST, -TG_ENOENT, -TG_EINVAL, -TG_EBADF, -TG_ENOMEM. Edges
- * (BSD_EPOLLET) are those of tg_event: a bit that rose; more data while there is some is none. */
+ * (BSD_EPOLLET) are as on Linux: whatever arrives is one, however much was there unread. */
 int bsd_epoll_ctl(struct bsd *b, int epfd, int op, int fd, const struct bsd_epoll_event *ev);
 int bsd_epoll_wait(struct bsd *b, int epfd, struct bsd_epoll_event *out, int max, int timeout_ms);
 
@@ -284,11 +299,14 @@ static inline uint64_t bsd_cookie(const struct bsd *b, const struct bsd_file *f)
 {
 	return BSD_COOKIE | (uint64_t)(f - b->files);
 }
-/* Something happened to f: tells the epoll sets that watch it. */
-void bsd_epoll_notify(struct bsd *b, struct bsd_file *f);
+/* Something happened to f (events: TG_IN ...): tells the epoll sets that watch it for that. */
+void bsd_epoll_notify(struct bsd *b, struct bsd_file *f, unsigned events);
 /* f ends: no set watches it any more; if it is a set, it watches nothing. */
 void bsd_epoll_forget(struct bsd *b, struct bsd_file *f);
-bool bsd_epoll_ready(const struct bsd_epoll *ep);
+/* Is there something that bsd_epoll_wait would give? */
+bool bsd_epoll_ready(const struct bsd *b, const struct bsd_epoll *ep);
+/* The open file of fd, which is one, without holding it. */
+struct bsd_file *bsd_file_at(const struct bsd *b, int fd);
 /* TCP_INFO in Linux's layout. 0 or a negative errno. */
 int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *len);
 

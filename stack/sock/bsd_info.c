@@ -1,6 +1,5 @@
 /* TCP_INFO in the layout of Linux's struct tcp_info, from STATUS (RFC 9293 3.10.6). Fields of what
- * is not kept here (pacing, delivery rate, reordering, receiver's estimates, times of the last
- * segments) are 0. */
+ * is not kept here (delivery rate, receiver's estimates, times of the last segments) are 0. */
 #include "sock/bsd.h"
 #include "tapglass_inspect.h"
 
@@ -22,8 +21,12 @@ struct linux_tcp_info {
 #define OPT_TIMESTAMPS 1u
 #define OPT_SACK       2u
 #define OPT_WSCALE     4u
+#define OPT_ECN        8u
+#define OPT_ECN_SEEN   16u
 
 #define CA_OPEN     0
+#define CA_DISORDER 1
+#define CA_CWR      2
 #define CA_RECOVERY 3
 #define CA_LOSS     4
 
@@ -66,18 +69,23 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 		return r;
 	memset(&o, 0, sizeof(o));
 	o.state = linux_state((enum tg_state)i.state);
-	o.ca_state = i.in_loss ? CA_LOSS : i.in_recovery ? CA_RECOVERY : CA_OPEN;
+	o.ca_state = i.in_loss       ? CA_LOSS
+		     : i.in_recovery ? CA_RECOVERY
+		     : i.in_cwr      ? CA_CWR
+		     : i.disorder    ? CA_DISORDER
+				     : CA_OPEN;
 	o.retransmits = i.backoff;
 	o.probes = i.probes;
 	o.backoff = i.backoff;
 	o.options = (uint8_t)((i.ts ? OPT_TIMESTAMPS : 0) | (i.sack ? OPT_SACK : 0) |
-			      (i.wscale ? OPT_WSCALE : 0));
+			      (i.wscale ? OPT_WSCALE : 0) | (i.ecn ? OPT_ECN : 0) |
+			      (i.ecn_seen ? OPT_ECN_SEEN : 0));
 	o.wscales = (uint8_t)(i.snd_wscale | i.rcv_wscale << 4);
 	o.rto_us = us(i.rto_ns);
 	o.snd_mss = i.mss_snd;
 	o.rcv_mss = i.mss_rcv;
 	o.unacked_segs = segs(i.unacked_bytes, i.mss_snd);
-	o.sacked_segs = segs(i.sacked_bytes, i.mss_snd);
+	o.sacked_segs = i.sacked_segs;
 	o.lost_segs = segs(i.lost_bytes, i.mss_snd);
 	o.retrans_segs = segs(i.retrans_bytes, i.mss_snd);
 	o.pmtu = i.pmtu;
@@ -85,6 +93,8 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 	o.rttvar_us = us(i.rttvar_ns);
 	o.snd_ssthresh_segs = segs(i.ssthresh_bytes, i.mss_snd);
 	o.snd_cwnd_segs = segs(i.cwnd_bytes, i.mss_snd);
+	o.reordering = i.reordering_segs;
+	o.reord_seen = i.reord_seen;
 	o.total_retrans = i.retransmits;
 	o.bytes_acked = i.bytes_acked;
 	o.bytes_received = i.bytes_received;
@@ -95,6 +105,8 @@ int bsd_tcp_info(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *l
 	o.bytes_sent = i.bytes_sent;
 	o.bytes_retrans = i.bytes_retrans;
 	o.dsack_dups = i.dsack_dups;
+	o.pacing_rate = i.pacing_rate ? i.pacing_rate : UINT64_MAX;
+	o.max_pacing_rate = i.max_pacing_rate ? i.max_pacing_rate : UINT64_MAX;
 	o.snd_wnd = i.snd_wnd;
 	o.rcv_wnd = i.rcv_wnd;
 	*len = min_u32(*len, sizeof(o));

@@ -89,8 +89,10 @@ static int64_t send_dgram(struct bsd *b, struct bsd_file *f, const struct bsd_ms
 			done += m->iov[i].len;
 		}
 	}
-	if (!to.ttl && ip_is_multicast(&to.peer.ip))
-		to.ttl = f->mc_ttl;
+	/* By loopback it goes in the name of the address that it would have had elsewhere. */
+	if (tg_ip4_value(&to.local) == 0 && ip_is_multicast(&to.peer.ip) &&
+		!ip_is_loopback(&f->mc_source))
+		to.local = f->mc_source;
 	/* As Linux: any address means this host. */
 	if (m->has_addr && tg_ip4_value(&to.peer.ip) == 0)
 		to.peer.ip = tg_ip4(127, 0, 0, 1);
@@ -142,44 +144,10 @@ static size_t recv_target(struct bsd *b, const struct bsd_file *f, size_t total,
 {
 	int64_t low = 1;
 
-	if (flags & BSD_MSG_PEEK)
-		return 1;
 	if (flags & BSD_MSG_WAITALL)
 		return total;
 	tg_sock_getopt(b->s, f->sock, TG_SO_RCVLOWAT, &low);
 	return (size_t)low < total ? (size_t)low : total;
-}
-
-static int64_t recv_stream(struct bsd *b, struct bsd_file *f, struct bsd_msg *m, int flags)
-{
-	uint64_t deadline = bsd_deadline(b, f->rcv_timeout_ns);
-	bool dontwait = (flags & BSD_MSG_DONTWAIT) != 0;
-	size_t done = 0, total = iov_bytes(m), target = recv_target(b, f, total, flags);
-	int64_t r;
-
-	if (flags & BSD_MSG_ERRQUEUE)
-		return -TG_EAGAIN;
-	for (;;) {
-		struct bsd_iov v = iov_at(m, done);
-
-		r = tg_sock_recv(b->s, f->sock, v.base, v.len, core_flags(flags), bsd_now(b));
-		if (r > 0)
-			done += (size_t)r;
-		if (flags & BSD_MSG_OOB) {
-			if (r > 0)
-				m->flags |= BSD_MSG_OOB;
-			break; /* as Linux: urgent data are never waited for */
-		}
-		if (r == 0 || (r < 0 && r != -TG_EAGAIN) || done == total)
-			break;
-		if (r > 0 && (size_t)r == v.len && !(flags & BSD_MSG_PEEK) && !at_mark(b, f))
-			continue; /* the next piece */
-		if (done && (done >= target || at_mark(b, f)))
-			break;
-		if (!bsd_wait_for(b, f, TG_IN | TG_RDHUP, dontwait, deadline))
-			break;
-	}
-	return done ? (int64_t)done : r;
 }
 
 /* Spreads n bytes of bounce over the pieces. */
@@ -193,6 +161,71 @@ static void scatter(const struct bsd_msg *m, size_t n)
 		memcpy(m->iov[i].base, m->bounce + done, part);
 		done += part;
 	}
+}
+
+/* MSG_PEEK: what is there is looked at from its beginning again, until it is enough. */
+static int64_t peek_stream(struct bsd *b, struct bsd_file *f, struct bsd_msg *m, int flags)
+{
+	uint64_t deadline = bsd_deadline(b, f->rcv_timeout_ns);
+	size_t total = iov_bytes(m), target = recv_target(b, f, total, flags);
+	struct bsd_iov v = m->n_iov ? m->iov[0] : (struct bsd_iov){NULL, 0};
+	struct bsd_want w = {f, TG_IN | TG_RDHUP | TG_PRI | TG_ERR | TG_HUP, 0};
+	int64_t r;
+
+	if (m->n_iov > 1)
+		v = (struct bsd_iov){m->bounce, total < m->bounce_bytes ? total : m->bounce_bytes};
+	if (target > v.len)
+		target = v.len;
+	if (target > 1)
+		tg_sock_setopt(b->s, f->sock, TG_SO_EVENT_EACH, 1, bsd_now(b));
+	for (;;) {
+		r = tg_sock_recv(b->s, f->sock, v.base, v.len, core_flags(flags), bsd_now(b));
+		if ((r < 0 && r != -TG_EAGAIN) || r == 0 || r >= (int64_t)target)
+			break;
+		if (r > 0 && (tg_sock_ready(b->s, f->sock) & (w.events & ~(unsigned)TG_IN)))
+			break; /* the end, an error or the mark is near: no more will come */
+		w.beyond_bytes = r > 0 ? (uint32_t)r : 0;
+		if (flags & BSD_MSG_DONTWAIT || f->nonblock || !b->wait ||
+			!b->wait(b->ctx, &w, 1, deadline))
+			break;
+	}
+	if (r > 0 && m->n_iov > 1)
+		scatter(m, (size_t)r);
+	return r;
+}
+
+static int64_t recv_stream(struct bsd *b, struct bsd_file *f, struct bsd_msg *m, int flags)
+{
+	uint64_t deadline = bsd_deadline(b, f->rcv_timeout_ns);
+	bool dontwait = (flags & BSD_MSG_DONTWAIT) != 0;
+	size_t done = 0, total = iov_bytes(m), target = recv_target(b, f, total, flags);
+	int64_t r;
+
+	if (flags & BSD_MSG_ERRQUEUE)
+		return -TG_EAGAIN;
+	if (flags & BSD_MSG_PEEK && !(flags & BSD_MSG_OOB))
+		return peek_stream(b, f, m, flags);
+	for (;;) {
+		struct bsd_iov v = iov_at(m, done);
+
+		r = tg_sock_recv(b->s, f->sock, v.base, v.len, core_flags(flags), bsd_now(b));
+		if (r > 0)
+			done += (size_t)r;
+		if (flags & BSD_MSG_OOB) {
+			if (r > 0)
+				m->flags |= BSD_MSG_OOB;
+			break; /* as Linux: urgent data are never waited for */
+		}
+		if (r == 0 || (r < 0 && r != -TG_EAGAIN) || done == total)
+			break;
+		if (r > 0 && (size_t)r == v.len && !at_mark(b, f))
+			continue; /* the next piece */
+		if (done && (done >= target || at_mark(b, f)))
+			break;
+		if (!bsd_wait_for(b, f, TG_IN | TG_RDHUP, dontwait, deadline))
+			break;
+	}
+	return done ? (int64_t)done : r;
 }
 
 static int64_t recv_dgram(struct bsd *b, struct bsd_file *f, struct bsd_msg *m, int flags)
@@ -216,8 +249,11 @@ static int64_t recv_dgram(struct bsd *b, struct bsd_file *f, struct bsd_msg *m, 
 	}
 	if (r < 0)
 		return r;
-	/* The end of a socket whose receiving half is shut has no address. */
+	/* The end of a socket whose receiving half is shut has no address. As Linux: only who may
+	 * wait is told of it. */
 	m->has_addr = m->info.peer.port || tg_ip4_value(&m->info.peer.ip);
+	if (!m->has_addr && (dontwait || f->nonblock))
+		return -TG_EAGAIN;
 	if (m->info.bytes > room)
 		m->flags |= BSD_MSG_TRUNC;
 	if (flags & BSD_MSG_ERRQUEUE)

@@ -2,9 +2,11 @@
  * over the core's options. TCP_INFO is in bsd_info.c.
  *
  * Buffer sizes are told doubled, as Linux does; they are charged as they were set. Left out:
- * membership of multicast groups and what belongs to it (IP_MULTICAST_IF, IP_MULTICAST_LOOP,
- * IP_ADD_MEMBERSHIP), which is refused; IP_MULTICAST_TTL works. */
+ * membership of multicast groups (IP_ADD_MEMBERSHIP), which is refused: without IGMP nobody would
+ * send us what we had joined. Sending to groups works, with IP_MULTICAST_TTL, _LOOP and _IF. */
+#include "ip/ip.h"
 #include "sock/bsd.h"
+#include "tapglass_inspect.h"
 
 /* How a value is written. */
 enum form {
@@ -46,6 +48,11 @@ static const struct opt {
 	{BSD_SOL_IP, BSD_IP_TTL, FORM_BYTE, TG_IP_TTL, 0},
 	{BSD_SOL_IP, BSD_IP_HDRINCL, FORM_FLAG, TG_IP_HDRINCL, 0},
 	{BSD_SOL_IP, BSD_IP_RECVERR, FORM_FLAG, TG_IP_RECVERR, 0},
+	{BSD_SOL_IP, BSD_IP_MTU_DISCOVER, FORM_BYTE, TG_IP_MTU_DISCOVER, 0},
+	{BSD_SOL_IP, BSD_IP_MTU, FORM_BYTE, TG_IP_MTU, 1},
+	{BSD_SOL_IP, BSD_IP_MULTICAST_TTL, FORM_BYTE, TG_IP_MULTICAST_TTL, 0},
+	{BSD_SOL_IP, BSD_IP_MULTICAST_LOOP, FORM_FLAG, TG_IP_MULTICAST_LOOP, 0},
+	{BSD_SOL_UDP, BSD_UDP_CORK, FORM_BOOL, TG_UDP_CORK, 0},
 };
 
 static const struct opt *opt_find(int level, int name)
@@ -107,13 +114,50 @@ static int get_byte(int32_t v, void *val, uint32_t *len)
 	return get_int(v, val, len);
 }
 
+/* As Linux: 16 bytes, the name and zeros. */
+static int get_congestion(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *len)
+{
+	char name[BSD_CA_NAME_MAX] = {0};
+	int64_t v;
+	int r = tg_sock_getopt(b->s, f->sock, TG_TCP_CONGESTION, &v);
+	const char *from;
+
+	if (r < 0)
+		return r;
+	from = tg_cc_name((unsigned)v);
+	for (size_t i = 0; from && from[i] && i < sizeof(name) - 1; i++)
+		name[i] = from[i];
+	return give(val, len, name, sizeof(name));
+}
+
+static int get_pacing_rate(struct bsd *b, const struct bsd_file *f, void *val, uint32_t *len)
+{
+	int64_t v = 0;
+	uint64_t rate;
+	uint32_t small;
+
+	if (f->type == TG_STREAM) {
+		int r = tg_sock_getopt(b->s, f->sock, TG_SO_MAX_PACING_RATE, &v);
+
+		if (r < 0)
+			return r;
+	}
+	rate = v ? (uint64_t)v : UINT64_MAX;
+	if (*len >= sizeof(rate))
+		return give(val, len, &rate, sizeof(rate));
+	small = rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
+	return give(val, len, &small, sizeof(small));
+}
+
 /* 1: not one of these. */
-static int get_socket_level(const struct bsd_file *f, int name, void *val, uint32_t *len)
+static int get_socket_level(
+	struct bsd *b, const struct bsd_file *f, int name, void *val, uint32_t *len)
 {
 	switch (name) {
 	case BSD_SO_RCVTIMEO: return get_timeout(f->rcv_timeout_ns, val, len);
 	case BSD_SO_SNDTIMEO: return get_timeout(f->snd_timeout_ns, val, len);
 	case BSD_SO_DOMAIN: return get_int(BSD_AF_INET, val, len);
+	case BSD_SO_MAX_PACING_RATE: return get_pacing_rate(b, f, val, len);
 	case BSD_SO_SNDLOWAT: return get_int(1, val, len);
 	case BSD_SO_PROTOCOL:
 		return get_int(f->type == TG_STREAM  ? BSD_SOL_TCP
@@ -124,28 +168,15 @@ static int get_socket_level(const struct bsd_file *f, int name, void *val, uint3
 	}
 }
 
-static int get_ip_level(struct bsd *b, const struct bsd_file *f, int name, void *val, uint32_t *len)
+static int get_ip_level(const struct bsd_file *f, int name, void *val, uint32_t *len)
 {
-	struct tg_tcp_info i;
-
 	switch (name) {
 	case BSD_IP_PKTINFO: return get_byte(f->recv_pktinfo, val, len);
 	case BSD_IP_RECVTTL: return get_byte(f->recv_ttl, val, len);
 	case BSD_IP_RECVTOS: return get_byte(f->recv_tos, val, len);
-	case BSD_IP_MULTICAST_TTL: return get_byte(f->mc_ttl, val, len);
-	case BSD_IP_MTU:
-		if (tg_tcp_status(b->s, f->sock, &i) < 0 || !i.pmtu)
-			return -TG_ENOTCONN;
-		return get_int((int32_t)i.pmtu, val, len);
+	case BSD_IP_MULTICAST_IF: return give(val, len, f->mc_source.b + 12, 4);
 	default: return 1;
 	}
-}
-
-static int get_congestion(void *val, uint32_t *len)
-{
-	static const char name[16] = "reno";
-
-	return give(val, len, name, sizeof(name));
 }
 
 static int get_tcp_level(
@@ -155,7 +186,7 @@ static int get_tcp_level(
 		return -TG_EOPNOTSUPP;
 	if (name == BSD_TCP_INFO)
 		return bsd_tcp_info(b, f, val, len);
-	return name == BSD_TCP_CONGESTION ? get_congestion(val, len) : 1;
+	return name == BSD_TCP_CONGESTION ? get_congestion(b, f, val, len) : 1;
 }
 
 /* ---- getsockopt ------------------------------------------------------------------------------ */
@@ -191,10 +222,10 @@ static int get_option(
 	if (*len > INT32_MAX)
 		return -TG_EINVAL;
 	switch (level) {
-	case BSD_SOL_SOCKET: r = get_socket_level(f, name, val, len); break;
-	case BSD_SOL_IP: r = get_ip_level(b, f, name, val, len); break;
+	case BSD_SOL_SOCKET: r = get_socket_level(b, f, name, val, len); break;
+	case BSD_SOL_IP: r = get_ip_level(f, name, val, len); break;
 	case BSD_SOL_TCP: r = get_tcp_level(b, f, name, val, len); break;
-	case BSD_SOL_UDP: return f->type == TG_DGRAM ? -TG_ENOPROTOOPT : -TG_EOPNOTSUPP;
+	case BSD_SOL_UDP: r = f->type == TG_DGRAM ? 1 : -TG_EOPNOTSUPP; break;
 	default: return -TG_EOPNOTSUPP;
 	}
 	if (r <= 0)
@@ -250,6 +281,19 @@ static int64_t buffer_value(int32_t i, bool send)
 	return max_u32(min_u32((uint32_t)i, most), least);
 }
 
+/* As Linux: the times are those at which a SYN-ACK would be sent again, 1, 3, 7 ... s after the
+ * first; 0 stays 0. */
+static int64_t defer_value(int32_t seconds)
+{
+	int64_t step = 1, total = seconds > 0 ? 1 : 0;
+
+	for (int n = 1; total < seconds && n < 255; n++) {
+		step = step * 2 < 120 ? step * 2 : 120;
+		total += step;
+	}
+	return total;
+}
+
 /* The core's value of what was passed. */
 static int take_value(
 	const struct opt *o, const struct bsd_file *f, const void *val, uint32_t len, int64_t *v)
@@ -270,6 +314,8 @@ static int take_value(
 		*v = linger_value(&l);
 		return 0;
 	case FORM_S:
+		if (o->name == BSD_TCP_DEFER_ACCEPT)
+			*v = defer_value(i);
 		*v *= (int64_t)NS_PER_SEC;
 		return i < (o->name == BSD_TCP_DEFER_ACCEPT ? 0 : 1) ? -TG_EINVAL : 0;
 	case FORM_MS: *v *= (int64_t)NS_PER_MS; return i < 0 ? -TG_EINVAL : 0;
@@ -279,6 +325,10 @@ static int take_value(
 	case FORM_BYTE:
 		if (o->name == BSD_IP_TTL)
 			*v = i == -1 ? 64 : i;
+		else if (o->name == BSD_IP_MTU_DISCOVER)
+			*v = i;
+		else if (o->name == BSD_IP_MULTICAST_TTL)
+			*v = i == -1 ? 1 : i;
 		else /* the two bits of ECN are the stream's own affair */
 			*v = i & (f->type == TG_STREAM ? 0xfc : 0xff);
 		return 0;
@@ -289,7 +339,33 @@ static int take_value(
 	return 0;
 }
 
-static int set_ip_flag(struct bsd_file *f, int name, const void *val, uint32_t len)
+/* struct in_addr, ip_mreq (group, address) or ip_mreqn (..., index). */
+static int set_multicast_if(struct bsd *b, struct bsd_file *f, const void *val, uint32_t len)
+{
+	const uint8_t *at = val;
+	struct tg_ip none = {{0}}, ip;
+	uint32_t via = 0;
+	int r;
+
+	if (f->type == TG_STREAM || len < 4)
+		return -TG_EINVAL;
+	at += len < 8 ? 0 : 4;
+	ip = tg_ip4(at[0], at[1], at[2], at[3]);
+	if (len >= 12)
+		memcpy(&via, at + 4, sizeof(via));
+	if (!tg_ip4_value(&ip))
+		ip = none;
+	else if (!via)
+		via = (uint32_t)(ip_netif_with(b->s, &ip) + 1);
+	if (tg_ip4_value(&ip) && !via)
+		return -TG_EADDRNOTAVAIL;
+	r = tg_sock_setopt(b->s, f->sock, TG_IP_MULTICAST_IF, via, bsd_now(b));
+	if (r == 0)
+		f->mc_source = ip;
+	return r;
+}
+
+static int set_ip_flag(struct bsd *b, struct bsd_file *f, int name, const void *val, uint32_t len)
 {
 	int32_t i;
 
@@ -298,23 +374,55 @@ static int set_ip_flag(struct bsd_file *f, int name, const void *val, uint32_t l
 	case BSD_IP_PKTINFO: f->recv_pktinfo = i != 0; return 0;
 	case BSD_IP_RECVTTL: f->recv_ttl = i != 0; return 0;
 	case BSD_IP_RECVTOS: f->recv_tos = i != 0; return 0;
+	case BSD_IP_MULTICAST_LOOP:
 	case BSD_IP_MULTICAST_TTL:
-		if (f->type == TG_STREAM || len < 1 || i < -1 || i > 255 || i == 0)
+		if (f->type == TG_STREAM || len < 1)
 			return -TG_EINVAL;
-		f->mc_ttl = (uint8_t)(i == -1 ? 1 : i);
-		return 0;
+		return 1;
+	case BSD_IP_MULTICAST_IF: return set_multicast_if(b, f, val, len);
+	/* As Linux says it of streams. Others are refused as what is not known. */
+	case BSD_IP_ADD_MEMBERSHIP: return f->type == TG_STREAM ? -TG_EPROTO : -TG_ENOPROTOOPT;
 	default: return 1;
 	}
 }
 
-/* There is one algorithm to choose. */
-static int set_congestion(const void *val, uint32_t len)
+/* As Linux: up to 15 bytes of name, a zero ends it earlier. */
+static int set_congestion(struct bsd *b, const struct bsd_file *f, const void *val, uint32_t len)
 {
+	const char *text = val, *name;
+	uint32_t n = 0;
+
 	if (len < 1)
 		return -TG_EINVAL;
-	return len >= 4 && memcmp(val, "reno", 4) == 0 && (len == 4 || ((const char *)val)[4] == 0)
-		       ? 0
-		       : -TG_ENOENT;
+	while (n < len && n < BSD_CA_NAME_MAX - 1 && text[n])
+		n++;
+	for (unsigned cc = 0; (name = tg_cc_name(cc)); cc++) {
+		uint32_t i = 0;
+
+		while (i < n && name[i] && name[i] == text[i])
+			i++;
+		if (i == n && !name[i])
+			return tg_sock_setopt(b->s, f->sock, TG_TCP_CONGESTION, cc, bsd_now(b));
+	}
+	return -TG_ENOENT;
+}
+
+/* As Linux: 64 bits or 32, in both all ones for none. */
+static int set_pacing_rate(struct bsd *b, const struct bsd_file *f, const void *val, uint32_t len)
+{
+	uint64_t rate;
+	uint32_t small;
+
+	if (f->type != TG_STREAM)
+		return 0; /* means nothing there */
+	if (len == sizeof(rate)) {
+		memcpy(&rate, val, sizeof(rate));
+	} else {
+		memcpy(&small, val, sizeof(small));
+		rate = small == UINT32_MAX ? UINT64_MAX : small;
+	}
+	return tg_sock_setopt(b->s, f->sock, TG_SO_MAX_PACING_RATE,
+		rate > INT64_MAX ? 0 : (int64_t)rate, bsd_now(b));
 }
 
 static int set_option(
@@ -327,7 +435,8 @@ static int set_option(
 	if (len > INT32_MAX)
 		return -TG_EINVAL;
 	if (level != BSD_SOL_SOCKET && level != BSD_SOL_IP &&
-		!(level == BSD_SOL_TCP && f->type == TG_STREAM))
+		!(level == BSD_SOL_TCP && f->type == TG_STREAM) &&
+		!(level == BSD_SOL_UDP && f->type == TG_DGRAM))
 		return -TG_ENOPROTOOPT;
 	if (level == BSD_SOL_SOCKET && len < sizeof(int32_t))
 		return -TG_EINVAL;
@@ -336,9 +445,11 @@ static int set_option(
 	if (level == BSD_SOL_SOCKET && name == BSD_SO_SNDTIMEO)
 		return set_timeout(&f->snd_timeout_ns, val, len);
 	if (level == BSD_SOL_TCP && name == BSD_TCP_CONGESTION)
-		return set_congestion(val, len);
+		return set_congestion(b, f, val, len);
+	if (level == BSD_SOL_SOCKET && name == BSD_SO_MAX_PACING_RATE)
+		return set_pacing_rate(b, f, val, len);
 	if (level == BSD_SOL_IP)
-		r = set_ip_flag(f, name, val, len);
+		r = set_ip_flag(b, f, name, val, len);
 	if (r <= 0)
 		return r;
 	if (!o || o->read_only)
@@ -395,6 +506,18 @@ static int ask_int(struct bsd *b, const struct bsd_file *f, enum tg_option opt, 
 	return r;
 }
 
+static int ask_unsent(struct bsd *b, const struct bsd_file *f, int *arg)
+{
+	struct tg_tcp_info i;
+
+	if (f->type != TG_STREAM)
+		return -TG_ENOTTY;
+	if (tg_tcp_status(b->s, f->sock, &i) < 0 || i.state == TG_LISTEN)
+		return -TG_EINVAL;
+	*arg = (int)i.unsent_bytes;
+	return 0;
+}
+
 int bsd_ioctl(struct bsd *b, int fd, unsigned long request, int *arg)
 {
 	int r;
@@ -406,6 +529,7 @@ int bsd_ioctl(struct bsd *b, int fd, unsigned long request, int *arg)
 	case BSD_FIONBIO: f->nonblock = *arg != 0; break;
 	case BSD_FIONREAD: r = ask_int(b, f, TG_SO_INQ, arg); break;
 	case BSD_SIOCOUTQ: r = ask_int(b, f, TG_SO_OUTQ, arg); break;
+	case BSD_SIOCOUTQNSD: r = ask_unsent(b, f, arg); break;
 	case BSD_SIOCATMARK: r = ask_int(b, f, TG_SO_ATMARK, arg); break;
 	default: r = -TG_ENOTTY; break;
 	}

@@ -32,14 +32,24 @@ static unsigned bits_of(unsigned ready, bool stream)
 /* These come unasked. */
 #define UNASKED (BSD_POLLERR | BSD_POLLHUP)
 
+/* As Linux: a connection that was refused is at its end until connect() has told so. */
+static unsigned ready_of(const struct bsd *b, const struct bsd_file *f)
+{
+	unsigned ready = tg_sock_ready(b->s, f->sock);
+
+	if (f->connecting && ready & TG_HUP)
+		ready |= TG_IN | TG_RDHUP;
+	return ready;
+}
+
 int16_t bsd_poll_bits(const struct bsd *b, const struct bsd_file *f, int16_t asked)
 {
 	unsigned bits;
 
 	if (f->ep)
-		bits = bsd_epoll_ready(f->ep) ? BSD_POLLIN | BSD_POLLRDNORM : 0;
+		bits = bsd_epoll_ready(b, f->ep) ? BSD_POLLIN | BSD_POLLRDNORM : 0;
 	else
-		bits = bits_of(tg_sock_ready(b->s, f->sock), f->type == TG_STREAM);
+		bits = bits_of(ready_of(b, f), f->type == TG_STREAM);
 	return (int16_t)(bits & ((unsigned)(uint16_t)asked | UNASKED));
 }
 
@@ -91,7 +101,7 @@ int bsd_poll(struct bsd *b, struct bsd_pollfd *p, unsigned n, int timeout_ms)
 	for (unsigned i = 0; i < n; i++) {
 		files[i] = p[i].fd < 0 ? NULL : bsd_get_any(b, p[i].fd, &err);
 		if (files[i])
-			w[wants++] = (struct bsd_want){files[i], bsd_poll_events(p[i].events)};
+			w[wants++] = (struct bsd_want){files[i], bsd_poll_events(p[i].events), 0};
 	}
 	count = poll_look(b, p, files, n);
 	while (!count && timeout_ms != 0 && b->wait && b->wait(b->ctx, w, wants, deadline))
@@ -123,11 +133,6 @@ struct bsd_epoll {
 	struct bsd_file *file; /* the set's own open file */
 };
 
-bool bsd_epoll_ready(const struct bsd_epoll *ep)
-{
-	return !list_empty(&ep->ready);
-}
-
 int bsd_epoll_create(struct bsd *b)
 {
 	struct bsd_epoll *ep = core_alloc(b->s, sizeof(*ep));
@@ -154,8 +159,16 @@ static uint32_t bits_now(const struct bsd *b, const struct bsd_watch *w)
 
 	if (w->off)
 		return 0;
-	bits = bits_of(tg_sock_ready(b->s, w->file->sock), w->file->type == TG_STREAM);
+	bits = bits_of(ready_of(b, w->file), w->file->type == TG_STREAM);
 	return bits & (w->ev.events | UNASKED);
+}
+
+bool bsd_epoll_ready(const struct bsd *b, const struct bsd_epoll *ep)
+{
+	list_for_each (l, &ep->ready)
+		if (bits_now(b, list_entry(l, struct bsd_watch, ready)))
+			return true;
+	return false;
 }
 
 /* Puts w among those to look at if there is something to tell. */
@@ -168,10 +181,28 @@ static void watch_look(struct bsd *b, struct bsd_watch *w)
 		b->epoll_rose(b->ctx, w->ep->file);
 }
 
-void bsd_epoll_notify(struct bsd *b, struct bsd_file *f)
+/* As Linux: what may be read wakes who watches for that, what may be written likewise; anything
+ * else wakes all. */
+static uint32_t wakes_whom(unsigned events)
 {
+	uint32_t bits = 0;
+
+	if (events & ~(unsigned)(TG_IN | TG_PRI | TG_OUT))
+		return UINT32_MAX;
+	if (events & (TG_IN | TG_PRI))
+		bits |= BSD_POLLIN | BSD_POLLPRI | BSD_POLLRDNORM | BSD_POLLRDBAND;
+	if (events & TG_OUT)
+		bits |= BSD_POLLOUT | BSD_POLLWRNORM | BSD_POLLWRBAND;
+	return bits;
+}
+
+void bsd_epoll_notify(struct bsd *b, struct bsd_file *f, unsigned events)
+{
+	uint32_t whom = wakes_whom(events);
+
 	for (struct bsd_watch *w = f->watches; w; w = w->next_of_file)
-		watch_look(b, w);
+		if (w->ev.events & whom)
+			watch_look(b, w);
 }
 
 static void watch_free(struct bsd *b, struct bsd_watch *w)
@@ -208,6 +239,13 @@ static struct bsd_watch *watch_find(const struct bsd_epoll *ep, struct bsd_file 
 	return NULL;
 }
 
+static void watch_begin(struct bsd *b, struct bsd_watch *w)
+{
+	if (w->ev.events & BSD_EPOLLET)
+		tg_sock_setopt(b->s, w->file->sock, TG_SO_EVENT_EACH, 1, bsd_now(b));
+	watch_look(b, w);
+}
+
 static int watch_add(struct bsd *b, struct bsd_epoll *ep, struct bsd_file *f, int fd,
 	const struct bsd_epoll_event *ev)
 {
@@ -225,7 +263,7 @@ static int watch_add(struct bsd *b, struct bsd_epoll *ep, struct bsd_file *f, in
 	list_push_back(&ep->all, &w->item);
 	w->next_of_file = f->watches;
 	f->watches = w;
-	watch_look(b, w);
+	watch_begin(b, w);
 	return 0;
 }
 
@@ -246,7 +284,7 @@ static int watch_change(struct bsd *b, struct bsd_epoll *ep, struct bsd_file *f,
 			return -TG_ENOENT;
 		w->ev = *ev;
 		w->off = false;
-		watch_look(b, w);
+		watch_begin(b, w);
 		return 0;
 	default: return -TG_EINVAL;
 	}
@@ -313,7 +351,7 @@ int bsd_epoll_wait(struct bsd *b, int epfd, struct bsd_epoll_event *out, int max
 	if (timeout_ms >= 0)
 		deadline = sat_add_u64(bsd_now(b), (unsigned)timeout_ms * NS_PER_MS);
 	for (;;) {
-		struct bsd_want w = {f, TG_IN};
+		struct bsd_want w = {f, TG_IN, 0};
 
 		n = epoll_take(b, f->ep, out, max);
 		if (n || timeout_ms == 0 || !b->wait || !b->wait(b->ctx, &w, 1, deadline))

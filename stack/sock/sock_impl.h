@@ -13,4 +13,8 @@ void sock_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *
  * -TG_EAGAIN is not traced, as nothing happened. */
 void sock_trace(struct tg *s, const struct endpoint *e, enum tg_call call, int64_t result);
 
+/* The pending error of k: takes it (0 or negative errno), puts one there (a positive errno). */
+int sock_take_error(struct tg *s, tg_sock k);
+void sock_put_error(struct tg *s, tg_sock k, int error);
+
 #endif

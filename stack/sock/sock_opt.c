@@ -14,9 +14,14 @@ int tg_sock_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, u
 		e->cookie = (uint64_t)value;
 		return 0;
 	}
+	if (opt == TG_SO_EVENT_EACH) {
+		e->each = value != 0;
+		return 0;
+	}
 	/* Only to be read, of every type. */
 	if (opt == TG_SO_ERROR || opt == TG_SO_TYPE || opt == TG_SO_ACCEPTCONN ||
-		opt == TG_SO_INQ || opt == TG_SO_OUTQ || opt == TG_SO_ATMARK || opt == TG_SO_BOUND)
+		opt == TG_SO_INQ || opt == TG_SO_OUTQ || opt == TG_SO_ATMARK ||
+		opt == TG_SO_BOUND || opt == TG_IP_MTU)
 		return -TG_ENOPROTOOPT;
 	switch ((enum tg_type)e->type) {
 	case TG_STREAM: return tcp_user_setopt(s, e, opt, value);
@@ -56,12 +61,36 @@ int tg_sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
 		*value = (int64_t)e->cookie;
 		return 0;
 	}
+	if (opt == TG_SO_EVENT_EACH) {
+		*value = e->each;
+		return 0;
+	}
 	switch ((enum tg_type)e->type) {
 	case TG_STREAM: return tcp_user_getopt(s, e, opt, value);
 	case TG_DGRAM: return udp_getopt(s, e, opt, value);
 	case TG_RAW: return raw_getopt(s, e, opt, value);
 	}
 	return -TG_ENOPROTOOPT;
+}
+
+int sock_take_error(struct tg *s, tg_sock k)
+{
+	const struct endpoint *e = handle_find(s, k);
+	int64_t v = 0;
+
+	if (e && e->error)
+		tg_sock_getopt(s, k, TG_SO_ERROR, &v);
+	return -(int)v;
+}
+
+void sock_put_error(struct tg *s, tg_sock k, int error)
+{
+	struct endpoint *e = handle_find(s, k);
+
+	if (!e)
+		return;
+	e->error = (int16_t)error;
+	endpoint_set_level(s, e, endpoint_level(s, e) | TG_ERR);
 }
 
 static void endpoint_addrs(

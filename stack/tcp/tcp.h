@@ -7,6 +7,7 @@
 #include "base/seq.h"
 #include "ip/ip.h"
 #include "tcp/tcp_cc.h"
+#include "tcp/tcp_queue.h"
 #include "tcp/tcp_user.h"
 #include "wire/tcp_wire.h"
 
@@ -19,35 +20,11 @@
 #define TCP_DUPTHRESH      3u    /* [5681 3.2, 6675 2] */
 #define TCP_WINDOW_MAX     (65535u << TCP_WSCALE_MAX)
 #define TCP_BACKLOG_MAX    65535u
+#define TCP_FRAME_MAX      (65535u - 60u - TCP_HDR_MAX_BYTES) /* text of one frame */
 #define TCP_NO_MEMORY_RETRY_NS                                                                     \
 	(10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
 #define TCP_PERSIST_MAX_NS  (60 * NS_PER_SEC)
 #define TCP_SWS_OVERRIDE_NS (200 * NS_PER_MS) /* [9293 MUST-38] 0.1 to 1 s */
-
-/* ---- Queues of received packets ---- */
-
-struct pktq {
-	struct tg_pkt *head, *tail;
-	uint32_t bytes;  /* of text */
-	uint32_t charge; /* of memory */
-};
-
-/* A contiguous run of text beyond RCV.NXT. */
-struct tcp_ooo_range {
-	struct list node; /* in the order of sequence numbers */
-	struct list mru;  /* most recently touched first: the order of SACK blocks [2018 4] */
-	struct seq start, end;
-	struct pktq q;
-};
-
-/* Reassembly of one connection; exists only while something is out of order. */
-struct tcp_ooo {
-	struct list all; /* in tcp_state.ooo, oldest first */
-	struct tcp_conn *conn;
-	struct list ranges, mru;
-	uint32_t n_ranges;
-	uint32_t charge;
-};
 
 /* ---- What was sent and is not yet acknowledged ---- */
 
@@ -58,16 +35,18 @@ struct tcp_ooo {
 #define RANGE_FIN     0x10 /* the last sequence number is the FIN */
 #define RANGE_LIMITED 0x20 /* sent while the application was the limit */
 
-/* One emission, [start of the record before it's end, end). Split where SACK or loss cuts through.
- */
+/* [6675-1, 2018-4] One emission, [start of the record before it's end, end). Split where SACK or
+ * loss cuts through; freed by the cumulative ACK alone. */
 struct tcp_range {
 	struct list node;
+	struct list sent; /* in tcp_tx.by_time while this copy is in flight; else by itself */
 	struct seq start, end;
 	uint64_t sent_ns;   /* last (re)transmission */
 	uint64_t delivered; /* c->delivered when it was sent: delivery-rate samples */
 	uint64_t delivered_ns;
 	uint8_t flags; /* RANGE_* */
 	uint8_t n_retrans;
+	uint16_t sacked_segs; /* segments in it, once it is SACKed */
 };
 
 /* The sending half's memory; exists only while something is queued or unacknowledged. */
@@ -79,9 +58,33 @@ struct tcp_tx {
 	struct seq high_sacked; /* highest sequence number SACKed, SND.UNA if none */
 	bool rescued; /* [6675 4 (4)] the rescue retransmission of this recovery is spent */
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
+	bool ecn_reduced;       /* cwnd was reduced for ECE: once until ecn_high is acknowledged */
+	struct seq ecn_high;    /* SND.NXT at that time [3168 6.1.2] */
+	uint32_t sacked_segs;   /* RACK.segs_sacked [8985 5.3] */
+	uint32_t limited_bytes; /* new text sent on duplicate ACKs [5681-10] */
+	struct list by_time;    /* what is in flight, the oldest transmission first [8985 6.2] */
+	/* Of the most recently sent of what was delivered [8985 5.3]: RACK.xmit_ts, RACK.end_seq,
+	 * RACK.rtt; RACK.fack: the highest delivered. */
+	uint64_t rack_sent_ns, rack_rtt_ns;
+	struct seq rack_end, fack;
+	/* What CT_REXMIT is armed for is the earliest of these. NEVER_NS: none. */
+	uint64_t rto_at_ns, pto_at_ns, reo_at_ns;
+	uint32_t prr_delivered, prr_out, prr_recover_fs; /* bytes [9937 6] */
+	uint32_t prr_dup_bytes;   /* counted as delivered for duplicates without SACK [9937 6] */
 	struct tcp_range *hint;   /* where the last SACK block was found, or NULL */
 	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look
 				     from the start */
+};
+
+/* Search for the path's MTU by probes; exists once one is under way (tcp_mtu.c). Sizes are those
+ * of whole datagrams, bytes. */
+struct tcp_mtu {
+	uint16_t low, high;    /* fits; the largest that may fit */
+	uint16_t probe;        /* of the probe in flight, 0: none */
+	uint8_t tries;         /* probes of that size that got lost */
+	bool halve;            /* the largest did not fit: between the two */
+	struct seq start, end; /* the probe's text */
+	uint64_t begun_ns;     /* this search */
 };
 
 /* ---- Connection ---- */
@@ -102,9 +105,12 @@ struct tcp_port {
 		bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
 };
 
-enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_COUNT };
-enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY };
+enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_PACE, CT_COUNT };
+/* RM_PTO: the loss probe's, RM_REO: RACK's reordering timer; after both the RTO goes on. */
+enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY, RM_PTO, RM_REO };
 enum recovery_state { REC_OPEN, REC_RECOVERY, REC_LOSS };
+/* After a timeout the first, then the second ACK is waited for [5682 2.1]. */
+enum frto_step { FRTO_NONE, FRTO_FIRST, FRTO_SECOND };
 
 struct tcp_conn {
 	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
@@ -127,6 +133,7 @@ struct tcp_conn {
 	uint8_t rexmit_mode; /* enum rexmit_mode: what CT_REXMIT stands for */
 	uint8_t recovery;    /* enum recovery_state */
 	uint8_t backoff;     /* consecutive timeouts of CT_REXMIT */
+	uint8_t frto;        /* enum frto_step */
 	/* How it began and what was agreed. */
 	bool passive : 1;    /* [9293 MUST-11] */
 	bool bound : 1;      /* the user chose the port */
@@ -148,8 +155,22 @@ struct tcp_conn {
 	bool rexmit_now : 1; /* one retransmission is allowed beyond cwnd */
 	bool probe_due : 1;  /* zero-window probe */
 	bool keep_due : 1;   /* keepalive probe */
+	bool mtu_waits : 1;  /* new text waits for room for a probe of the path's MTU */
 	bool cwnd_limited : 1; /* the last turn ended for want of cwnd: it may grow [7661 4.1] */
+	bool pace_capped : 1;  /* the user's rate is lower than the window's */
 	bool urg_out : 1;      /* SND.UP is valid */
+	/* Loss detection. */
+	bool reordering_seen : 1; /* RACK.reordering_seen */
+	bool dsack_round_on : 1;  /* dsack_round is valid */
+	bool tlp_due : 1;         /* a loss probe is to be sent */
+	bool tlp_out : 1;         /* TLP.end_seq is valid: a probe is unanswered */
+	bool tlp_again : 1;       /* TLP.is_retrans: it repeated text */
+	bool tlp_sampled : 1;     /* an RTT was measured since the last probe [8985 7.3] */
+	bool tlp_patient : 1;     /* a probe was needless: this peer's ACKs are given more time */
+	bool undo_rto : 1;        /* the reduction was a timeout's */
+	bool undo_armed : 1;      /* cwnd was reduced and may be given back [4015 3] */
+	bool undo_sent : 1;       /* something was sent again since: undo_start and undo_ts hold */
+	bool undo_asked : 1; /* the first ACK beyond undo_start has been looked at [3522 3.2] */
 	/* Receiving. */
 	bool ack_now : 1;    /* an ACK is owed at the end of the batch */
 	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
@@ -158,15 +179,24 @@ struct tcp_conn {
 	bool urg_in : 1;   /* RCV.UP is valid */
 	bool urg_read : 1; /* the user has had the urgent octet */
 	bool oobinline : 1, reuseport : 1, broadcast : 1;
-	bool dsack : 1;      /* dsack_start/end wait to be reported [2883] */
-	bool told_r1 : 1;    /* R1 was reported [9293 MUST-20] */
-	bool reset_seen : 1; /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
+	bool recverr : 1; /* ICMP errors are told at once */
+	bool dsack : 1;   /* dsack_start/end wait to be reported [2883] */
+	bool told_r1 : 1; /* R1 was reported [9293 MUST-20] */
+	/* Explicit congestion notification [3168]: see tcp_ecn.c. */
+	bool ecn_offered : 1;  /* our last SYN was an ECN-setup one [3168 6.1.1] */
+	bool ecn_sent : 1;     /* some SYN or SYN-ACK of ours was */
+	bool ecn_ok : 1;       /* agreed: ECT on new text, ECE is believed */
+	bool ecn_reflects : 1; /* the peer may take us for agreed: CE marks are reported */
+	bool ecn_echo : 1;     /* every ACK carries ECE until the peer's CWR [3168 6.1.3] */
+	bool ecn_cwr_due : 1;  /* the next new text carries CWR [3168 6.1.2] */
+	bool ecn_seen : 1;     /* some text came with ECT or CE */
+	bool reset_seen : 1;   /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
 	bool was_connected : 1;
 
 	/* Send sequence space [9293 3.3.1]. */
 	struct {
 		struct seq una, nxt, wl1, wl2, up, max; /* max: highest ever sent + 1 */
-		uint32_t wnd;                           /* scaled, bytes */
+		uint32_t wnd;                           /* scaled, bytes [9293 REC-1] */
 		uint32_t max_wnd;                       /* largest ever offered, bytes */
 	} snd;
 	struct seq iss, irs;
@@ -198,11 +228,26 @@ struct tcp_conn {
 
 	/* Round-trip time [6298], ns. */
 	uint64_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns;
+	uint64_t min_rtt_next_ns; /* least of the epoch that runs: see tcp_rtt.c */
+	uint32_t min_rtt_epoch;
 
 	struct tcp_cc cc;
+	uint64_t pace_ns;   /* the next release is due */
+	uint64_t pace_max;  /* TG_SO_MAX_PACING_RATE, bytes a second; 0: no cap */
 	struct seq recover; /* [6582 3.2], RecoveryPoint [6675 5] */
+	/* RACK's window for reordering [8985 5.3]: reo_wnd_mult, reo_wnd_persist, dsack_round. */
+	uint8_t reo_wnd_mult, reo_wnd_persist;
+	uint16_t reordering_segs; /* how far text was seen to be overtaken, DupThresh at least */
+	uint32_t reorderings;     /* how often */
+	struct seq dsack_round;
+	struct seq tlp_end; /* TLP.end_seq */
+	/* The first text sent again in this recovery, what of all of it has not been reported as a
+	 * duplicate, and the first copy's timestamp. */
+	struct seq undo_start;
+	uint32_t undo_bytes, undo_ts;
 
 	struct tcp_tx *tx;
+	struct tcp_mtu *mtu; /* NULL: segments are as large as the path is thought to allow */
 	struct tcp_ooo *ooo;
 	struct pktq rcvq; /* in order, unread */
 
@@ -210,6 +255,7 @@ struct tcp_conn {
 	uint32_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_sent;
 	uint8_t ttl, tos;
+	uint8_t pmtu;       /* enum tg_pmtu */
 	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is
 			       reached */
 	uint8_t challenges; /* sent in the period that began at challenge_ns */
@@ -245,10 +291,10 @@ struct tcp_mini {
 	struct seq snd_nxt;   /* half-open: ISS */
 	struct seq rcv_nxt;   /* half-open: IRS + 1 */
 	union {
-		struct {                    /* half-open */
-			uint16_t mss;       /* peer's */
-			uint8_t snd_wscale; /* peer's shift */
-			uint8_t rcv_wscale;
+		struct {                  /* half-open */
+			uint16_t mss;     /* peer's */
+			uint8_t scales;   /* peer's shift, and ours in the upper half */
+			uint8_t ecn;      /* the SYN was an ECN-setup one, and so is our answer */
 			uint32_t sent_us; /* when the SYN-ACK last went out, modulo 2^32 */
 		} syn;
 		struct {              /* TIME-WAIT */
@@ -260,6 +306,15 @@ struct tcp_mini {
 };
 
 #define MINI_QUEUES 32u
+
+static inline uint8_t mini_snd_wscale(const struct tcp_mini *m)
+{
+	return m->syn.scales & 15;
+}
+static inline uint8_t mini_rcv_wscale(const struct tcp_mini *m)
+{
+	return m->syn.scales >> 4;
+}
 
 struct mini_table {
 	struct tcp_mini **page; /* of records; record i is page[i / per page][i % per page] */
@@ -327,7 +382,7 @@ void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r);
 void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r);
 /* Queues text that is exactly at RCV.NXT. False: no memory, discarded. */
 bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r);
-void tcp_note_duplicate(struct tcp_conn *c, struct seq start, struct seq end);
+void tcp_note_duplicate(const struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
 void tcp_note_segment_size(struct tcp_conn *c, const struct tcp_rx *r);
 bool pktq_append(struct tg *s, struct pktq *q, struct tg_pkt *p);
 void pktq_free(struct tg *s, struct pktq *q);
@@ -367,53 +422,44 @@ void tcp_send_control(struct tg *s, struct tcp_control *k);
  * *sent: text bytes that went. */
 enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes,
 	uint8_t flags, uint8_t how, uint32_t *sent);
-enum emit_how { EMIT_NEW, EMIT_AGAIN, EMIT_PROBE };
+/* EMIT_PROBE: of a closed window, or that the peer lives; EMIT_MTU: new text in one segment,
+ * whatever the MSS. */
+enum emit_how { EMIT_NEW, EMIT_AGAIN, EMIT_PROBE, EMIT_MTU };
 uint32_t tcp_ts_now(const struct tg *s, uint32_t offset);
-/* Eff.snd.MSS [9293 MUST-16] from what is known now. */
-void tcp_update_mss(struct tg *s, struct tcp_conn *c);
 /* MSS to offer [9293 MUST-67]. */
 uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
 uint8_t tcp_wscale_for(uint32_t rcvbuf);
 
-/* tcp_tx.c: what is queued and in flight. */
-bool tcp_tx_need(struct tg *s, struct tcp_conn *c);
-void tcp_tx_free(struct tg *s, struct tcp_conn *c);
-uint32_t tcp_unsent(const struct tcp_conn *c); /* text bytes not sent yet */
-uint32_t tcp_queued(const struct tcp_conn *c); /* text bytes not acknowledged, sent or not */
-uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675 4] bytes in the network */
-struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
-void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
-/* Cuts r at `at`; the new record is the second part. NULL: no memory or too many. */
-struct tcp_range *range_split(struct tg *s, struct tcp_conn *c, struct tcp_range *r, struct seq at);
-/* Joins r with the record before it; both SACKed. Returns what is left. */
-struct tcp_range *range_merge_back(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
-/* Takes the part before `at` off r. */
-void range_trim(struct tcp_conn *c, struct tcp_range *r, struct seq at);
-void range_mark(struct tcp_conn *c, struct tcp_range *r, uint8_t set, uint8_t clear);
-static inline uint32_t range_bytes(const struct tcp_range *r)
-{
-	return seq_dist(r->end, r->start);
-}
+#include "tcp/tcp_tx.h"
+#include "tcp/tcp_loss.h"
 
-/* tcp_loss.c: SACK scoreboard and loss detection. */
-struct loss_ack {
-	uint32_t newly_acked, newly_sacked; /* bytes */
-	bool sack_present, dsack;
-	bool duplicate; /* a duplicate ACK in the sense of [5681 2] */
-};
-void tcp_loss_sack(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a);
-void tcp_loss_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a);
-void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first);
-/* What to send again next: the record, or NULL. */
-struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c);
+/* tcp_pace.c */
+/* Sets cc.pacing_rate by window, round trip and the user's cap. */
+void tcp_pace_update(const struct tg *s, struct tcp_conn *c);
+/* Is the next release not due yet? Then its timer is set. */
+bool tcp_pace_wait(struct tg *s, struct tcp_conn *c);
+void tcp_pace_sent(const struct tg *s, struct tcp_conn *c, uint32_t bytes);
+/* What may leave at once, bytes: whole segments. */
+uint32_t tcp_pace_release(const struct tcp_conn *c);
 
 /* tcp_rtt.c */
+/* A round trip for the minimum over the last minutes [8985 6.2 step 1]. */
+void tcp_rtt_min(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c); /* backed off, capped */
 
 /* tcp_timer.c: event verbs; only this file knows deadlines. */
 void tcp_timers_init(struct tg *s, struct tcp_conn *c);
 void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c);
+/* New text went out: the loss probe's timer starts over [8985-12]. */
+void tcp_timers_new_data(struct tg *s, struct tcp_conn *c);
+/* Again the first that is outstanding: its RTO begins anew [6298-5.0]. */
+void tcp_timers_first_again(struct tg *s, struct tcp_conn *c);
+void tcp_timers_probed(struct tg *s, struct tcp_conn *c); /* a loss probe went out */
+/* Loss detection has looked at an ACK: one of its timers, or the RTO, is armed [8985-15]. */
+void tcp_timers_loss_checked(struct tg *s, struct tcp_conn *c);
+/* Does CT_REXMIT watch over something in flight? */
+bool tcp_timers_watching(const struct tcp_conn *c);
 void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c);
 void tcp_timers_progress(struct tg *s, struct tcp_conn *c); /* any sign of life: probes answered */
 void tcp_timers_blocked(
@@ -428,13 +474,18 @@ void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c);
 void tcp_timers_defer(struct tg *s, struct tcp_conn *c, uint64_t after_ns);
 void tcp_timers_defer_ended(struct tcp_conn *c);
 void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c);
+void tcp_timers_pace(struct tg *s, struct tcp_conn *c, uint64_t at_ns);
 void tcp_timers_stop(struct tg *s, struct tcp_conn *c);
 void tcp_timer_fired(struct tg *s, struct timer *t);
+/* When a timer of the trace's names expires; NEVER_NS: it is not running. */
+uint64_t tcp_timer_deadline_ns(const struct tcp_conn *c, enum tg_timer which);
 
 /* tcp_syn.c: half-open table. */
 void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r); /* 3.10.7.2 */
 void tcp_syn_segment(
 	struct tcp_mini *m, struct tcp_rx *r); /* 3.10.7.4 for SYN-RECEIVED by passive OPEN */
+/* An ICMP error about m's SYN-ACK. False: it quotes what was never sent. */
+bool tcp_syn_error(struct tg *s, struct tcp_mini *m, struct seq quoted, bool hard);
 void tcp_syn_timer_fired(struct tg *s, struct timer *t);
 void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener); /* its listener is gone */
 
@@ -524,5 +575,7 @@ void tcp_conn_free(struct tg *s, struct tcp_conn *c);
 /* Readiness may have changed. */
 void tcp_notify(struct tg *s, struct tcp_conn *c);
 void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c);
+
+#include "tcp/tcp_path.h"
 
 #endif

@@ -19,6 +19,7 @@ void tcp_accept_enqueue(struct tg *s, struct tcp_conn *l, struct tcp_conn *c)
 		return;
 	}
 	list_push_back(&l->listener->queue, &c->link);
+	endpoint_again(s, &l->ep, TG_IN);
 	tcp_notify(s, l);
 }
 
@@ -30,6 +31,7 @@ void tcp_accept_ready(struct tg *s, struct tcp_conn *c)
 	tcp_timers_defer_ended(c);
 	list_del(&c->link);
 	list_push_back(&l->listener->queue, &c->link);
+	endpoint_again(s, &l->ep, TG_IN);
 	tcp_notify(s, l);
 }
 

@@ -9,16 +9,18 @@
 struct sample {
 	bool have, again; /* again: it was sent more than once */
 	uint64_t sent_ns;
+	uint64_t delivered; /* c->delivered when it was sent */
 };
 
-/* From what was sent once only [6298 3]; else, with timestamps, from the echo [7323-T6]. */
-static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct sample *m)
+/* From what was sent once only [6298 3, 9293 MUST-18]; else, with timestamps, from the echo
+ * [7323-T6]. Returns what was measured to the nanosecond, 0 none. */
+static uint64_t sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct sample *m)
 {
 	struct tg *s = r->s;
 
 	if (m->have && !m->again) {
 		tcp_rtt_sample(s, c, s->now_ns - m->sent_ns);
-		return;
+		return max_u64(s->now_ns - m->sent_ns, 1);
 	}
 	if (c->ts_ok && (r->g.opts.has & TCP_HAS_TS) && r->g.opts.tsecr) {
 		uint32_t ms = tcp_ts_now(s, c->ts_offset) - r->g.opts.tsecr;
@@ -26,12 +28,14 @@ static void sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const struct 
 		if (ms < 600000) /* an echo of what we never sent tells nothing */
 			tcp_rtt_sample(s, c, ms * NS_PER_MS);
 	}
+	return 0;
 }
 
 /* ---- Taking off what is acknowledged ---- */
 
 /* Range records up to `ack`. Returns the bytes that had not been SACKed before. */
-static uint32_t drop_ranges(struct tg *s, struct tcp_conn *c, struct seq ack, struct sample *m)
+static uint32_t drop_ranges(
+	struct tg *s, struct tcp_conn *c, struct seq ack, struct sample *m, struct loss_ack *a)
 {
 	struct tcp_tx *x = c->tx;
 	uint32_t fresh = 0;
@@ -43,7 +47,9 @@ static uint32_t drop_ranges(struct tg *s, struct tcp_conn *c, struct seq ack, st
 			break;
 		if (!(q->flags & RANGE_SACKED)) {
 			fresh += seq_dist(seq_min(ack, q->end), q->start);
-			*m = (struct sample){true, (q->flags & RANGE_EVER) != 0, q->sent_ns};
+			tcp_rack_delivered(s, c, q, seq_min(ack, q->end), a);
+			*m = (struct sample){
+				true, (q->flags & RANGE_EVER) != 0, q->sent_ns, q->delivered};
 		}
 		if (seq_lt(ack, q->end)) {
 			range_trim(c, q, ack);
@@ -69,18 +75,45 @@ static void drop_text(struct tg *s, struct tcp_conn *c, struct seq ack)
 	s->counters.tcp_out_bytes += text;
 }
 
+/* Congestion control hears of what was acknowledged outside of fast recovery. flight_bytes: in the
+ * network before; in_loss: after a timeout, up to the ACK that ends it. */
+static void tell_cc(struct tg *s, struct tcp_conn *c, uint32_t acked_bytes, uint32_t flight_bytes,
+	uint64_t rtt_ns, bool in_loss)
+{
+	struct cc_ack k = {.acked_bytes = acked_bytes,
+		.flight_bytes = flight_bytes,
+		.outstanding_bytes = seq_dist(c->snd.nxt, c->snd.una),
+		.now_ns = s->now_ns,
+		.srtt_ns = c->srtt_ns,
+		.rtt_ns = rtt_ns,
+		.cwnd_limited = c->cwnd_limited};
+
+	if (s->cfg.tcp.cwnd_validation == TG_CWV_7661)
+		k.cwnd_limited = cwv_validated(&c->cc); /* [7661 4.3, 4.4.1] */
+	if (in_loss) {
+		/* [3465 2.3] what had arrived before the timeout is acknowledged along with what
+		 * was sent again: only the latter has left the network now */
+		k.cwnd_limited = true;
+		k.acked_bytes = min_u32(acked_bytes, max_u32(flight_bytes, c->mss));
+	}
+	c->cc.ops->on_ack(&c->cc, &k);
+}
+
 /* SEG.ACK advances SND.UNA. */
 void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 	struct seq ack = r->g.ack;
 	struct sample m = {0};
-	bool syn = !c->syn_acked;
-	uint32_t flight = tcp_pipe(c), fresh = 0;
-	struct loss_ack a = {0};
+	bool syn = !c->syn_acked, echo = tcp_ecn_ack_in(c, r);
+	uint8_t before = c->recovery;
+	uint32_t flight = tcp_pipe(c);
+	struct loss_ack a;
+	uint64_t rtt_ns = 0;
 
+	tcp_loss_begin_ack(c, r, &a);
 	if (c->tx) {
-		fresh = drop_ranges(s, c, ack, &m);
+		a.fresh = drop_ranges(s, c, ack, &m, &a);
 		drop_text(s, c, ack);
 	}
 	if (seq_lt(c->snd.nxt, ack)) /* a probe that was taken back had arrived after all */
@@ -93,28 +126,29 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		c->recover = seq_sub(ack, 1); /* kept near: comparisons reach 2^31 */
 	c->syn_acked = true;
 	c->was_connected = true;
-	c->delivered += fresh;
+	c->delivered += a.fresh;
 	if (syn && !c->passive && c->syn_retrans == 0 && c->stalled_ns != NEVER_NS)
 		tcp_rtt_sample(s, c, s->now_ns - c->stalled_ns); /* the SYN's own round trip */
 	else if (!syn)
-		sample_rtt(c, r, &m);
+		rtt_ns = sample_rtt(c, r, &m);
 	c->backoff = 0; /* [6298 5.3] the timer starts over with what is measured */
 	c->stalled_ns = NEVER_NS;
 	c->told_r1 = false;
+	c->soft_error = 0; /* [1122 4.2.3.9] it has passed */
 	if (c->urg_out && seq_ge(ack, c->snd.up))
 		c->urg_out = false;
-	tcp_loss_sack(c, r, &a);
+	tcp_mtu_acked(s, c);
+	tcp_sack_blocks(c, r, &a);
 	tcp_loss_ack(s, c, &a);
-	if (c->recovery == REC_OPEN || c->recovery == REC_LOSS) {
-		struct cc_ack k = {.acked_bytes = a.newly_acked,
-			.flight_bytes = flight,
-			.now_ns = s->now_ns,
-			.srtt_ns = c->srtt_ns,
-			.cwnd_limited = c->cwnd_limited || c->recovery == REC_LOSS};
-
-		if (a.newly_acked) /* [5681-2] the handshake's ACK grows nothing */
-			c->cc.ops->on_ack(&c->cc, &k);
-	}
+	if (m.have && s->cfg.tcp.cwnd_validation == TG_CWV_7661)
+		cwv_sample(&c->cc, (uint32_t)min_u64(c->delivered - m.delivered, UINT32_MAX - 1),
+			c->srtt_ns, s->now_ns);
+	/* [5681-2] the handshake's ACK grows nothing; [6582 3.2 (3), 6675-7] nor does the one that
+	 * ends recovery: what it acknowledges was sent before the reduction */
+	if (a.newly_acked && !echo && before != REC_RECOVERY && c->recovery != REC_RECOVERY)
+		tell_cc(s, c, a.newly_acked, flight, rtt_ns, before == REC_LOSS);
+	if (s->cfg.tcp.pacing || c->pace_max)
+		tcp_pace_update(s, c);
 	ip_advise_good(s, &c->path);
 	tcp_timers_ack_advanced(s, c);
 	if (c->tx && list_empty(&c->tx->ranges) && bring_len(&c->tx->ring) == 0 &&
@@ -216,7 +250,7 @@ static bool ack_in_range(struct tcp_conn *c, struct tcp_rx *r)
 static bool is_duplicate(const struct tcp_conn *c, const struct tcp_rx *r)
 {
 	/* an answer to a probe of a closed window is none */
-	if (r->wnd == 0 || c->rexmit_mode != RM_RTO)
+	if (r->wnd == 0 || !tcp_timers_watching(c))
 		return false;
 	return seq_eq(r->g.ack, c->snd.una) && r->g.len == 0 && r->wnd == c->snd.wnd && c->tx &&
 	       !list_empty(&c->tx->ranges);
@@ -225,8 +259,9 @@ static bool is_duplicate(const struct tcp_conn *c, const struct tcp_rx *r)
 static void ordinary_ack(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
-	struct loss_ack a = {0};
+	struct loss_ack a;
 	bool duplicate = is_duplicate(c, r);
+	bool repeated = r->g.len == 0 && r->wnd == c->snd.wnd;
 
 	if (seq_lt(r->g.ack, c->snd.una))
 		return; /* old: the ACK is void, the text is not */
@@ -236,13 +271,16 @@ static void ordinary_ack(struct tcp_conn *c, struct tcp_rx *r)
 		return;
 	}
 	tcp_window_update(c, r);
-	if (!c->tx)
-		return;
+	tcp_ecn_ack_in(c, r);
+	tcp_loss_begin_ack(c, r, &a);
 	a.duplicate = duplicate;
-	tcp_loss_sack(c, r, &a);
-	if (a.duplicate || a.newly_sacked) {
+	a.repeated = repeated;
+	tcp_sack_blocks(c, r, &a);
+	if (a.duplicate || a.newly_sacked)
 		s->counters.tcp_dup_acks_in++;
+	if (a.duplicate || a.newly_sacked || a.dsack || (repeated && c->tlp_out)) {
 		tcp_loss_ack(s, c, &a);
+		tcp_timers_loss_checked(s, c);
 	}
 }
 

@@ -49,6 +49,7 @@ struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 	c->sndbuf = s->cfg.tcp.sndbuf_bytes;
 	c->rcvlowat = 1;
 	c->ttl = s->cfg.ip.default_ttl; /* [9293 MUST-49] */
+	c->pmtu = s->cfg.ip.no_pmtu_disc ? TG_PMTU_DONT : TG_PMTU_WANT;
 	c->keep_idle_s = (uint32_t)(s->cfg.tcp.keepalive_idle_ns / NS_PER_SEC);
 	c->keep_intvl_s = (uint32_t)(s->cfg.tcp.keepalive_interval_ns / NS_PER_SEC);
 	c->keep_cnt = s->cfg.tcp.keepalive_probes;
@@ -57,7 +58,10 @@ struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 	c->mss = TCP_MSS_DEFAULT;
 	c->mss_rcv = TCP_MSS_DEFAULT;
 	c->rmss = TCP_MSS_DEFAULT;
-	c->cc.ops = &cc_newreno;
+	c->reo_wnd_mult = 1;
+	c->reordering_segs = TCP_DUPTHRESH;
+	c->cc.ops = cc_algorithm(s->cfg.tcp.cc);
+	c->cc.flags = s->cfg.tcp.hystart ? CC_HYSTART : 0;
 	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, false);
 	tcp_timers_init(s, c);
 	return c;
@@ -69,8 +73,10 @@ void tcp_conn_established(struct tg *s, struct tcp_conn *c)
 	c->rmss = tcp_mss_offer(s, &c->raddr, &c->path);
 	/* [5681-2, 6928 2] a SYN lost more than once: one segment */
 	c->cc.ops->init(&c->cc, c->mss, s->cfg.tcp.initial_window_segs, c->syn_retrans > 1);
+	tcp_pace_update(s, c);
 	c->recover = c->iss; /* [6582-1] */
 	c->soft_error = 0;
+	tcp_mtu_established(s, c);
 	tcp_timers_established(s, c);
 }
 
@@ -97,6 +103,7 @@ void tcp_conn_free(struct tg *s, struct tcp_conn *c)
 	tcp_unhash_conn(s, c);
 	leave_port(s, c);
 	tcp_tx_free(s, c);
+	tcp_mtu_free(s, c);
 	tcp_ooo_free(s, c);
 	pktq_free(s, &c->rcvq);
 	tcp_tw_disown(c);
@@ -136,6 +143,7 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
 	if (!c->was_connected)
 		forget_addresses(c);
 	tcp_tx_free(s, c);
+	tcp_mtu_free(s, c);
 	tcp_ooo_free(s, c);
 	c->ack_now = false;
 	c->syn_due = false;
@@ -151,7 +159,7 @@ static unsigned level_of_closed(const struct tcp_conn *c)
 {
 	unsigned level = TG_HUP | TG_OUT;
 
-	if (c->was_connected || c->ep.error || c->rcvq.bytes)
+	if (c->was_connected || c->ep.error || c->rcvq.bytes || c->rd_shut)
 		level |= TG_IN | TG_RDHUP;
 	return level | (c->ep.error ? TG_ERR | TG_IN : 0u);
 }
@@ -199,43 +207,30 @@ void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c)
 
 /* ---- ICMP errors ---- */
 
-/* [1191 6.3, 5927 7] the path's MTU has shrunk below what is in flight: cut smaller and send again
- * at once */
-static void path_shrunk(struct tg *s, struct tcp_conn *c, const struct ip_error *e)
-{
-	uint16_t before = c->mss;
-	struct tcp_range *r;
-
-	ip_set_pmtu(s, &c->raddr, e->mtu);
-	tcp_update_mss(s, c);
-	if (c->mss >= before || !c->tx || list_empty(&c->tx->ranges))
-		return;
-	r = list_entry(c->tx->ranges.next, struct tcp_range, node);
-	if (!(r->flags & RANGE_SACKED))
-		range_mark(c, r, RANGE_LOST, RANGE_RETRANS);
-	if (c->recovery == REC_OPEN) { /* not lost to congestion: cwnd stays [1191 6.4] */
-		c->recovery = REC_LOSS;
-		c->recover = c->snd.nxt;
-	}
-	c->rexmit_now = true;
-	tcp_want_output(s, c);
-}
-
 static void conn_error(struct tg *s, struct tcp_conn *c, const struct ip_error *e)
 {
 	bool opening = c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED;
 
 	if (e->error == TG_EMSGSIZE) {
-		path_shrunk(s, c, e);
+		/* [1191 6.3, 5927 7] about text in flight, the caller has seen to that */
+		if (!opening)
+			tcp_mtu_too_big(s, c, e->mtu);
 		return;
 	}
 	/* [9293 SHLD-26, 5461 4] a hard error ends a connection that is still being opened, never
 	 * one that stands */
-	if (e->hard && opening) {
+	if ((e->hard || c->recverr) && opening) {
 		tcp_conn_end(s, c, TG_CAUSE_ICMP_HARD, e->error);
 		return;
 	}
-	c->soft_error = (int16_t)e->error; /* [9293 MUST-56, SHLD-25] */
+	/* [9293 MUST-56, SHLD-25] told when R2 is reached or somebody asks; who wants to know at
+	 * once is told at once, and the connection goes on all the same */
+	if (!c->recverr) {
+		c->soft_error = (int16_t)e->error;
+		return;
+	}
+	c->ep.error = (int16_t)e->error;
+	tcp_notify(s, c);
 }
 
 static bool tcp_error(struct tg *s, const struct ip_error *e)
@@ -243,6 +238,7 @@ static bool tcp_error(struct tg *s, const struct ip_error *e)
 	struct tcp_seg q;
 	struct tcp_conn *c;
 	struct mini_key k;
+	struct tcp_mini *m;
 	uint32_t hash;
 
 	if (e->quote_bytes < 8)
@@ -260,8 +256,10 @@ static bool tcp_error(struct tg *s, const struct ip_error *e)
 	}
 	k = (struct mini_key){
 		e->remote, q.dst_port, q.src_port, (uint16_t)ip_addr_index(s, &e->local)};
-	return mini_find(s, &s->tcp->half_open, &k, hash) ||
-	       mini_find(s, &s->tcp->time_wait, &k, hash);
+	m = mini_find(s, &s->tcp->half_open, &k, hash);
+	if (m)
+		return tcp_syn_error(s, m, q.seq, e->hard);
+	return mini_find(s, &s->tcp->time_wait, &k, hash) != NULL;
 }
 
 static const struct transport tcp_transport = {

@@ -29,8 +29,8 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit)
 	uint32_t unit = 1u << c->rcv_wscale, up;
 
 	(void)s;
-	/* [9293 MUST-39] the edge moves by a segment or half the buffer, or not at all; [9293
-	 * SHLD-14] never back */
+	/* [9293 MUST-39, 7323-W5] the edge moves by a segment or half the buffer, or not at all;
+	 * [9293 SHLD-14] never back */
 	if (space > now && space - now >= min_u32(c->rcvbuf / 2, c->mss_rcv))
 		wnd = space & ~(unit - 1);
 	if (wnd < now)
@@ -75,7 +75,7 @@ static void fill_syn_options(struct tg *s, struct tcp_conn *c, struct tcp_opts *
 	bool reply = c->state != TG_SYN_SENT; /* a SYN-ACK offers only what the SYN had */
 
 	memset(o, 0, sizeof(*o));
-	o->has = TCP_HAS_MSS;
+	o->has = TCP_HAS_MSS; /* [9293 MUST-65] a SYN only: fill_options never does */
 	o->mss = tcp_mss_offer(s, &c->raddr, &c->path);
 	if (c->mss_user)
 		o->mss = (uint16_t)min_u32(o->mss, c->mss_user);
@@ -141,7 +141,7 @@ static void put_header(struct tx *t, const struct tcp_seg *g)
 {
 	tcp_emit(tx_prepend(t, tcp_hdr_bytes(&g->opts)), g);
 	t->l4_off = t->off;
-	t->csum = true;
+	t->csum = true; /* [9293 MUST-2] over all of it, by the device or by core/gso.c */
 	t->csum_offset = TCP_CSUM_OFFSET;
 }
 
@@ -205,27 +205,29 @@ static enum tx_result undeliverable(
 enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, uint32_t text_bytes,
 	uint8_t flags, uint8_t how, uint32_t *sent)
 {
-	struct ip_flow flow = {.src = c->laddr,
+	struct ip_flow flow = {.src = c->laddr, /* [9293 MUST-45] the same all along */
 		.dst = c->raddr,
 		.path = &c->path,
 		.waiter = &c->tx_node,
 		.proto = IP_PROTO_TCP,
 		.ttl = c->ttl,
-		.tos = c->tos,
-		.df = true};
+		.tos = c->tos}; /* [9293 SHLD-22] */
 	struct tx t;
 	struct tcp_seg g;
 	uint32_t seg_bytes;
 	enum tx_result res;
 
+	ip_flow_discover(&flow, c->pmtu);
+	flow.cut = false; /* segments are made to fit */
 	fill_segment(s, c, seq, flags, &g);
+	tcp_ecn_mark_out(c, &g, text_bytes, how, &flow.tos);
 	tx_init(&t);
 	put_header(&t, &g);
 	/* c->mss has room for the timestamp; SACK blocks take theirs from the text */
 	seg_bytes = c->mss + TCP_HDR_BYTES + (c->ts_ok ? 12u : 0) - t.head_bytes;
 	if (text_bytes) {
 		add_text(c, &t, seq, text_bytes);
-		if (text_bytes > seg_bytes) {
+		if (text_bytes > seg_bytes && how != EMIT_MTU) {
 			t.gso = TG_GSO_TCP4;
 			t.gso_size = (uint16_t)seg_bytes;
 		}
@@ -238,6 +240,8 @@ enum tx_result tcp_emit_frame(struct tg *s, struct tcp_conn *c, struct seq seq, 
 		return res;
 	if (flags & TCP_ACK)
 		ack_went_out(c);
+	if (g.flags & TCP_CWR && !(flags & TCP_SYN))
+		c->ecn_cwr_due = false;
 	count_out(s, c, *sent, seg_bytes, how);
 	trace_out(s, c, &c->raddr, &g, *sent, how);
 	return TX_OK;
@@ -270,19 +274,20 @@ void tcp_send_control(struct tg *s, struct tcp_control *k)
 	send_control(s, NULL, k);
 }
 
-static void conn_control(struct tg *s, struct tcp_conn *c, uint8_t flags)
+static void conn_control(struct tg *s, struct tcp_conn *c, struct seq seq, uint8_t flags)
 {
 	struct tcp_control k = {
 		.src = c->laddr, .dst = c->raddr, .ttl = c->ttl, .tos = c->tos, .path = &c->path};
 
-	fill_segment(s, c, c->snd.nxt, flags, &k.g);
+	fill_segment(s, c, seq, flags, &k.g);
+	tcp_ecn_mark_out(c, &k.g, 0, EMIT_NEW, &k.tos);
 	c->segs_out++;
 	send_control(s, c, &k);
 }
 
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c)
 {
-	conn_control(s, c, TCP_ACK);
+	conn_control(s, c, c->snd.nxt, TCP_ACK);
 	ack_went_out(c);
 }
 
@@ -303,7 +308,14 @@ void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c)
 
 void tcp_send_rst(struct tg *s, struct tcp_conn *c)
 {
-	conn_control(s, c, TCP_RST | TCP_ACK); /* [9293 3.10.5] <SEQ=SND.NXT><CTL=RST> */
+	struct seq edge = seq_add(c->snd.una, c->snd.wnd), seq = c->snd.nxt;
+
+	/* [9293 3.10.5] <SEQ=SND.NXT><CTL=RST>. But what probes a closed window is beyond it, where
+	 * the peer does not believe a reset [9293 3.10.7.4-1] [5961 3.2]: it gets its own RCV.NXT.
+	 */
+	if (c->state >= TG_ESTABLISHED && c->syn_acked && seq_gt(seq, edge))
+		seq = edge;
+	conn_control(s, c, seq, TCP_RST | TCP_ACK);
 }
 
 void tcp_send_rst_for(struct tcp_rx *r)

@@ -52,6 +52,7 @@ bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r)
 		return false;
 	adopt_ts(c, r);
 	tcp_window_update(c, r);
+	tcp_ecn_text_in(c, r);
 	pkt_pull(r->p, r->g.hdr_bytes);
 	tcp_note_segment_size(c, r);
 	if (tcp_text_in_order(c, r))

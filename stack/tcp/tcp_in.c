@@ -79,6 +79,7 @@ static void adopt_syn_options(struct tcp_conn *c, struct tcp_rx *r)
 		c->ts_recent_ns = s->now_ns;
 	}
 	c->sack_ok = (o->has & TCP_HAS_SACK_PERM) && s->cfg.tcp.sack;
+	tcp_ecn_syn_in(c, r);
 	tcp_update_mss(s, c);
 }
 
@@ -91,6 +92,13 @@ static void syn_sent_rst(struct tcp_conn *c, struct tcp_rx *r, bool ack_acceptab
 		return;
 	}
 	done(r);
+	if (tcp_ecn_fall_back(
+		    r->s, c)) { /* [3168 6.1.1.1] it may have been the flags: once without */
+		c->stalled_ns = NEVER_NS; /* [6298 3] its round trip begins now */
+		c->syn_due = true;
+		tcp_want_output(r->s, c);
+		return;
+	}
 	tcp_conn_end(r->s, c, TG_CAUSE_RST_REFUSED, TG_ECONNREFUSED);
 	r->gone = true;
 }
@@ -213,7 +221,7 @@ static uint32_t rcv_wnd(const struct tcp_conn *c)
 	return seq_dist(c->rcv.adv, c->rcv.nxt);
 }
 
-/* The four rows of the table of 3.10.7.4, first. */
+/* [9293 3.10.7.4-1] The four rows of the table. */
 static bool acceptable(const struct tcp_conn *c, const struct tcp_seg *g)
 {
 	uint32_t wnd = rcv_wnd(c);
@@ -235,7 +243,8 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	 * known already: without it the rest of the segment is exactly what is expected */
 	if (!c->syn_acked && (r->g.flags & TCP_SYN) && (r->g.flags & TCP_ACK) &&
 		seq_eq(r->g.seq, c->irs)) {
-		r->g.flags &= (uint8_t)~TCP_SYN;
+		tcp_ecn_syn_in(c, r);
+		r->g.flags &= (uint8_t) ~(TCP_SYN | TCP_ECE | TCP_CWR);
 		r->g.seq = seq_add(r->g.seq, 1);
 		r->g.len--;
 		r->text_seq = r->g.seq;
@@ -251,7 +260,7 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	}
 	old = seq_lt(r->g.seq, c->rcv.nxt);
 	if (old && seq_le(seq_add(r->g.seq, r->g.text_bytes), c->rcv.nxt))
-		tcp_note_duplicate(c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
+		tcp_note_duplicate(r->s, c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
 	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>; bare ACKs are answered no more often than challenged
 	 * segments, or two confused ends would answer one another for ever */
 	if (r->g.len)
@@ -264,6 +273,7 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 
 /* ---- Step 2: RST ---- */
 
+/* [9293 MUST-12] an abort is told as an error, a normal close as the end of the text */
 static void reset_by_peer(struct tcp_conn *c, struct tcp_rx *r)
 {
 	int error = 0;
@@ -316,6 +326,7 @@ static bool step4_syn(struct tcp_conn *c, struct tcp_rx *r)
 
 /* ---- Step 6: URG ---- */
 
+/* [9293 3.10.7.4-6] */
 static void step6_urg(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct seq up;
@@ -412,7 +423,7 @@ static void eight_steps(struct tcp_conn *c, struct tcp_rx *r)
 	update_ts_recent(c, r);
 	tcp_trim_to_window(c, r);
 	step6_urg(c, r);
-	tcp_text_step(c, r);
+	tcp_text_step(c, r); /* [9293 3.10.7.4-7] */
 	if (!r->gone)
 		step8_fin(c, r);
 }

@@ -61,6 +61,32 @@ static int set_maxseg(struct tg *s, struct tcp_conn *c, int64_t v)
 	return 0;
 }
 
+/* cwnd and ssthresh stay; what the new algorithm knows begins with nothing. */
+static int set_congestion(struct tg *s, struct tcp_conn *c, int64_t v)
+{
+	if (v < 0 || v >= TG_CC_COUNT)
+		return -TG_ENOENT;
+	if (c->cc.ops == cc_algorithm((unsigned)v))
+		return 0;
+	c->cc.ops = cc_algorithm((unsigned)v);
+	c->cc.acked = 0;
+	cc_forget(&c->cc);
+	if (c->cc.ssthresh != CC_SSTHRESH_NONE)
+		memset(&c->cc.cubic, 0, sizeof(c->cc.cubic));
+	tcp_pace_update(s, c);
+	return 0;
+}
+
+static int set_pmtu(struct tg *s, struct tcp_conn *c, int64_t v)
+{
+	if (v < TG_PMTU_DONT || v > TG_PMTU_OMIT)
+		return -TG_EINVAL;
+	c->pmtu = (uint8_t)v;
+	if (c->state >= TG_ESTABLISHED && c->state != TG_TIME_WAIT)
+		tcp_update_mss(s, c);
+	return 0;
+}
+
 /* Flags that may let held-back text go. */
 static void set_sending(struct tg *s, struct tcp_conn *c, enum tg_option opt, bool on)
 {
@@ -73,6 +99,11 @@ static void set_sending(struct tg *s, struct tcp_conn *c, enum tg_option opt, bo
 	tcp_want_output(s, c);
 }
 
+static uint8_t algorithm_of(const struct tcp_conn *c)
+{
+	return c->cc.ops == &cc_cubic ? TG_CC_CUBIC : TG_CC_RENO;
+}
+
 int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
 {
 	struct tcp_conn *c = (struct tcp_conn *)e;
@@ -82,7 +113,14 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_REUSEPORT: c->reuseport = v != 0; return 0;
 	case TG_SO_OOBINLINE: c->oobinline = v != 0; break;
 	case TG_TCP_DEFER_ACCEPT: c->defer_ns = v < 0 ? 0 : (uint64_t)v; break;
-	case TG_IP_RECVERR:
+	case TG_IP_RECVERR: c->recverr = v != 0; return 0;
+	case TG_IP_MTU_DISCOVER: return set_pmtu(s, c, v);
+	case TG_IP_MTU:
+	case TG_IP_MULTICAST_TTL:
+	case TG_IP_MULTICAST_LOOP:
+	case TG_IP_MULTICAST_IF:
+	case TG_UDP_CORK:
+	case TG_SO_EVENT_EACH:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: c->broadcast = v != 0; return 0; /* means nothing here */
 	case TG_SO_KEEPALIVE:
@@ -98,6 +136,12 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_TCP_NODELAY:
 	case TG_TCP_CORK: set_sending(s, c, opt, v != 0); break;
 	case TG_TCP_MAXSEG: return set_maxseg(s, c, v);
+	case TG_TCP_CONGESTION: return set_congestion(s, c, v);
+	case TG_SO_MAX_PACING_RATE:
+		c->pace_max = v < 0 ? 0 : (uint64_t)v;
+		tcp_pace_update(s, c);
+		tcp_want_output(s, c);
+		return 0;
 	case TG_TCP_QUICKACK:
 		c->quickack = v != 0;
 		if (c->quickack && c->deadline[CT_DELACK] != NEVER_NS)
@@ -110,7 +154,9 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 		c->user_timeout_ns = (uint64_t)v; /* [9293 MUST-21] */
 		return 0;
 	case TG_IP_TTL: return set_byte(&c->ttl, v, 1);
-	case TG_IP_TOS: return set_byte(&c->tos, v, 0); /* [9293 MUST-48, SHLD-21] */
+	case TG_IP_TOS:
+		/* [9293 MUST-48, SHLD-21]; [3168 6.1] the two bits of ECN are ours */
+		return set_byte(&c->tos, v < 0 ? v : v & ~3, 0);
 	case TG_TCP_USER_COOKIE: c->ep.cookie = (uint64_t)v; return 0;
 	case TG_SO_ERROR:
 	case TG_SO_ATMARK:
@@ -132,7 +178,7 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_ERROR:
 		*v = c->ep.error;
 		c->ep.error = 0;
-		if (*v == 0 && c->soft_error) { /* [9293 MUST-47] soft errors on request */
+		if (*v == 0 && c->soft_error) { /* [9293 MUST-47, SHLD-20] soft errors on request */
 			*v = c->soft_error;
 			c->soft_error = 0;
 		}
@@ -144,7 +190,20 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_ATMARK: *v = tcp_urg_at_mark(c); break;
 	case TG_SO_BOUND: *v = c->bound; break;
 	case TG_TCP_DEFER_ACCEPT: *v = (int64_t)c->defer_ns; break;
-	case TG_IP_RECVERR:
+	case TG_TCP_CONGESTION: *v = algorithm_of(c); break;
+	case TG_SO_MAX_PACING_RATE: *v = (int64_t)c->pace_max; break;
+	case TG_IP_RECVERR: *v = c->recverr; break;
+	case TG_IP_MTU_DISCOVER: *v = c->pmtu; break;
+	case TG_IP_MTU:
+		if (c->state == TG_CLOSED || c->state == TG_LISTEN)
+			return -TG_ENOTCONN;
+		*v = ip_mtu(s, &c->raddr, &c->path);
+		break;
+	case TG_IP_MULTICAST_TTL:
+	case TG_IP_MULTICAST_LOOP:
+	case TG_IP_MULTICAST_IF:
+	case TG_UDP_CORK:
+	case TG_SO_EVENT_EACH:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: *v = c->broadcast; break;
 	case TG_SO_KEEPALIVE: *v = c->keepalive; break;
@@ -192,10 +251,12 @@ static void status_flight(const struct tcp_conn *c, struct tg_tcp_info *o)
 	if (!c->tx)
 		return;
 	o->sacked_bytes = c->tx->sacked_bytes;
+	o->sacked_segs = c->tx->sacked_segs;
 	o->lost_bytes = c->tx->lost_bytes;
 	o->retrans_bytes = c->tx->retrans_bytes;
 }
 
+/* [9293 3.10.6] */
 int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_info *o)
 {
 	const struct tcp_conn *c = (const struct tcp_conn *)e;
@@ -208,6 +269,14 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	o->wscale = c->ws_ok;
 	o->in_recovery = c->recovery == REC_RECOVERY;
 	o->in_loss = c->recovery == REC_LOSS;
+	o->in_cwr = tcp_ecn_in_window(c);
+	o->ecn = c->ecn_ok;
+	o->ecn_seen = c->ecn_seen;
+	o->disorder = c->recovery == REC_OPEN && (c->dup_acks || (c->tx && c->tx->sacked_bytes));
+	o->reordering_segs = c->reordering_segs;
+	o->reord_seen = c->reorderings;
+	o->reo_wnd_mult = c->reo_wnd_mult;
+	o->probing = c->tlp_out;
 	o->backoff = c->backoff;
 	o->probes = c->keep_sent;
 	o->conn = c->serial;
@@ -237,7 +306,32 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	o->retransmits = c->retransmits;
 	o->dsack_dups = c->dsacks_in;
 	o->rexmit_deadline_ns = c->deadline[CT_REXMIT];
+	o->pacing_rate = c->cc.pacing_rate;
+	o->max_pacing_rate = c->pace_max;
+	o->cc = algorithm_of(c);
 	return 0;
+}
+
+static void row_timer(struct tg_sock_row *o, enum tg_row_timer which, uint64_t at_ns, uint8_t count)
+{
+	if (o->timer || at_ns == NEVER_NS)
+		return;
+	o->timer = (uint8_t)which;
+	o->timer_ns = at_ns;
+	o->timer_count = count;
+}
+
+/* The first that is armed is told, as by Linux. */
+static void row_timers(const struct tcp_conn *c, struct tg_sock_row *o)
+{
+	bool persist = c->rexmit_mode == RM_PERSIST;
+
+	if (c->state == TG_CLOSED || c->state == TG_LISTEN || c->state == TG_TIME_WAIT)
+		return;
+	row_timer(o, persist ? TG_ROW_PERSIST : TG_ROW_ON, c->deadline[CT_REXMIT], c->backoff);
+	row_timer(o, c->deferred ? TG_ROW_DEFER : TG_ROW_FIN_WAIT_2, c->deadline[CT_STATE], 0);
+	row_timer(o, TG_ROW_KEEPALIVE, c->deadline[CT_KEEPALIVE], c->keep_sent);
+	row_timer(o, TG_ROW_DELACK, c->deadline[CT_DELACK], 0);
 }
 
 void tcp_user_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *o)
@@ -249,6 +343,7 @@ void tcp_user_row(const struct tg *s, const struct endpoint *e, struct tg_sock_r
 	tcp_user_addrs(s, e, &o->local, &o->peer);
 	o->recv_q_bytes = c->state == TG_LISTEN ? c->listener->queued : c->rcvq.bytes;
 	o->send_q_bytes = c->state == TG_LISTEN ? c->listener->backlog : tcp_queued(c);
+	row_timers(c, o);
 }
 
 static void mini_row(
@@ -259,6 +354,8 @@ static void mini_row(
 	o->local.port = m->lport;
 	memcpy(&o->peer.ip, m->raddr, sizeof(o->peer.ip));
 	o->peer.port = m->rport;
+	row_timer(o, st == TG_TIME_WAIT ? TG_ROW_TIMEWAIT : TG_ROW_ON, mini_deadline_ns(s, m),
+		st == TG_TIME_WAIT ? 0 : m->queue);
 }
 
 /* The next record from index *i on. */

@@ -4,9 +4,6 @@
  */
 #include "tcp/tcp.h"
 
-#define TCP_FRAME_MAX (65535u - IP_TX_ROOM)
-#define IP_TX_ROOM    (60u + TCP_HDR_MAX_BYTES)
-
 /* ---- Segment sizes ---- */
 
 uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *path)
@@ -15,24 +12,6 @@ uint16_t tcp_mss_offer(struct tg *s, const struct tg_ip *dst, struct ip_path *pa
 
 	return (uint16_t)min_u32(
 		mms_r > TCP_HDR_BYTES ? mms_r - TCP_HDR_BYTES : TCP_MSS_DEFAULT, 65535);
-}
-
-/* [9293 MUST-16] Eff.snd.MSS = min(SendMSS + 20, MMS_S) - TCPhdrsize - IPoptionsize */
-void tcp_update_mss(struct tg *s, struct tcp_conn *c)
-{
-	uint32_t mms_s = ip_mtu(s, &c->raddr, &c->path) - ip_header_bytes(&c->raddr);
-	uint32_t send_mss = max_u32(c->mss_peer, TCP_MSS_MIN);
-	uint32_t options = c->ts_ok ? 12 : 0;
-	uint32_t mss = min_u32(send_mss + TCP_HDR_BYTES, mms_s);
-
-	if (c->mss_user)
-		mss = min_u32(mss, c->mss_user + TCP_HDR_BYTES);
-	mss = mss > TCP_HDR_BYTES + options ? mss - TCP_HDR_BYTES - options : 1;
-	mss = min_u32(mss, TCP_FRAME_MAX); /* one whole segment at least fits a frame */
-	if (mss == c->mss)
-		return;
-	c->mss = (uint16_t)mss;
-	c->cc.ops->on_mss(&c->cc, c->mss);
 }
 
 /* ---- Turns ---- */
@@ -62,7 +41,7 @@ static bool may_send_text(const struct tcp_conn *c)
 
 static bool has_work(const struct tcp_conn *c)
 {
-	if (c->syn_due || c->ack_now || c->probe_due || c->keep_due)
+	if (c->syn_due || c->ack_now || c->probe_due || c->keep_due || c->tlp_due)
 		return true;
 	if (!may_send_text(c))
 		return false;
@@ -107,9 +86,11 @@ static uint32_t may_resend(const struct tcp_conn *c, const struct tcp_range *r)
 	if (seq_ge(r->start, edge)) /* [9293 SHLD-16] only inside SND.UNA + SND.WND */
 		return 0;
 	room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0;
-	room -= room % c->mss;
+	if (room < n)
+		room -= room % c->mss;
 	if (room == 0 && (c->rexmit_now || pipe == 0))
 		room = c->mss;
+	n = min_u32(n, tcp_pace_release(c));
 	n = min_u32(n, min_u32(room, c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss));
 	return min_u32(n, seq_dist(edge, r->start));
 }
@@ -139,13 +120,17 @@ static enum tx_result resend(struct tg *s, struct tcp_conn *c, struct tcp_range 
 	if (sent <
 		text) /* the device became busy on the way: the rest waits in a record of its own */
 		range_split(s, c, r, seq_add(r->start, sent));
-	r->sent_ns = s->now_ns;
-	r->delivered = c->delivered;
+	range_sent(s, c, r);
 	if (r->n_retrans < UINT8_MAX)
 		r->n_retrans++;
 	range_mark(c, r, RANGE_RETRANS | RANGE_EVER, 0);
+	tcp_pace_sent(s, c, sent);
 	c->rexmit_now = false;
+	c->tx->prr_out += range_bytes(r);
+	tcp_undo_resent(s, c, r);
 	tcp_timers_data_sent(s, c);
+	if (seq_eq(r->start, c->snd.una))
+		tcp_timers_first_again(s, c);
 	return TX_OK;
 }
 
@@ -153,10 +138,16 @@ static enum tx_result send_lost(struct tg *s, struct tcp_conn *c, uint32_t *budg
 {
 	struct tcp_range *r;
 
+	/* [5682 2.1] the first goes again; then new text, until the ACKs have told */
+	if (c->frto == FRTO_SECOND || (c->frto == FRTO_FIRST && c->tx && c->tx->retrans_bytes))
+		return TX_OK;
 	while (c->tx && *budget && (r = tcp_loss_next(s, c))) {
-		uint32_t n = may_resend(c, r);
+		uint32_t n;
 		enum tx_result res;
 
+		if (!c->rexmit_now && tcp_pace_wait(s, c))
+			return TX_OK;
+		n = may_resend(c, r);
 		if (n == 0) {
 			c->cwnd_limited = true;
 			return TX_OK;
@@ -184,7 +175,7 @@ static uint32_t usable_window(const struct tcp_conn *c)
 {
 	uint32_t flight = seq_dist(c->snd.nxt, c->snd.una);
 
-	return c->snd.wnd > flight ? c->snd.wnd - flight : 0; /* [9293 SHLD-15] */
+	return c->snd.wnd > flight ? c->snd.wnd - flight : 0; /* [9293 SHLD-15, MUST-34] */
 }
 
 /* May a segment that is not full go out as the last one of what is queued? */
@@ -198,13 +189,15 @@ static bool tail_may_go(const struct tcp_conn *c, uint32_t full)
 		return false;
 	if (c->nodelay) /* [9293 MUST-17] */
 		return true;
-	return idle && full == 0; /* [9293 SHLD-7] Nagle */
+	return idle && full == 0; /* [9293 SHLD-7, MUST-60] Nagle */
 }
 
-static void limit_by_cwnd(const struct tcp_conn *c, struct sendable *d)
+static void limit_by_cwnd(const struct tg *s, const struct tcp_conn *c, struct sendable *d)
 {
-	uint32_t pipe = tcp_pipe(c);
-	uint32_t room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0; /* [5681-1] */
+	/* [5681-9] what duplicates or SACK say has left makes room, unless that is switched off */
+	bool count_all = c->recovery == REC_OPEN && !s->cfg.tcp.limited_transmit;
+	uint32_t pipe = count_all ? seq_dist(c->snd.nxt, c->snd.una) : tcp_pipe(c);
+	uint32_t room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0; /* [5681-1, 6675-8, 2018-6] */
 
 	if (d->text <= room)
 		return;
@@ -216,7 +209,7 @@ static void limit_by_cwnd(const struct tcp_conn *c, struct sendable *d)
 }
 
 /* [9293 MUST-38] sender's silly-window avoidance, and Nagle */
-static void decide(const struct tcp_conn *c, struct sendable *d)
+static void decide(const struct tg *s, const struct tcp_conn *c, struct sendable *d)
 {
 	uint32_t unsent = tcp_unsent(c), usable = usable_window(c), full;
 	bool idle = seq_eq(c->snd.una, c->snd.nxt);
@@ -225,8 +218,10 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 	/* segments cut by a device would all carry the first one's urgent pointer */
 	d->text = c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
 	d->text = min_u32(d->text, min_u32(unsent, usable));
-	limit_by_cwnd(c, d);
-	full = d->text - d->text % c->mss;
+	d->text = min_u32(d->text, tcp_frto_room(c));
+	limit_by_cwnd(s, c, d);
+	d->text = min_u32(d->text, tcp_pace_release(c));
+	full = d->text - d->text % c->mss; /* [9293 SHLD-28] */
 	if (d->text == unsent) {
 		d->fin = fin_waits(c) && usable > d->text;
 		if (d->text > full && !tail_may_go(c, full))
@@ -245,6 +240,15 @@ static void decide(const struct tcp_conn *c, struct sendable *d)
 	}
 }
 
+/* [5681-10, 3042] new text beyond cwnd that duplicates made room for */
+static void note_limited(struct tcp_conn *c, uint32_t bytes)
+{
+	uint32_t flight = seq_dist(c->snd.nxt, c->snd.una);
+
+	if (c->recovery == REC_OPEN && c->dup_acks && flight > c->cc.cwnd)
+		c->tx->limited_bytes += min_u32(bytes, flight - c->cc.cwnd);
+}
+
 static void note_sent(
 	struct tg *s, struct tcp_conn *c, struct tcp_range *r, uint32_t sent, bool fin)
 {
@@ -254,12 +258,17 @@ static void note_sent(
 		c->fin_sent = true;
 	}
 	list_push_back(&c->tx->ranges, &r->node);
+	range_sent(s, c, r);
 	c->snd.nxt = r->end;
 	c->snd.max = seq_max(c->snd.max, c->snd.nxt);
+	c->tx->prr_out += range_bytes(r);
+	note_limited(c, range_bytes(r));
 	tcp_timers_data_sent(s, c);
+	tcp_timers_new_data(s, c);
 }
 
-static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text, bool fin)
+static enum tx_result send_frame(
+	struct tg *s, struct tcp_conn *c, uint32_t text, bool fin, uint8_t how)
 {
 	uint8_t flags = TCP_ACK;
 	struct tcp_range *r;
@@ -274,36 +283,77 @@ static enum tx_result send_frame(struct tg *s, struct tcp_conn *c, uint32_t text
 	}
 	if (fin)
 		flags |= TCP_FIN;
-	if (text && text == tcp_unsent(c)) /* [9293 MUST-61] the last one queued */
+	if (text && text == tcp_unsent(c)) /* [9293 MUST-61, SHLD-27] the last one queued */
 		flags |= TCP_PSH;
-	res = tcp_emit_frame(s, c, c->snd.nxt, text, flags, EMIT_NEW, &sent);
+	res = tcp_emit_frame(s, c, c->snd.nxt, text, flags, how, &sent);
 	if (res != TX_OK && res != TX_DROPPED) {
 		range_free(s, c, r);
 		return res;
 	}
 	note_sent(s, c, r, sent, fin && sent == text);
+	tcp_pace_sent(s, c, sent);
 	return sent == text ? TX_OK : TX_BUSY;
 }
 
-static void restart_after_idle(struct tg *s, struct tcp_conn *c)
+/* Is the window still what it says after a pause? */
+static void validate_window(struct tg *s, struct tcp_conn *c)
 {
-	/* [5681-13] nothing in flight and nothing sent for an RTO */
-	if (!seq_eq(c->snd.una, c->snd.nxt) || !c->last_snd_ns ||
-		s->now_ns - c->last_snd_ns <= c->rto_ns)
+	uint8_t iw = s->cfg.tcp.initial_window_segs;
+	uint64_t idle_ns = c->last_snd_ns ? s->now_ns - c->last_snd_ns : 0;
+	bool idle = seq_eq(c->snd.una, c->snd.nxt) && idle_ns > c->rto_ns;
+
+	switch ((enum tg_cwv)s->cfg.tcp.cwnd_validation) {
+	case TG_CWV_NONE: return;
+	case TG_CWV_RESTART: /* [5681-13] nothing in flight and nothing sent for an RTO */
+		if (idle)
+			c->cc.ops->on_idle(&c->cc, iw);
 		return;
-	c->cc.ops->on_idle(&c->cc, s->cfg.tcp.initial_window_segs);
+	case TG_CWV_DECAY:
+		if (idle)
+			cwv_decay(&c->cc, iw, idle_ns, c->rto_ns);
+		return;
+	case TG_CWV_7661: cwv_before_send(&c->cc, iw, s->now_ns); return;
+	}
+}
+
+/* [4821 7.4, 8899 4.1] new text in a larger segment than is known to fit. Sets c->mtu_waits if it
+ * has to wait for room, and all that is new with it. */
+static enum tx_result send_mtu_probe(struct tg *s, struct tcp_conn *c, uint32_t *budget)
+{
+	struct seq from = c->snd.nxt;
+	uint32_t text;
+	enum mtu_advice advice = tcp_mtu_advise(s, c, &text);
+	enum tx_result res;
+
+	c->mtu_waits = advice == MTU_WAIT;
+	if (c->mtu_waits)
+		c->cwnd_limited = true;
+	if (advice != MTU_PROBE)
+		return TX_OK;
+	if (*budget == 0)
+		return TX_MORE;
+	res = send_frame(s, c, text, false, EMIT_MTU);
+	if (res == TX_OK) {
+		tcp_mtu_sent(s, c, from, text);
+		*budget -= min_u32(*budget, text);
+	}
+	return res;
 }
 
 static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budget)
 {
 	struct sendable d;
+	enum tx_result res;
 
 	if (tcp_unsent(c) || fin_waits(c))
-		restart_after_idle(s, c);
+		validate_window(s, c);
+	res = send_mtu_probe(s, c, budget);
+	if (res != TX_OK || c->mtu_waits)
+		return res;
 	while (tcp_unsent(c) || fin_waits(c)) {
-		enum tx_result res;
-
-		decide(c, &d);
+		decide(s, c, &d);
+		if (d.text && tcp_pace_wait(s, c))
+			return TX_OK;
 		c->cwnd_limited = d.cwnd || (c->cc.cwnd < c->cc.ssthresh &&
 						    tcp_pipe(c) + d.text > c->cc.cwnd / 2);
 		if (d.text == 0 && !d.fin) {
@@ -313,7 +363,7 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 		}
 		if (*budget == 0)
 			return TX_MORE;
-		res = send_frame(s, c, d.text, d.fin);
+		res = send_frame(s, c, d.text, d.fin, EMIT_NEW);
 		if (res != TX_OK)
 			return res;
 		c->push_all = false;
@@ -342,7 +392,7 @@ static enum tx_result send_probe(struct tg *s, struct tcp_conn *c)
 
 		if (!tcp_unsent(c) && !fin_waits(c))
 			return TX_OK;
-		res = send_frame(s, c, tcp_unsent(c) ? 1 : 0, !tcp_unsent(c));
+		res = send_frame(s, c, tcp_unsent(c) ? 1 : 0, !tcp_unsent(c), EMIT_NEW);
 		if (mode == RM_PERSIST) { /* stays the persist timer's */
 			c->rexmit_mode = (uint8_t)mode;
 			c->deadline[CT_REXMIT] = at;
@@ -359,6 +409,46 @@ static enum tx_result send_probe(struct tg *s, struct tcp_conn *c)
 	else if (res == TX_BUSY)
 		c->probe_due = true;
 	return res == TX_DROPPED ? TX_OK : res;
+}
+
+/* The highest segment again, for want of anything new. */
+static enum tx_result repeat_last(struct tg *s, struct tcp_conn *c)
+{
+	struct tcp_range *r = range_last(c->tx);
+	uint32_t n = range_bytes(r), most = c->mss + ((r->flags & RANGE_FIN) ? 1u : 0);
+
+	if (n > most) {
+		r = range_split(s, c, r, seq_sub(r->end, most));
+		if (!r)
+			return TX_WAIT;
+		n = most;
+	}
+	return resend(s, c, r, n);
+}
+
+/* [8985-13] one segment, whatever cwnd says: new text if there is some and the peer's window takes
+ * it, else what went last. */
+static enum tx_result send_loss_probe(struct tg *s, struct tcp_conn *c)
+{
+	uint32_t unsent = tcp_unsent(c), usable = usable_window(c);
+	uint32_t n = min_u32(min_u32(unsent, c->mss), usable);
+	bool fin = fin_waits(c) && n == unsent && usable > n;
+	enum tx_result res = TX_OK;
+
+	if (tcp_tlp_may_probe(s, c)) {
+		bool again = n == 0 && !fin;
+
+		res = again ? repeat_last(s, c) : send_frame(s, c, n, fin, EMIT_NEW);
+		if (res == TX_BUSY)
+			return res;
+		if (res == TX_OK) {
+			tcp_tlp_sent(c, again);
+			tcp_timers_probed(s, c);
+			s->counters.tcp_loss_probes++;
+		}
+	}
+	c->tlp_due = false;
+	return res;
 }
 
 static enum tx_result send_keepalive(struct tg *s, struct tcp_conn *c)
@@ -397,10 +487,13 @@ enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget)
 			return res; /* after TX_DROPPED the record may be gone */
 	}
 	if (may_send_text(c)) {
+		tcp_update_mss(s, c); /* the path may have changed since, or be unknown again */
 		if (c->probe_due)
 			res = send_probe(s, c);
 		if (res == TX_OK)
 			res = send_lost(s, c, &budget);
+		if (res == TX_OK && c->tlp_due)
+			res = send_loss_probe(s, c);
 		if (res == TX_OK)
 			res = send_new(s, c, &budget);
 	}

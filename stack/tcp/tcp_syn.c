@@ -82,7 +82,7 @@ static uint32_t rcvbuf_of(const struct tg *s, const struct tcp_mini *m)
  * later windows have. */
 static uint32_t half_open_wnd(uint32_t rcvbuf, const struct tcp_mini *m)
 {
-	uint32_t unit = 1u << (m->flags & MINI_WS ? m->syn.rcv_wscale : 0);
+	uint32_t unit = 1u << (m->flags & MINI_WS ? mini_rcv_wscale(m) : 0);
 
 	return (min_u32(rcvbuf, 65535) + unit - 1) & ~(unit - 1);
 }
@@ -94,14 +94,15 @@ static void send_syn_ack(struct tg *s, struct tcp_mini *m)
 	struct ip_path path = {0};
 
 	fill_control(s, m, &k);
-	k.g.flags = TCP_SYN | TCP_ACK;
+	/* [3168 6.1.1] an ECN-setup SYN-ACK: ECE without CWR; never ECT on it */
+	k.g.flags = TCP_SYN | TCP_ACK | (m->syn.ecn ? TCP_ECE : 0);
 	k.g.seq = m->snd_nxt;
 	k.g.wnd = (uint16_t)min_u32(rcvbuf_of(s, m), 65535); /* [7323-W4] not scaled */
 	k.g.opts.has |= TCP_HAS_MSS;                         /* [9293 MUST-14, SHLD-5, MAY-3] */
 	k.g.opts.mss = tcp_mss_offer(s, &k.dst, &path);
 	if (m->flags & MINI_WS) {
 		k.g.opts.has |= TCP_HAS_WSCALE; /* [7323-W2] only if the SYN had it */
-		k.g.opts.wscale = m->syn.rcv_wscale;
+		k.g.opts.wscale = mini_rcv_wscale(m);
 	}
 	if (m->flags & MINI_SACK)
 		k.g.opts.has |= TCP_HAS_SACK_PERM;
@@ -117,7 +118,7 @@ static void send_ack(struct tg *s, struct tcp_mini *m)
 	k.g.flags = TCP_ACK;
 	k.g.seq = seq_add(m->snd_nxt, 1);
 	k.g.wnd = (uint16_t)(half_open_wnd(rcvbuf_of(s, m), m) >>
-			     ((m->flags & MINI_WS) ? m->syn.rcv_wscale : 0));
+			     ((m->flags & MINI_WS) ? mini_rcv_wscale(m) : 0));
 	tcp_send_control(s, &k);
 }
 
@@ -136,8 +137,9 @@ static void fill_entry(
 	m->syn.mss = o->has & TCP_HAS_MSS ? o->mss : TCP_MSS_DEFAULT; /* [9293 MUST-15] */
 	if (ws) {
 		m->flags |= MINI_WS;
-		m->syn.snd_wscale = (uint8_t)min_u32(o->wscale, TCP_WSCALE_MAX); /* [7323-W3] */
-		m->syn.rcv_wscale = tcp_wscale_for(l->rcvbuf);
+		/* [7323-W3] */
+		m->syn.scales = (uint8_t)(min_u32(o->wscale, TCP_WSCALE_MAX) |
+					  (uint32_t)tcp_wscale_for(l->rcvbuf) << 4);
 	}
 	if ((o->has & TCP_HAS_TS) && s->cfg.tcp.timestamps) { /* [7323-T1] */
 		m->flags |= MINI_TS;
@@ -145,6 +147,7 @@ static void fill_entry(
 	}
 	if ((o->has & TCP_HAS_SACK_PERM) && s->cfg.tcp.sack)
 		m->flags |= MINI_SACK; /* [2018-1] */
+	m->syn.ecn = tcp_ecn_accepts(r);
 }
 
 /* The table is full: the entry that has waited longest for its last ACK gives way, if its SYN-ACK
@@ -236,14 +239,19 @@ static struct tcp_conn *grow_up(
 	c->keep_cnt = l->keep_cnt;
 	c->ttl = l->ttl;
 	c->tos = l->tos;
+	c->pmtu = l->pmtu;
+	c->recverr = l->recverr;
 	c->user_timeout_ns = l->user_timeout_ns;
 	c->linger_ns = l->linger_ns;
 	c->mss_user = l->mss_user;
+	c->cc.ops = l->cc.ops;
+	c->pace_max = l->pace_max;
 	c->ws_ok = (m->flags & MINI_WS) != 0;
 	c->ts_ok = (m->flags & MINI_TS) != 0;
 	c->sack_ok = (m->flags & MINI_SACK) != 0;
-	c->snd_wscale = m->syn.snd_wscale;
-	c->rcv_wscale = m->syn.rcv_wscale;
+	c->ecn_sent = c->ecn_ok = c->ecn_reflects = m->syn.ecn != 0;
+	c->snd_wscale = mini_snd_wscale(m);
+	c->rcv_wscale = mini_rcv_wscale(m);
 	c->mss_peer = m->syn.mss;
 	c->ts_recent = m->ts_recent;
 	c->ts_recent_ns = s->now_ns;
@@ -337,6 +345,8 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 	/* The SYN again: our SYN-ACK was lost. */
 	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && seq_eq(seq_add(r->g.seq, 1), m->rcv_nxt)) {
 		m->flags |= MINI_RESENT;
+		if (!tcp_ecn_accepts(r)) /* [3168 6.1.1.1] the peer has fallen back */
+			m->syn.ecn = 0;
 		send_syn_ack(s, m);
 		tcp_discard(r, l, TG_DROP_TCP_OLD);
 		return;
@@ -376,6 +386,19 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 		return;
 	}
 	complete(m, l, r);
+}
+
+/* [9293 SHLD-26] it never gets anywhere; nobody knows of it yet, so nobody is told. [5927 4.1] Its
+ * number is the SYN-ACK's own. */
+bool tcp_syn_error(struct tg *s, struct tcp_mini *m, struct seq quoted, bool hard)
+{
+	if (!seq_eq(quoted, m->snd_nxt))
+		return false;
+	if (hard) {
+		end_entry(s, m, TG_LISTEN, TG_CAUSE_ICMP_HARD);
+		arm_timer(s);
+	}
+	return true;
 }
 
 /* ---- Timer and the end of a listener ---- */

@@ -146,9 +146,9 @@ static void pktq_join(struct tg *s, struct pktq *q, struct pktq *more)
 }
 
 /* [2883 4] text that was received before is reported, once, in the next ACK */
-void tcp_note_duplicate(struct tcp_conn *c, struct seq start, struct seq end)
+void tcp_note_duplicate(const struct tg *s, struct tcp_conn *c, struct seq start, struct seq end)
 {
-	if (!c->sack_ok || c->dsack || !seq_lt(start, end))
+	if (!c->sack_ok || !s->cfg.tcp.dsack || c->dsack || !seq_lt(start, end))
 		return;
 	c->dsack = true;
 	c->dsack_start = start;
@@ -306,7 +306,7 @@ static bool ooo_insert(struct tcp_conn *c, struct tcp_rx *r, bool *kept)
 		if (ooo_holds(c->ooo, before, at)) { /* here already */
 			last = list_entry(before, struct tcp_ooo_range, node);
 			stop = seq_min(end, last->end);
-			tcp_note_duplicate(c, at, stop);
+			tcp_note_duplicate(s, c, at, stop);
 			at = stop;
 			continue;
 		}
@@ -364,7 +364,7 @@ void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r)
 		uint32_t old = min_u32(seq_dist(c->rcv.nxt, r->text_seq), r->text_bytes);
 
 		if (old) {
-			tcp_note_duplicate(c, r->text_seq, seq_add(r->text_seq, old));
+			tcp_note_duplicate(r->s, c, r->text_seq, seq_add(r->text_seq, old));
 			c->ack_now = true;
 		}
 		pkt_pull(r->p, old);
@@ -433,7 +433,7 @@ static void cut_at_ranges(struct tcp_conn *c, struct tcp_rx *r)
 		if (seq_ge(o->start, end))
 			return;
 		if (first)
-			tcp_note_duplicate(c, o->start, seq_min(end, o->end));
+			tcp_note_duplicate(r->s, c, o->start, seq_min(end, o->end));
 		first = false;
 		if (seq_lt(o->end, end))
 			continue;
@@ -496,6 +496,7 @@ bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 	if (n) {
 		pkt_delivered(s);
 		r->p = NULL;
+		endpoint_again(s, &c->ep, TG_IN);
 	}
 	c->rcv.nxt = seq_add(c->rcv.nxt, n);
 	c->bytes_received += n;
@@ -504,6 +505,7 @@ bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 	return true;
 }
 
+/* [9293 SHLD-31] held until the gap fills */
 static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
@@ -579,6 +581,7 @@ void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r)
 		r->gone = true;
 		return;
 	}
+	tcp_ecn_text_in(c, r);
 	tcp_note_segment_size(c, r);
 	if (!seq_eq(r->text_seq, c->rcv.nxt)) {
 		text_out_of_order(c, r);

@@ -35,6 +35,55 @@ static void trace_timer(struct tg *s, const struct tcp_conn *c, enum tg_timer wh
 	t->aux = (uint32_t)min_u64(tcp_rto(s, c) / NS_PER_US, UINT32_MAX);
 }
 
+/* ---- The retransmission timer and its two forerunners ---- */
+
+bool tcp_timers_watching(const struct tcp_conn *c)
+{
+	return c->rexmit_mode == RM_RTO || c->rexmit_mode == RM_PTO || c->rexmit_mode == RM_REO;
+}
+
+/* [8985-15] exactly one of RACK's timer, the loss probe's and the RTO: the one that is due first.
+ * At the same moment the probe goes before the RTO. */
+static void arm_first(struct tg *s, struct tcp_conn *c)
+{
+	const struct tcp_tx *x = c->tx;
+
+	c->rexmit_mode = RM_RTO;
+	c->deadline[CT_REXMIT] = x->rto_at_ns;
+	if (x->pto_at_ns <= c->deadline[CT_REXMIT]) {
+		c->rexmit_mode = RM_PTO;
+		c->deadline[CT_REXMIT] = x->pto_at_ns;
+	}
+	if (x->reo_at_ns < c->deadline[CT_REXMIT]) {
+		c->rexmit_mode = RM_REO;
+		c->deadline[CT_REXMIT] = x->reo_at_ns;
+	}
+	rearm(s, c);
+}
+
+/* The RTO expires then, and nothing before it. */
+static void arm_rto(struct tg *s, struct tcp_conn *c, uint64_t at_ns)
+{
+	c->rexmit_mode = RM_RTO;
+	c->deadline[CT_REXMIT] = at_ns;
+	if (c->tx) {
+		c->tx->rto_at_ns = at_ns;
+		c->tx->pto_at_ns = NEVER_NS;
+		c->tx->reo_at_ns = NEVER_NS;
+	}
+	rearm(s, c);
+}
+
+static void arm_pto(struct tg *s, struct tcp_conn *c)
+{
+	uint64_t pto_ns = tcp_tlp_pto(s, c);
+
+	/* [8985-11] never later than the RTO */
+	c->tx->pto_at_ns = pto_ns == NEVER_NS
+				   ? NEVER_NS
+				   : min_u64(sat_add_u64(s->now_ns, pto_ns), c->tx->rto_at_ns);
+}
+
 /* Nobody holds it any more, nor ever will. */
 static bool is_orphan(const struct tcp_conn *c)
 {
@@ -58,10 +107,39 @@ void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c)
 	c->last_snd_ns = s->now_ns;
 	if (c->stalled_ns == NEVER_NS)
 		c->stalled_ns = s->now_ns;
-	if (c->rexmit_mode == RM_RTO)
+	if (tcp_timers_watching(c))
 		return;
-	c->rexmit_mode = RM_RTO; /* [6298 5.1] */
-	set(s, c, CT_REXMIT, tcp_rto(s, c));
+	arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c))); /* [6298 5.1, 5.0] */
+}
+
+void tcp_timers_new_data(struct tg *s, struct tcp_conn *c)
+{
+	if (!tcp_timers_watching(c) || !c->tx)
+		return;
+	arm_pto(s, c); /* [8985-12] */
+	arm_first(s, c);
+}
+
+void tcp_timers_first_again(struct tg *s, struct tcp_conn *c)
+{
+	if (!tcp_timers_watching(c) || c->recovery != REC_RECOVERY)
+		return;
+	c->tx->rto_at_ns = sat_add_u64(s->now_ns, tcp_rto(s, c)); /* [6298-5.0] */
+	arm_first(s, c);
+}
+
+void tcp_timers_probed(struct tg *s, struct tcp_conn *c)
+{
+	arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c))); /* [8985-13] */
+}
+
+void tcp_timers_loss_checked(struct tg *s, struct tcp_conn *c)
+{
+	if (!tcp_timers_watching(c) || !c->tx)
+		return;
+	if (tcp_tlp_pto(s, c) == NEVER_NS) /* SACK tells now */
+		c->tx->pto_at_ns = NEVER_NS;
+	arm_first(s, c);
 }
 
 void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c)
@@ -72,8 +150,13 @@ void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c)
 		return;
 	}
 	c->stalled_ns = s->now_ns;
-	c->rexmit_mode = RM_RTO; /* [6298 5.3] */
-	set(s, c, CT_REXMIT, tcp_rto(s, c));
+	if (!c->tx) {
+		arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c)));
+		return;
+	}
+	c->tx->rto_at_ns = sat_add_u64(s->now_ns, tcp_rto(s, c)); /* [6298 5.3] */
+	arm_pto(s, c);
+	arm_first(s, c);
 }
 
 /* [9293 MUST-37] a window that is kept closed may stay so for as long as the user likes; but when
@@ -88,7 +171,7 @@ void tcp_timers_progress(struct tg *s, struct tcp_conn *c)
 
 void tcp_timers_window_opened(struct tg *s, struct tcp_conn *c)
 {
-	if (c->rexmit_mode != RM_RTO && c->rexmit_mode != RM_PERSIST)
+	if (!tcp_timers_watching(c) && c->rexmit_mode != RM_PERSIST)
 		return;
 	c->backoff = 0; /* the wait was the receiver's choice, not the network's */
 	if (seq_eq(c->snd.una, c->snd.nxt)) {
@@ -97,8 +180,8 @@ void tcp_timers_window_opened(struct tg *s, struct tcp_conn *c)
 		c->stalled_ns = NEVER_NS;
 		return;
 	}
-	c->rexmit_mode = RM_RTO; /* a probe is still in flight */
-	set(s, c, CT_REXMIT, tcp_rto(s, c));
+	/* a probe is still in flight */
+	arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c)));
 }
 
 void tcp_timers_blocked(struct tg *s, struct tcp_conn *c, bool zero_window)
@@ -121,9 +204,10 @@ void tcp_timers_no_memory(struct tg *s, struct tcp_conn *c)
 
 void tcp_timers_text_received(struct tg *s, struct tcp_conn *c)
 {
-	/* [9293 SHLD-19] at least every second full-sized segment */
+	/* [9293 SHLD-19, 5681-14] at least every second full-sized segment */
 	if (c->quickack || seq_dist(c->rcv.nxt, c->rcv.last_ack) >= 2u * c->mss_rcv)
 		c->ack_now = true;
+	/* [9293 MUST-58, MUST-59] what is owed goes out when all that came has been processed */
 	if (!c->ack_now && c->deadline[CT_DELACK] == NEVER_NS)
 		set(s, c, CT_DELACK, s->cfg.tcp.delack_ns); /* [9293 SHLD-18, MUST-40] */
 }
@@ -176,6 +260,13 @@ void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c)
 		set(s, c, CT_STATE, s->cfg.tcp.fin_wait_2_ns);
 }
 
+/* The next release of a paced connection. */
+void tcp_timers_pace(struct tg *s, struct tcp_conn *c, uint64_t at_ns)
+{
+	c->deadline[CT_PACE] = at_ns;
+	rearm(s, c);
+}
+
 void tcp_timers_stop(struct tg *s, struct tcp_conn *c)
 {
 	for (unsigned i = 0; i < CT_COUNT; i++)
@@ -219,7 +310,11 @@ static void schedule_retry(struct tg *s, struct tcp_conn *c, uint64_t after_ns)
 						    : sat_add_u64(c->stalled_ns, patience_ns(s, c));
 	uint64_t left_ns = end_ns > s->now_ns ? end_ns - s->now_ns : 0;
 
-	set(s, c, CT_REXMIT, min_u64(after_ns, left_ns));
+	c->deadline[CT_REXMIT] = sat_add_u64(s->now_ns, min_u64(after_ns, left_ns));
+	if (c->rexmit_mode == RM_RTO)
+		arm_rto(s, c, c->deadline[CT_REXMIT]);
+	else
+		rearm(s, c);
 }
 
 static void reach_r1(struct tg *s, struct tcp_conn *c)
@@ -240,11 +335,13 @@ static void retransmit_timeout(struct tg *s, struct tcp_conn *c)
 	reach_r1(s, c);
 	if (!c->syn_acked) { /* [9293 MUST-22] SYN and SYN-ACK like everything else */
 		c->syn_retrans = (uint8_t)min_u32(c->syn_retrans + 1u, UINT8_MAX);
+		tcp_ecn_fall_back(s, c); /* [3168 6.1.1.1] */
 		c->syn_due = true;
 	} else if (c->snd.wnd == 0) {
 		c->probe_due =
 			true; /* [9293 MUST-35] the window was closed over what is in flight */
 	} else {
+		tcp_mtu_timeout(s, c);
 		tcp_loss_timeout(s, c, first); /* [6298 5.4] */
 	}
 	c->rexmit_mode = RM_RTO;
@@ -271,15 +368,48 @@ static void persist_timeout(struct tg *s, struct tcp_conn *c)
 	schedule_retry(s, c, min_u64(tcp_rto(s, c), TCP_PERSIST_MAX_NS)); /* [9293 SHLD-30] */
 }
 
+/* [8985 7.3] */
+static void probe_timeout(struct tg *s, struct tcp_conn *c)
+{
+	c->tx->pto_at_ns = NEVER_NS;
+	c->tlp_due = tcp_tlp_may_probe(s, c);
+	if (c->tlp_due) /* the RTO begins anew when it has gone; this stands in until then */
+		arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c)));
+	else
+		arm_first(s, c);
+}
+
+static void reordering_timeout(struct tg *s, struct tcp_conn *c)
+{
+	c->tx->reo_at_ns = NEVER_NS;
+	tcp_loss_reo_timeout(s, c);
+	tcp_timers_loss_checked(s, c);
+}
+
+static enum tg_timer timer_kind(enum rexmit_mode mode)
+{
+	switch (mode) {
+	case RM_PERSIST: return TG_TIMER_PERSIST;
+	case RM_PTO: return TG_TIMER_LOSS_PROBE;
+	case RM_REO: return TG_TIMER_REORDERING;
+	case RM_RTO:
+	case RM_RETRY:
+	case RM_NONE: return TG_TIMER_REXMIT;
+	}
+	return TG_TIMER_REXMIT;
+}
+
 static bool rexmit_fired(struct tg *s, struct tcp_conn *c)
 {
 	enum rexmit_mode mode = (enum rexmit_mode)c->rexmit_mode;
 
 	if (!still_patient(s, c))
 		return false;
-	trace_timer(s, c, mode == RM_PERSIST ? TG_TIMER_PERSIST : TG_TIMER_REXMIT);
+	trace_timer(s, c, timer_kind(mode));
 	switch (mode) {
 	case RM_RTO: retransmit_timeout(s, c); break;
+	case RM_PTO: probe_timeout(s, c); break;
+	case RM_REO: reordering_timeout(s, c); break;
 	case RM_PERSIST: persist_timeout(s, c); break;
 	case RM_RETRY: c->rexmit_mode = RM_NONE; break;
 	case RM_NONE: break;
@@ -330,6 +460,7 @@ void tcp_timer_fired(struct tg *s, struct timer *t)
 		c->ack_now = true;
 		s->counters.tcp_delayed_acks++;
 	}
+	take_due(s, c, CT_PACE); /* a turn is all it asks for */
 	if (take_due(s, c, CT_REXMIT) && !rexmit_fired(s, c))
 		return;
 	if (take_due(s, c, CT_KEEPALIVE) && !keepalive_fired(s, c))
@@ -344,4 +475,24 @@ void tcp_timer_fired(struct tg *s, struct timer *t)
 	rearm(s, c);
 	tcp_want_output(s, c);
 	tcp_notify(s, c);
+}
+
+uint64_t tcp_timer_deadline_ns(const struct tcp_conn *c, enum tg_timer which)
+{
+	enum tg_timer now = c->rexmit_mode == RM_PERSIST ? TG_TIMER_PERSIST
+			    : c->rexmit_mode == RM_PTO   ? TG_TIMER_LOSS_PROBE
+			    : c->rexmit_mode == RM_REO   ? TG_TIMER_REORDERING
+							 : TG_TIMER_REXMIT;
+
+	switch (which) { /* four share a deadline: the one that it stands for now has it */
+	case TG_TIMER_REXMIT:
+	case TG_TIMER_PERSIST:
+	case TG_TIMER_LOSS_PROBE:
+	case TG_TIMER_REORDERING: return which == now ? c->deadline[CT_REXMIT] : NEVER_NS;
+	case TG_TIMER_DELACK: return c->deadline[CT_DELACK];
+	case TG_TIMER_KEEPALIVE: return c->deadline[CT_KEEPALIVE];
+	case TG_TIMER_STATE: return c->deadline[CT_STATE];
+	case TG_TIMER_USER: break;
+	}
+	return NEVER_NS;
 }

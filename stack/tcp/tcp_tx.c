@@ -14,9 +14,15 @@ bool tcp_tx_need(struct tg *s, struct tcp_conn *c)
 		return false;
 	bring_init(&x->ring);
 	list_init(&x->ranges);
+	list_init(&x->by_time);
+	x->pto_at_ns = x->reo_at_ns = NEVER_NS;
+	x->rto_at_ns = c->rexmit_mode == RM_RTO ? c->deadline[CT_REXMIT] : NEVER_NS; /* SYN's */
 	/* Before the SYN is acknowledged text begins behind it. */
 	x->ring_seq = c->syn_acked ? c->snd.una : seq_add(c->iss, 1);
 	x->high_sacked = c->snd.una;
+	x->fack = c->snd.una;
+	x->rack_end = c->snd.una;
+	x->rack_rtt_ns = c->srtt_ns; /* until something of this flight is delivered */
 	c->tx = x;
 	return true;
 }
@@ -58,8 +64,8 @@ uint32_t tcp_pipe(const struct tcp_conn *c)
 		return flight;
 	out = flight - c->tx->sacked_bytes - c->tx->lost_bytes + c->tx->retrans_bytes;
 	if (!c->sack_ok && c->dup_acks) {
-		/* [5681 3.2 (4)] without SACK each duplicate ACK tells that one segment has left
-		 * the network */
+		/* [5681-11] without SACK each duplicate ACK tells that one segment has left
+		 * the network; before the third, that is limited transmit [5681-9] */
 		uint32_t left = (uint32_t)c->dup_acks * c->mss;
 
 		out -= min_u32(left, out > c->mss ? out - c->mss : 0);
@@ -73,12 +79,50 @@ static void count_marks(struct tcp_tx *x, const struct tcp_range *r, bool add)
 {
 	uint32_t n = add ? range_bytes(r) : 0u - range_bytes(r);
 
-	if (r->flags & RANGE_SACKED)
+	if (r->flags & RANGE_SACKED) {
 		x->sacked_bytes += n;
+		x->sacked_segs += add ? r->sacked_segs : 0u - r->sacked_segs;
+	}
 	if (r->flags & RANGE_LOST)
 		x->lost_bytes += n;
 	if (r->flags & RANGE_RETRANS)
 		x->retrans_bytes += n;
+}
+
+/* Is a copy of r in flight, as far as is known? */
+static bool in_flight(const struct tcp_range *r)
+{
+	return !(r->flags & RANGE_SACKED) &&
+	       (r->flags & (RANGE_LOST | RANGE_RETRANS)) != RANGE_LOST;
+}
+
+static bool by_time_has(const struct tcp_range *r)
+{
+	return !list_empty(&r->sent);
+}
+
+/* Puts r where its time of transmission belongs. It was there before, and most such come in the
+ * order of their numbers, so the search from the front is short. */
+static void by_time_insert(struct tcp_tx *x, struct tcp_range *r)
+{
+	struct list *at = &x->by_time;
+
+	while (at->next != &x->by_time) {
+		const struct tcp_range *q = list_entry(at->next, struct tcp_range, sent);
+
+		if (q->sent_ns > r->sent_ns || (q->sent_ns == r->sent_ns && seq_gt(q->end, r->end)))
+			break;
+		at = at->next;
+	}
+	list_insert_after(at, &r->sent);
+}
+
+void range_sent(const struct tg *s, struct tcp_conn *c, struct tcp_range *r)
+{
+	list_del(&r->sent);
+	r->sent_ns = s->now_ns;
+	r->delivered = c->delivered;
+	list_push_back(&c->tx->by_time, &r->sent);
 }
 
 struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end)
@@ -94,10 +138,12 @@ struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, 
 	r->end = end;
 	r->flags = 0;
 	r->n_retrans = 0;
+	r->sacked_segs = 0;
 	r->sent_ns = s->now_ns;
 	r->delivered = c->delivered;
 	r->delivered_ns = s->now_ns;
 	list_init(&r->node);
+	list_init(&r->sent);
 	c->tx->n_ranges++;
 	return r;
 }
@@ -111,6 +157,7 @@ void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r)
 		c->tx->rexmit = NULL;
 	c->tx->n_ranges--;
 	list_del(&r->node);
+	list_del(&r->sent);
 	core_free(s, r, sizeof(*r));
 }
 
@@ -128,9 +175,12 @@ struct tcp_range *range_split(struct tg *s, struct tcp_conn *c, struct tcp_range
 	b->delivered_ns = r->delivered_ns;
 	b->flags = r->flags;
 	b->n_retrans = r->n_retrans;
+	b->sacked_segs = r->sacked_segs; /* a SACKed record is not split but for the FIN */
 	r->flags &= (uint8_t)~RANGE_FIN; /* the FIN is the last number of the second part */
 	r->end = at;
 	list_insert_after(&r->node, &b->node);
+	if (by_time_has(r))
+		list_insert_after(&r->sent, &b->sent);
 	count_marks(c->tx, r, true);
 	count_marks(c->tx, b, true);
 	return b;
@@ -151,6 +201,8 @@ struct tcp_range *range_merge_back(struct tg *s, struct tcp_conn *c, struct tcp_
 	r->start = r->end;
 	a->flags |= r->flags & RANGE_EVER;
 	a->sent_ns = max_u64(a->sent_ns, r->sent_ns);
+	a->sacked_segs = (uint16_t)min_u32(a->sacked_segs + r->sacked_segs, UINT16_MAX);
+	r->sacked_segs = 0;
 	count_marks(c->tx, a, true);
 	range_free(s, c, r);
 	return a;
@@ -161,6 +213,7 @@ void range_trim(struct tcp_conn *c, struct tcp_range *r, struct seq at)
 	ASSERT(seq_lt(r->start, at) && seq_lt(at, r->end));
 	count_marks(c->tx, r, false);
 	r->start = at;
+	r->sacked_segs = (uint16_t)min_u32(r->sacked_segs, (range_bytes(r) + c->mss - 1) / c->mss);
 	count_marks(c->tx, r, true);
 }
 
@@ -168,7 +221,17 @@ void range_mark(struct tcp_conn *c, struct tcp_range *r, uint8_t set, uint8_t cl
 {
 	count_marks(c->tx, r, false);
 	r->flags = (uint8_t)((r->flags & ~clear) | set);
+	if (r->flags & RANGE_SACKED)
+		r->sacked_segs = (uint16_t)min_u32(
+			max_u32(r->sacked_segs, (range_bytes(r) + c->mss - 1) / c->mss),
+			UINT16_MAX);
+	else
+		r->sacked_segs = 0;
 	count_marks(c->tx, r, true);
+	if (!in_flight(r))
+		list_del(&r->sent);
+	else if (!by_time_has(r))
+		by_time_insert(c->tx, r);
 	if ((r->flags & (RANGE_LOST | RANGE_RETRANS)) == RANGE_LOST && c->tx->rexmit &&
 		seq_lt(r->start, c->tx->rexmit->start))
 		c->tx->rexmit = r;

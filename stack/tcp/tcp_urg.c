@@ -19,6 +19,7 @@ static bool urgent_ahead(const struct tcp_conn *c, uint32_t *ahead)
 	return true;
 }
 
+/* [9293 MUST-33] */
 bool tcp_urg_at_mark(const struct tcp_conn *c)
 {
 	uint32_t ahead;
@@ -26,6 +27,7 @@ bool tcp_urg_at_mark(const struct tcp_conn *c)
 	return urgent_ahead(c, &ahead) && ahead == 0;
 }
 
+/* [9293 MUST-32] */
 bool tcp_urg_waits(const struct tcp_conn *c)
 {
 	uint32_t ahead;

@@ -85,10 +85,11 @@ int tcp_user_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
 	struct tcp_conn *c = conn_of(e);
 	int r;
 
-	if (c->state != TG_CLOSED || c->port || c->was_connected)
-		return -TG_EINVAL;
 	if (!ip_is_any(&a->ip) && !ip_is_ours(s, &a->ip))
 		return -TG_EADDRNOTAVAIL;
+	/* As Linux: a port that was only lent for a connection is gone with it. */
+	if (c->state != TG_CLOSED || c->port || c->bound)
+		return -TG_EINVAL;
 	c->laddr = a->ip;
 	r = bind_port(s, c, a);
 	if (r < 0) {
@@ -211,6 +212,7 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 	c->soft_error = 0;
 	c->told_r1 = false;
 	c->recovery = REC_OPEN;
+	c->frto = FRTO_NONE;
 	c->dup_acks = 0;
 	c->ack_now = false;
 	c->fin_queued = false;
@@ -223,6 +225,9 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 	c->wr_shut = false;
 	c->rd_shut = false;
 	c->mss_peer = TCP_MSS_DEFAULT;
+	c->ecn_offered = s->cfg.tcp.ecn == 1;
+	c->ecn_sent = c->ecn_ok = c->ecn_reflects = false;
+	c->ecn_echo = c->ecn_cwr_due = c->ecn_seen = false;
 	c->ep.error = 0;
 }
 
@@ -366,6 +371,8 @@ static int check_recv(struct tcp_conn *c)
 {
 	if (c->rcvq.bytes)
 		return 0;
+	if (c->fin_seen)
+		return 1; /* as Linux: the end came before any error */
 	if (c->ep.error)
 		return take_error(c);
 	if (c->state == TG_LISTEN || (c->state == TG_CLOSED && !c->was_connected))
@@ -466,8 +473,11 @@ int tcp_user_shutdown(struct tg *s, struct endpoint *e, int how)
 {
 	struct tcp_conn *c = conn_of(e);
 
-	if (c->state == TG_CLOSED)
+	if (c->state == TG_CLOSED) { /* as on Linux: refused, and remembered all the same */
+		c->rd_shut |= how != TG_SHUT_WR;
+		tcp_notify(s, c);
 		return -TG_ENOTCONN;
+	}
 	if (c->state == TG_LISTEN) { /* as on Linux: only shutting the receiving side ends it */
 		if (how != TG_SHUT_WR)
 			tcp_end_listener(s, c);

@@ -71,10 +71,10 @@ int udp_bind(struct tg *s, struct endpoint *e, const struct tg_addr *a)
 	struct tg_addr local = *a;
 	int r;
 
-	if (u->d.local.port != 0)
-		return -TG_EINVAL;
 	if (!may_bind_to(s, &a->ip))
 		return -TG_EADDRNOTAVAIL;
+	if (u->d.local.port != 0)
+		return -TG_EINVAL;
 	if (a->port == 0)
 		local.port = udp_pick_port(s, &a->ip);
 	else if (!udp_port_free(s, u, a))
@@ -171,13 +171,30 @@ void udp_abort(struct tg *s, struct endpoint *e)
 
 int udp_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
 {
-	return dsock_setopt(s, &udp_of(e)->d, opt, v);
+	struct udp_sock *u = udp_of(e);
+
+	if (opt != TG_UDP_CORK)
+		return dsock_setopt(s, &u->d, opt, v);
+	u->d.cork = v != 0;
+	if (!u->d.cork)
+		dsock_uncork(s, &u->d);
+	return 0;
 }
 
 int udp_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
 {
-	(void)s;
-	return dsock_getopt(&udp_of(e)->d, opt, v);
+	struct udp_sock *u = udp_of(e);
+
+	if (opt == TG_UDP_CORK) {
+		*v = u->d.cork;
+		return 0;
+	}
+	if (opt != TG_IP_MTU)
+		return dsock_getopt(&u->d, opt, v);
+	if (!u->d.connected)
+		return -TG_ENOTCONN;
+	*v = ip_mtu(s, &u->d.peer.ip, &u->path);
+	return 0;
 }
 
 void udp_addrs(

@@ -174,11 +174,18 @@ bool udp_error(struct tg *s, const struct ip_error *e)
 	u = udp_find(s, &local, &peer);
 	if (!u)
 		return false;
-	/* We never set DF, so that no router has a reason to say "fragmentation needed". */
+	/* [1191 6.1, 8085 3.2] the path, for all that goes there; with DF never set no router has a
+	 * reason to say so */
+	if (e->error == TG_EMSGSIZE) {
+		if (u->d.pmtu == TG_PMTU_DONT)
+			return true;
+		if (u->d.pmtu < TG_PMTU_INTERFACE)
+			ip_set_pmtu(s, &e->remote, e->mtu);
+	}
 	if (u->d.recverr && e->quote_bytes >= UDP_HDR_BYTES)
 		dsock_queue_error(s, &u->d, e, &peer, e->quote + UDP_HDR_BYTES,
 			e->quote_bytes - UDP_HDR_BYTES);
-	if ((u->d.connected || u->d.recverr) && e->error && e->error != TG_EMSGSIZE)
+	if ((u->d.connected || u->d.recverr) && e->error)
 		dsock_set_error(s, &u->d, e->error);
 	return true;
 }

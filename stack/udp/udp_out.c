@@ -1,7 +1,8 @@
 /* Sending UDP datagrams: RFC 768, RFC 1122 4.1.
  *
- * The checksum is always sent [1122 4.1.3.4]. Datagrams larger than the MTU are fragmented by IP.
- * Left out: sending IP options (RFC 1122 4.1.3.2), path MTU discovery (DF is never set). */
+ * The checksum is always sent [1122 4.1.3.4]. Datagrams larger than the path's MTU are fragmented
+ * here, others have DF set, unless the user wants it otherwise (enum tg_pmtu) [1191 3, 8085 3.2].
+ * Left out: sending IP options (RFC 1122 4.1.3.2). */
 #include "udp/udp_impl.h"
 
 #include "wire/ip4.h"
@@ -18,10 +19,18 @@ static struct ip_path *path_to(struct udp_sock *u, const struct tg_ip *dst)
 	return &u->path;
 }
 
+/* It is not for what leaves through an interface of the user's choice: for that, none. */
+static struct ip_path *path_for(
+	struct udp_sock *u, const struct tg_dgram *info, struct ip_path *none)
+{
+	return info->via ? none : path_to(u, &info->peer.ip);
+}
+
 /* Everything about where a datagram goes and comes from. */
 static int address_datagram(
 	struct tg *s, struct udp_sock *u, const struct tg_dgram *to, struct tg_dgram *info)
 {
+	struct ip_path none = {0};
 	struct dsock *d = &u->d;
 
 	memset(info, 0, sizeof(*info));
@@ -34,36 +43,49 @@ static int address_datagram(
 	if (info->peer.port == 0)
 		return -TG_EINVAL;
 	/* [1122-U7] [1122 4.1.4] TTL and TOS as the application wants them */
-	info->ttl = to && to->ttl ? to->ttl : d->ttl;
-	info->tos = to && to->tos ? to->tos : d->tos;
+	dsock_choose(d, to, ip_is_multicast(&info->peer.ip), info);
 	/* [1122-U5] [1122 4.1.3.5] the application may choose the source address */
 	if (to && !ip_is_any(&to->local))
 		info->local = to->local;
 	else if (ip_is_ours(s, &d->local.ip)) /* not of a socket bound to a broadcast address */
 		info->local = d->local.ip;
-	return ip_resolve(
-		s, &info->peer.ip, &info->local, 0, d->broadcast, path_to(u, &info->peer.ip));
+	if (info->via > s->n_netifs)
+		return -TG_ENETUNREACH;
+	return ip_resolve(s, &info->peer.ip, &info->local, ip_netif_of(info->via), d->broadcast,
+		path_for(u, info, &none));
 }
 
 int64_t udp_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to)
 {
 	struct udp_sock *u = udp_of(e);
+	bool more = (flags & TG_MSG_MORE) != 0 || u->d.cork;
 	struct tg_dgram info;
-	int r = dsock_may_send(s, &u->d, flags);
+	size_t most;
+	int r = dsock_may_send(s, &u->d, flags & ~TG_MSG_MORE);
 
+	if (r < 0)
+		return r;
+	/* As Linux: what goes on goes where it was begun to go. */
+	if (u->d.corked) {
+		most = IP4_MAX_BYTES - ip_header_bytes(&u->d.corked->info.peer.ip) - UDP_HDR_BYTES;
+		r = dsock_cork(s, &u->d, data, n, most, NULL, more);
+		return r < 0 ? r : (int64_t)n;
+	}
+	r = udp_autobind(s, u); /* as Linux: whatever comes of the rest */
 	if (r < 0)
 		return r;
 	r = address_datagram(s, u, to, &info);
 	if (r < 0)
 		return r;
-	if (n > IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip) - UDP_HDR_BYTES)
+	most = IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip) - UDP_HDR_BYTES;
+	if (n > most)
 		return -TG_EMSGSIZE;
-	r = udp_autobind(s, u);
-	if (r < 0)
-		return r;
+	if (!ip_fits(s, &info.peer.ip, path_to(u, &info.peer.ip), u->d.pmtu, UDP_HDR_BYTES + n))
+		return -TG_EMSGSIZE;
 	info.bytes = (uint32_t)n;
-	r = dsock_send(s, &u->d, data, &info);
+	r = more ? dsock_cork(s, &u->d, data, n, most, &info, true)
+		 : dsock_send(s, &u->d, data, &info);
 	return r < 0 ? r : (int64_t)n;
 }
 
@@ -99,12 +121,16 @@ static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m,
 	memset(&f, 0, sizeof(f));
 	f.src = m->info.local;
 	f.dst = m->info.peer.ip;
-	f.path = path_to(u, &f.dst);
+	f.path = path_for(u, &m->info, NULL);
+	f.netif = ip_netif_of(m->info.via);
+	f.loop = d->mc_loop || !ip_is_multicast(&f.dst);
+	f.stay = m->info.ttl == 0 || m->info.via == IP_VIA_LOOPBACK;
 	/* One silent neighbour holds up the datagrams to it alone. */
 	f.waiter = d->connected && ip_equal(&f.dst, &d->peer.ip) ? &d->x : NULL;
 	f.proto = IP_PROTO_UDP;
 	f.ttl = m->info.ttl;
 	f.tos = m->info.tos;
+	ip_flow_discover(&f, d->pmtu);
 	f.bcast = true; /* the call that queued it has checked */
 	r = ip_output(s, &t, &f);
 	*error = t.error;

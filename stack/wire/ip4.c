@@ -75,7 +75,7 @@ enum tg_drop ip4_parse(const uint8_t *b, uint32_t len, struct ip4_hdr *h)
 	/* [791 3.1] header and data, and no more than arrived (the link may have padded) */
 	if (h->total_bytes < h->hdr_bytes || h->total_bytes > len)
 		return TG_DROP_IP_TOTAL_LEN;
-	/* [1122-I8] [1122 3.2.1.8] unknown ones are stepped over, so all must have sane lengths */
+	/* [1122-I8] [9293 MUST-50] unknown ones are stepped over, so all must have sane lengths */
 	if (h->options && !ip4_options_walk(h->options, h->hdr_bytes - IP4_HDR_BYTES))
 		return TG_DROP_IP_OPTIONS;
 	return TG_DROP_NONE;

@@ -21,6 +21,15 @@ void ip4_patch(uint8_t *b, uint16_t total_bytes, uint16_t id)
 	be16_store(b + 10, csum_finish(csum_add_scalar(b, (b[0] & 15u) * 4u, 0)));
 }
 
+bool ip4_mark_ce(uint8_t *b)
+{
+	if (!(b[1] & 3)) /* [3168 5] not ECT */
+		return false;
+	b[1] |= 3;
+	ip4_patch(b, be16_load(b + 2), be16_load(b + 4));
+	return true;
+}
+
 uint16_t csum_field_get(const uint8_t *b)
 {
 	return be16_load(b);

@@ -17,6 +17,8 @@ uint16_t ip4_get_id(const uint8_t *b);
 /* Sets total length and identification and computes the header checksum anew. b: a whole IPv4
  * header, options included. */
 void ip4_patch(uint8_t *b, uint16_t total_bytes, uint16_t id);
+/* Marks an IPv4 header for congestion, checksum included; false: it is not ECT [3168 5]. */
+bool ip4_mark_ce(uint8_t *b);
 
 /* The checksum field at b, host order. */
 uint16_t csum_field_get(const uint8_t *b);

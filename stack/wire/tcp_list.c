@@ -18,8 +18,19 @@ uint8_t tcp_item_bytes(uint8_t kind, uint32_t n)
 	}
 }
 
+/* The bytes of an option that has no values of its own. */
+static void emit_bytes(uint8_t *b, const struct tcp_item *o)
+{
+	for (uint32_t i = 0; i + 2 < o->len; i++)
+		b[i] = (uint8_t)(o->v[i / 4] >> (24 - 8 * (i % 4)));
+}
+
 static void emit_values(uint8_t *b, const struct tcp_item *o)
 {
+	if (!o->n) {
+		emit_bytes(b, o);
+		return;
+	}
 	switch (o->kind) {
 	case TCP_KIND_MSS: be16_store(b, (uint16_t)o->v[0]); break;
 	case TCP_KIND_WSCALE: b[0] = (uint8_t)o->v[0]; break;
@@ -71,6 +82,8 @@ static void parse_values(const uint8_t *b, struct tcp_item *o)
 	}
 	for (uint32_t i = 0; i < o->n && o->kind >= TCP_KIND_SACK; i++)
 		o->v[i] = be32_load(b + (size_t)4 * i);
+	for (uint32_t i = 0; !o->n && i + 2 < o->len; i++)
+		o->v[i / 4] |= (uint32_t)b[i] << (24 - 8 * (i % 4));
 }
 
 int tcp_list_parse(const uint8_t *b, uint32_t n, struct tcp_item *out, uint32_t cap)

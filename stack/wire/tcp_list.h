@@ -16,19 +16,25 @@
 #define TCP_KIND_SACK      5
 #define TCP_KIND_TS        8
 
+#define TCP_KIND_MD5      19
+#define TCP_KIND_FASTOPEN 34
+#define TCP_KIND_EXP      254
+
+#define TCP_ITEM_VALUES 10u
+
 /* One option. v: MSS; shift; TSval and TSecr; left and right edges of SACK blocks. Of a kind or a
- * length not known here only the two numbers are kept. */
+ * length not known here n is 0 and v holds the bytes behind the length, four to a value, the first
+ * on top. */
 struct tcp_item {
 	uint8_t kind;
 	uint8_t len; /* as on the wire; 1 for EOL and NOP */
 	uint8_t n;   /* values in v */
-	uint32_t v[2 * TCP_SACK_MAX];
+	uint32_t v[TCP_ITEM_VALUES];
 };
 
 /* Length on the wire of an option of this kind with n values; 0: not a kind known here. */
 uint8_t tcp_item_bytes(uint8_t kind, uint32_t n);
-/* Writes the options, zero padded to a multiple of 4; returns the bytes, 0 if they exceed 40. Of a
- * kind not known the values are written as zero bytes. */
+/* Writes the options, zero padded to a multiple of 4; returns the bytes, 0 if they exceed 40. */
 uint32_t tcp_list_emit(uint8_t out[TCP_OPTS_MAX_BYTES], const struct tcp_item *o, uint32_t n);
 /* The options in n bytes, up to cap of them. What stands behind an EOL is not looked at. Returns
  * their number, or -1: a length of 0, 1 or past the end, or more than cap. */

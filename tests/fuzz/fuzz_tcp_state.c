@@ -557,6 +557,8 @@ static void begin(uint8_t k)
 	c.tcp.max_half_open = 3;
 	c.tcp.max_time_wait = 3;
 	c.tcp.fast_path = !(k & 0x40);
+	c.tcp.ecn = (uint8_t)(k % 3);
+	c.tcp.mtu_probing = (uint8_t)(k % 3);
 	c.tcp.isn_fixed = (k & 0x20) != 0;
 	c.tcp.isn = 0xffffff00;
 	n.caps = k & 0x10 ? 0 : TG_CAP_CSUM | TG_CAP_TSO4;

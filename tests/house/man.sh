@@ -7,7 +7,7 @@ for f in apps/man/*.[1-9]; do
 	# That mandoc's own index does not know pages that are not installed is no fault of theirs.
 	mandoc -Tlint "$f" 2>/dev/null | grep -vE "referenced manual not found|outdated mandoc.db" >"$work/lint"
 	equal "$f: mandoc finds nothing" "$(cat "$work/lint")" ""
-	sed -n 's/^\.Xr \([a-z_]*\) \([0-9]\).*/\1.\2/p' "$f" | grep -E '^(tapglass|tg_)' | sort -u | while IFS= read -r x; do
+	sed -n 's/^\.Xr \([a-z_-]*\) \([0-9]\).*/\1.\2/p' "$f" | grep -E '^(tapglass|tg_)' | sort -u | while IFS= read -r x; do
 		[ -e "apps/man/$x" ] || echo "$x"
 	done >"$work/xr"
 	equal "$f: the pages it refers to exist" "$(xargs <"$work/xr")" ""

@@ -106,6 +106,13 @@ A = {"/http09": b"hello\n", "/empty": b"", "/half": b"HTTP/1.1 200 OK\r\nContent
      "/hints": b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
      "/long": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70000 + b"\r\n\r\n",
      "/many": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 300 + b"\r\n",
+     "/to-relative": b"HTTP/1.1 302 Found\r\nLocation: same\r\nContent-Length: 9\r\n\r\nnot this\n",
+     "/to-host": b"HTTP/1.1 301 Moved\r\nLocation: //192.0.2.1:8000/hello.txt\r\n\r\n",
+     "/to-itself": b"HTTP/1.1 307 Again\r\nLocation: /to-itself\r\nContent-Length: 0\r\n\r\n",
+     "/to-tls": b"HTTP/1.1 302 Found\r\nLocation: https://192.0.2.1/\r\n\r\n",
+     "/to-name": b"HTTP/1.1 302 Found\r\nLocation: http://nowhere.test/\r\n\r\n",
+     "/to-put": b"HTTP/1.1 308 There\r\nLocation: http://192.0.2.1:8001/put\r\nContent-Length: 0\r\n\r\n",
+     "/to-get": b"HTTP/1.1 303 See\r\nLocation: /same\r\nContent-Length: 0\r\n\r\n",
      "/nul": b"HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", "/status": b"HTTP/1.1 2x0 OK\r\n\r\n",
      "/drip": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nslowly"}
 def serve(c):
@@ -180,6 +187,34 @@ $CURL -v -H 'X-Mine: yes' -H 'Accept:' -H 'Empty;' $N/hello.txt 2>"$work/err" >/
 matches "-H: a field more" "$work/err" "^> X-Mine: yes"
 lacks "-H: a field less" "$work/err" "^> Accept"
 matches "-H: an empty field" "$work/err" "^> Empty:$"
+# ---- Redirections, bodies from files, who asks
+R=http://$HOST:8002
+equal "-L follows" "$($CURL -s -L $N/moved)" hello
+equal "-L -i: both heads" "$($CURL -s -L -i $N/moved | grep -c ^HTTP/1.1)" 2
+equal "-L: a relative place; the body on the way is not printed" "$($CURL -s -L $R/to-relative)" abc
+equal "-L: another host's" "$($CURL -s -L -w '%{num_redirects} %{url_effective}' $R/to-host)" \
+	"hello
+1 http://192.0.2.1:8000/hello.txt"
+equal "-L: a file again from its beginning" "$($CURL -s -L -T "$work/www/big" $R/to-put)" "PUT 100000000 $big 100-continue"
+equal "-L: 303 makes a GET of a POST" "$($CURL -s -L -v -d x=y $R/to-get 2>&1 | grep -c '^> GET /same ')" 1
+status "-L: an endless one ends" 47 "curl: \(47\) more than 50 redirections" $CURL -L $R/to-itself
+status "--max-redirs 0" 47 "more than 0" $CURL -L --max-redirs 0 $N/moved
+status "-L: not to TLS" 1 "\"https\" is not supported: http is all there is" $CURL -L $R/to-tls
+status "-L: not to a name" 6 "is a name" $CURL -L $R/to-name
+status "-L: what came through a pipe cannot be sent again" 65 "cannot be sent again" \
+	sh -c "head -c 5000000 /dev/zero | $CURL -L -T - $R/to-put"
+status "no TLS" 1 "\"https\" is not supported" $CURL -s -S https://$HOST/
+printf 'a=1\r\nb=2\n' >"$work/form"
+equal "-d @FILE leaves out line ends" "$($CURL -d @"$work/form" $N/post)" "POST 6 $(printf a=1b=2 | sha) -"
+equal "--data-binary @FILE" "$($CURL --data-binary @"$work/form" $N/post)" "POST 9 $(sha <"$work/form") -"
+equal "-d @-" "$(printf 'in\nput' | $CURL -d @- $N/post)" "POST 5 $(printf input | sha) -"
+equal "--data-raw @" "$($CURL --data-raw @x $N/post)" "POST 2 $(printf @x | sha) -"
+equal "several are joined" "$($CURL -d x=0 -d @"$work/form" --data-binary @"$work/form" $N/post)" \
+	"POST 20 $(printf 'x=0&a=1b=2&a=1\r\nb=2\n' | sha) -"
+status "-d @FILE that is not there" 26 "cannot read $work/nothing" $CURL -d @"$work/nothing" $N/post
+matches "-A" <($CURL -v -A "me/1" $N/hello.txt 2>&1) "^> User-Agent: me/1"
+lacks "-A '': none" <($CURL -v -A "" $N/hello.txt 2>&1) "User-Agent"
+
 equal "no redirect is followed" "$($CURL -s -o /dev/null -w '%{http_code}' $N/moved)" 302
 equal "204 has no body" "$($CURL -w '%{http_code} %{size_download}' $N/none)" "204 0"
 equal "-d: POST" "$($CURL -d hello $P/)" "POST 5 $(printf hello | sha) -"
@@ -231,8 +266,8 @@ check "a reader that stops: 23" bash -c "$CURL $N/big | head -c 10; [ \${PIPESTA
 for bad in "" "http://" "http:///x" "http://1.2.3.4:99999/" "http://1.2.3.4:x/" "a b" "http://1.2.3/"; do
 	timeout 10 $CURL "$bad" >"$work/out" 2>"$work/err"
 	got=$?
-	[ $got = 2 ] || [ $got = 6 ] || echo "# $bad: $got"
-	[ $got = 2 ] || [ $got = 6 ]
+	[ $got = 3 ] || [ $got = 6 ] || echo "# $bad: $got"
+	[ $got = 3 ] || [ $got = 6 ]
 	equal "a bad URL: $bad" $? 0
 done
 status "-w with an unknown variable: 2" 2 "unknown" $CURL -w '%{nonsense}' /

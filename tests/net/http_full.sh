@@ -54,7 +54,7 @@ matches "/api/arp knows the host" "$work/arp" '"address":"192.0.2.1"'
 curl -sS -m 10 $url/api/route >"$work/route"
 matches "/api/route knows the network" "$work/route" '"destination":"192.0.2.0"'
 curl -sS -m 10 $url/api/stat >"$work/stat"
-matches "/api/stat counts" "$work/stat" '"tcp_passive_opens":[1-9]'
+matches "/api/stat counts" "$work/stat" '"TcpPassiveOpens":[1-9]'
 
 # ---- Listing
 curl -sS -m 10 $url/dir/ >"$work/list"

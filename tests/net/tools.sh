@@ -77,6 +77,12 @@ import json
 d = json.load(open("'"$work"'/json"))
 c = [s for s in d["sockets"] if s["local"]["port"] == 7][0]
 assert d["total"] == len(d["sockets"]) == 2 and c["state"] == "ESTAB" and c["tcp"]["bytes_sent"] == 1000, d'
+show "ss -p: whose they are" "users:\(\(\"tapglass\",pid=[0-9]+\)\)" "$TAPGLASS" ss -tp
+# Timers: the one that nobody reads makes its sender probe; a connection that we have closed waits.
+show "ss -o: persist" "^ESTAB .* timer:\(persist,[0-9.]+(ms|sec),[0-9]+\)" "$TAPGLASS" ss -to
+check "/api/sockets says the same of them" sh -c "curl -sSf http://$STACK/api/sockets | grep -q '\"timer\":\"persist\"'"
+curl -sS -o /dev/null -H 'Connection: close' http://$STACK/
+show "ss -o: timewait" "^TIME-WAIT .* timer:\(timewait,([0-9]+min)?([0-9.]+sec)?,0\)" "$TAPGLASS" ss -tao
 check "a reader that stops does not stop the stack" sh -c "'$TAPGLASS' ss -a | (read -r _; exit 0)"
 check "which lives on" ping -n -c 1 -W 2 $STACK
 

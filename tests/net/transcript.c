@@ -118,6 +118,8 @@ int main(void)
 	bad_calls();
 	options();
 	queues();
+	finer_points();
+	wrong_calls();
 	printf("%d calls\n", calls);
 	return 0;
 }

@@ -60,5 +60,7 @@ void raw_all(void);
 void bad_calls(void);
 void options(void);
 void queues(void);
+void finer_points(void);
+void wrong_calls(void);
 
 #endif

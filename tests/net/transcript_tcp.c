@@ -278,6 +278,7 @@ void tcp_urgent(void)
 	DO(S(send)(c, "def", 3, 0));
 	nap(30);
 	DO(ready(s, POLLIN | POLLPRI, 100));
+	/* [9293 MUST-33] */
 	DO(S(ioctl)(s, SIOCATMARK, &mark));
 	DO(mark);
 	DO(S(ioctl)(s, FIONREAD, &n));

@@ -78,8 +78,10 @@ struct end_plan {
 	uint64_t pause_ns, think_ns; /* think: between writes */
 	uint32_t abort_bytes;
 	uint64_t impatient_ns;    /* closes or aborts if it is not connected by then; 0: waits */
+	uint64_t max_rate;        /* TG_SO_MAX_PACING_RATE, 0: none; of end 0 */
 	uint64_t user_timeout_ns; /* 0: the configuration's R2 */
 	uint8_t finish, in_place; /* bit 0: writes, bit 1: reads with spans; bit 2: peeks first */
+	uint8_t cc;               /* enum tg_cc, TG_CC_COUNT: the host's; of end 0 */
 	bool nodelay, more, keepalive, close_together;
 };
 
@@ -106,7 +108,8 @@ struct host_plan {
 struct wire_plan {
 	struct tg_impair impair[2];
 	uint64_t latency_ns;
-	uint32_t mtu;
+	uint32_t mtu;                         /* longer packets vanish */
+	bool frag_needed;                     /* or are answered by ICMP */
 	uint64_t dark_from_ns, dark_until_ns; /* everything is lost; 0: never */
 	uint32_t storm_ppm;                   /* loss instead of darkness, 0: all */
 };
@@ -163,7 +166,7 @@ struct flow {
 	bool started, done;
 	bool disturbed; /* by an application, a listener or an ordered failure: need not be
 			   delivered */
-	uint64_t started_ns, disturbed_ns;
+	uint64_t started_ns, disturbed_ns, done_ns;
 	uint32_t next; /* with the same port of end 0: index + 1 */
 };
 
@@ -269,6 +272,7 @@ void frame_seen(unsigned host, unsigned wire, const struct tg_frame *f);
 struct seen_ip {
 	unsigned host, peer; /* peer SIM_HOSTS: not a host of the world */
 	uint32_t mtu, gso_size;
+	bool ect; /* ECT(0) */
 	const uint8_t *l4;
 	uint32_t l4_bytes;
 };

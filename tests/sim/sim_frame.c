@@ -96,7 +96,8 @@ static void ip_seen(
 	SIM_CHECK(load32(ip + 12) == (10u << 24 | wire << 8 | (host + 1)));
 	i.peer = dst >> 8 == (10u << 16 | wire) ? (dst & 0xff) - 1 : SIM_HOSTS;
 	SIM_CHECK(i.peer < sim->plan.n_hosts && i.peer != host && wire_of(host, i.peer) == wire);
-	SIM_CHECK(ip[8] > 0 && ip[1] == 0);
+	i.ect = ip[1] == 2 && ip[9] == 6;
+	SIM_CHECK(ip[8] > 0 && (ip[1] == 0 || i.ect));
 	i.l4 = ip + ihl;
 	i.l4_bytes = n - ihl;
 	if (f->gso)

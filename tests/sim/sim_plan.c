@@ -45,6 +45,7 @@ struct flow_plan *plan_add_flow(
 	f->host[1] = (uint8_t)b;
 	f->end[0] = plain_end;
 	f->end[1] = plain_end;
+	f->end[0].cc = f->end[1].cc = TG_CC_COUNT;
 	f->end[0].bytes = a_bytes;
 	f->end[1].bytes = b_bytes;
 	f->end[0].key = sim_mix(p->seed * 4099 + 2 * i + 1);
@@ -138,6 +139,8 @@ static uint32_t draw_buffer(struct sim_rng *r)
 
 static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 {
+	uint64_t more;
+
 	c->tcp.timestamps = sim_chance(r, 75);
 	c->tcp.sack = sim_chance(r, 75);
 	c->tcp.window_scaling = sim_chance(r, 75);
@@ -145,6 +148,11 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 	c->tcp.rcvbuf_bytes = draw_buffer(r);
 	c->tcp.sndbuf_bytes = draw_buffer(r);
 	c->tcp.initial_window_segs = (uint8_t)sim_between(r, 1, 10);
+	more = sim_mix(r->v); /* takes nothing from what is drawn after it */
+	c->tcp.cc = (uint8_t)(more % TG_CC_COUNT);
+	c->tcp.hystart = (more >> 8) % 2;
+	c->tcp.pacing = (more >> 16) % 4 == 0;
+	c->tcp.cwnd_validation = (uint8_t)((more >> 24) % (TG_CWV_7661 + 1));
 	c->tcp.isn_fixed = sim_chance(r, 80);
 	c->tcp.isn = (sim_chance(r, 60) ? 0u : 0x80000000u) -
 		     sim_below(r, sim_chance(r, 30) ? 4 : 20000);
@@ -154,7 +162,7 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 	/* not less than lets the retransmissions of a SYN-ACK last for its R2 */
 	c->tcp.rto_max_ns = sim_between(r, 30, 120) * NS_PER_SEC;
 	c->tcp.msl_ns = sim_between(r, 1, 30) * NS_PER_SEC;
-	c->tcp.challenge_acks = sim_chance(r, 80) ? 10 : sim_below(r, 5);
+	c->tcp.challenge_acks = sim_chance(r, 80) ? 10 : 1 + sim_below(r, 4);
 	if (sim_chance(r, 10))
 		c->tcp.max_half_open = sim_between(r, 1, 4);
 	if (sim_chance(r, 10))
@@ -163,6 +171,20 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 		c->tcp.keepalive_idle_ns = sim_between(r, 1, 100) * NS_PER_SEC;
 	if (sim_chance(r, 30))
 		c->tcp.keepalive_interval_ns = sim_between(r, 1, 30) * NS_PER_SEC;
+}
+
+/* What came later draws from a generator of its own, so that the seeds from before keep their
+ * meaning otherwise. */
+static void draw_later(struct plan *p, struct host_plan *h, unsigned i)
+{
+	struct sim_rng r = {sim_mix(p->seed ^ (0x6d74750000ull + i))};
+
+	h->cfg.tcp.ecn = (uint8_t)sim_below(&r, 3);
+	h->cfg.tcp.mtu_probing = (uint8_t)sim_below(&r, 3);
+	if (i + 1 < p->n_hosts && sim_chance(&r, 50)) {
+		p->wire[i].impair[0].ce_ppm = sim_below(&r, 200000);
+		p->wire[i].impair[1].ce_ppm = sim_below(&r, 200000);
+	}
 }
 
 static void draw_host(struct plan *p, struct host_plan *h, struct sim_rng *r, uint32_t level)
@@ -286,6 +308,29 @@ static void draw_extras(struct plan *p)
 	}
 }
 
+/* From numbers of its own, so that seeds keep what they drew before there was a choice here. */
+static void draw_repair(struct plan *p, uint64_t seed)
+{
+	struct sim_rng r = {sim_mix(seed + 0x7261636b)};
+
+	for (unsigned h = 0; h < p->n_hosts; h++) {
+		struct tg_config *c = &p->host[h].cfg;
+
+		if (sim_chance(&r, 50))
+			continue; /* as it comes */
+		c->tcp.recovery = (uint8_t)sim_below(&r, 8);
+		c->tcp.tlp = sim_chance(&r, 70);
+		c->tcp.tlp_ack_delay_ns = sim_below(&r, 3) * 100 * NS_PER_MS;
+		c->tcp.tlp_min_ns = sim_chance(&r, 50) ? 0 : 10 * NS_PER_MS;
+		c->tcp.max_reordering = (uint16_t)sim_below(&r, 100);
+		c->tcp.limited_transmit = sim_chance(&r, 70);
+		c->tcp.prr = sim_chance(&r, 70);
+		c->tcp.frto = (uint8_t)sim_below(&r, 3);
+		c->tcp.undo = sim_chance(&r, 70);
+		c->tcp.dsack = sim_chance(&r, 70);
+	}
+}
+
 void plan_draw(struct plan *p, uint64_t seed)
 {
 	struct sim_rng r = {sim_mix(seed + 0x7461706c)};
@@ -295,8 +340,10 @@ void plan_draw(struct plan *p, uint64_t seed)
 	p->n_hosts = sim_chance(&r, 20) ? 3 : 2;
 	p->batch = sim_chance(&r, 50);
 	level = draw_wires(p, &r);
-	for (unsigned h = 0; h < p->n_hosts; h++)
+	for (unsigned h = 0; h < p->n_hosts; h++) {
 		draw_host(p, &p->host[h], &r, level);
+		draw_later(p, &p->host[h], h);
+	}
 	p->host[0].mtu = draw_mtu(&r);
 	for (unsigned h = 1; h < p->n_hosts; h++)
 		p->host[h].mtu = sim_chance(&r, 75) ? p->host[0].mtu : draw_mtu(&r);
@@ -319,6 +366,7 @@ void plan_draw(struct plan *p, uint64_t seed)
 	for (uint32_t i = 0; i < n; i++)
 		draw_flow(p, &r, n > 4 ? most / 3 : most);
 	draw_extras(p);
+	draw_repair(p, seed);
 	if (sim_chance(&r, 20))
 		p->snapshot_event = sim_between(&r, 1, 2000);
 }

@@ -234,6 +234,10 @@ void segment_seen(const struct seen_ip *ip)
 	else
 		EXPECT(!g->has_mss && !g->has_wscale && !g->has_sack_ok);
 	EXPECT((g->flags & SYN) || g->has_ts == (me->syn_ts && peer->syn_ts));
+	/* [3168 6.1.4, 6.1.5] new text alone, between two that can have agreed */
+	EXPECT(!ip->ect || (g->text && ahead(g->seq, me->end_max) >= 0 &&
+				   sim->plan.host[ip->host].cfg.tcp.ecn &&
+				   sim->plan.host[ip->peer].cfg.tcp.ecn));
 	if (g->flags & ACK)
 		see_ack(f, dir, me, peer, g);
 	if (g->text || (g->flags & FIN))

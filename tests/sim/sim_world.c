@@ -153,6 +153,7 @@ static bool lay_wire(unsigned w)
 	wire_mem[w] = fresh(wire_mem[w], WIRE_MEM_BYTES);
 	wire_config_default(&c);
 	c.mtu = wp->mtu;
+	c.frag_needed = wp->frag_needed;
 	c.latency_ns = wp->latency_ns;
 	c.impair[0] = wp->impair[0];
 	c.impair[1] = wp->impair[1];

@@ -119,6 +119,7 @@ static uint32_t frame_to(uint8_t *b, const uint8_t dst[6], uint16_t type, uint32
 	return ETH_HDR_BYTES + body;
 }
 
+/* [1122-I10] */
 START_TEST (verdicts_add_up) {
 	struct tg *s = world_core();
 	struct dev d;

@@ -145,6 +145,7 @@ START_TEST (emit_then_parse) {
 }
 END_TEST
 
+/* [1122-L10] */
 START_TEST (emit_known_bytes) {
 	struct wire_buf w = wire_hex("024201020304 0242a0b0c0d0 86dd");
 	uint8_t b[ETH_HDR_BYTES];

@@ -3,6 +3,7 @@
  * behind. */
 #include "sim/impair.h"
 #include "sim_support.h"
+#include "wire/ip4.h"
 
 #define ARENA_BYTES (32u << 20)
 #define MS          NS_PER_MS
@@ -353,6 +354,51 @@ START_TEST (same_seed_same_fate) {
 }
 END_TEST
 
+/* Puts an IPv4 packet with that TOS; what leaves keeps a good header checksum. Its TOS then. */
+static uint8_t marked_tos(uint8_t tos, uint64_t now_ns)
+{
+	struct ip4_hdr h = {.src = 1 << 24,
+		.dst = 2 << 24,
+		.hdr_bytes = IP4_HDR_BYTES,
+		.total_bytes = 100,
+		.ttl = 64,
+		.tos = tos,
+		.proto = 253};
+	uint8_t b[ETH_HDR_BYTES + 100] = {0};
+	const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	struct impair_pkt *k;
+	struct tg_frame f;
+
+	eth_emit(b, mac, mac, ETH_TYPE_IP4);
+	ip4_emit(b + ETH_HDR_BYTES, &h);
+	segment_frame_of_bytes(&f, c.link, b, sizeof(b), TG_GSO_NONE, 0, TG_CSUM_UNKNOWN);
+	impair_put(&m, &f, 0, now_ns);
+	k = impair_pop(&m, now_ns + NS_PER_SEC);
+	ck_assert_ptr_nonnull(k);
+	ck_assert_int_eq(ip4_parse(k->data + ETH_HDR_BYTES, 100, &h), TG_DROP_NONE);
+	impair_free(&m, k);
+	return h.tos;
+}
+
+/* [3168 5] ECT packets are marked, others are not; by chance, or when the queue is long. */
+START_TEST (marks) {
+	c.opt.ce_ppm = 1000000;
+	start();
+	ck_assert_uint_eq(marked_tos(0xa2, 0), 0xa3);
+	ck_assert_uint_eq(marked_tos(0xa1, 0), 0xa3);
+	ck_assert_uint_eq(marked_tos(0xa0, 0), 0xa0);
+	ck_assert_uint_eq(m.stats.marked, 2);
+	impair_fini(&m);
+	c.opt.ce_ppm = 0;
+	c.opt.rate_bps = 8000; /* a packet takes 114 ms */
+	c.opt.ce_pkts = 2;
+	start();
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_uint_eq(marked_tos(2, 1), i < 2 ? 2 : 3);
+	ck_assert_uint_eq(m.stats.marked, 2);
+}
+END_TEST
+
 static Suite *impair_suite(void)
 {
 	Suite *s = suite_create("impair");
@@ -368,6 +414,7 @@ static Suite *impair_suite(void)
 	tcase_add_test(t, rate_and_its_queue);
 	tcase_add_test(t, reorders);
 	tcase_add_test(t, memory_is_bounded);
+	tcase_add_test(t, marks);
 	tcase_add_loop_test(t, same_seed_same_fate, 0, 5);
 	suite_add_tcase(s, t);
 	return s;

@@ -16,6 +16,7 @@ static void check_mac(struct iw *w, uint32_t ip, const uint8_t mac[6])
 }
 
 /* [826] merge table: is the sender known? are we the target? request or reply? */
+/* [1122-L6] */
 START_TEST (merge_rules) {
 	static const struct {
 		bool known, for_us;
@@ -113,6 +114,7 @@ START_TEST (impossible_senders) {
 END_TEST
 
 /* [1122-L2] one request a second, three in all, then everything waiting learns of the failure. */
+/* [1122-L9] */
 START_TEST (resolution_fails) {
 	struct iw *w = iw_new(NULL, false);
 	struct ip_flow f = iw_flow(IW_US, OTHER), g = f;
@@ -185,6 +187,7 @@ START_TEST (held_and_parked_go_out) {
 }
 END_TEST
 
+/* [1122-L3] */
 START_TEST (ageing_and_revalidation) {
 	struct iw *w = iw_new(NULL, false);
 	struct ip_flow f = iw_flow(IW_US, OTHER);
@@ -304,6 +307,7 @@ START_TEST (table_is_bounded) {
 }
 END_TEST
 
+/* [5227 2.3] */
 START_TEST (announcements) {
 	struct iw *w = iw_new(NULL, true);
 
@@ -324,6 +328,7 @@ START_TEST (announcements) {
 END_TEST
 
 /* [5227 2.4] */
+/* [5227 1.1] */
 START_TEST (conflict_is_defended_once_in_ten_seconds) {
 	struct iw *w = iw_new(NULL, false);
 

@@ -137,6 +137,7 @@ START_TEST (no_answer) {
 }
 END_TEST
 
+/* [1122-C6] */
 START_TEST (unreachable_protocol) {
 	struct iw *w = iw_new(NULL, false);
 	uint32_t n = _i ? 1200 : 30;
@@ -271,6 +272,7 @@ static void error_in(struct iw *w, struct icmp_msg m, struct ip4_hdr q, uint32_t
 	iw_icmp_in(w, &m, (struct ip4_hdr){.src = 0x0a0000fe});
 }
 
+/* [1122-C3, C6] */
 START_TEST (errors_received) {
 	static const struct {
 		uint8_t type, code;

@@ -15,6 +15,7 @@ static void deliver_one(struct iw *w, const uint8_t *mac, struct ip4_hdr h)
 }
 
 /* Header fields that a datagram is dropped for; addresses. */
+/* [1122-I3, U6, G8, 9293 MUST-63] */
 START_TEST (addresses) {
 	static const uint8_t mac_group[6] = {1, 0, 0x5e, 0, 0, 1};
 	static const struct {
@@ -156,6 +157,7 @@ static void options_in(struct iw *w, const uint8_t *opt, uint8_t n)
 	iw_ip_in(w, NULL, h, "data", 4);
 }
 
+/* [9293 MUST-50, 7126 4.3] */
 START_TEST (options) {
 	static const uint8_t rr[8] = {7, 7, 4, 0, 0, 0, 0, 0},
 			     unknown[8] = {1, 0x5e, 4, 9, 1, 1, 0, 99};
@@ -231,6 +233,7 @@ static bool no_device(void *dev, const struct tg_frame *f)
 	return true;
 }
 
+/* [1122-G5] */
 START_TEST (address_of_another_interface) {
 	struct iw *w = iw_new(NULL, false);
 	struct tg_netif_config nc = {

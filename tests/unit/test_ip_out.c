@@ -72,6 +72,7 @@ static void check_fragments(struct iw *w, uint32_t n, uint32_t mtu)
 	ck_assert_uint_eq(at, n);
 }
 
+/* [1122-G4] */
 START_TEST (fragments) {
 	static const uint32_t sizes[] = {1480, 1481, 2960, 2961, 10000, 65515};
 	struct iw *w = start();
@@ -212,6 +213,7 @@ START_TEST (identification) {
 }
 END_TEST
 
+/* [1122-I3, U6, 9293 MUST-46] */
 START_TEST (refused) {
 	struct iw *w = start();
 	static const struct {
@@ -420,6 +422,40 @@ START_TEST (path_mtu) {
 }
 END_TEST
 
+/* [1191 3] DF, and whose MTU counts, as enum tg_pmtu says. */
+START_TEST (discover) {
+	static const struct {
+		uint8_t pmtu;
+		bool small_df;    /* what fits has DF */
+		unsigned at_1480; /* packets that 1480 bytes leave in over a path of 1300; 0:
+				     refused */
+	} want[] = {{TG_PMTU_DONT, false, 2}, {TG_PMTU_WANT, true, 2}, {TG_PMTU_DO, true, 0},
+		{TG_PMTU_PROBE, true, 1}, {TG_PMTU_INTERFACE, false, 1}, {TG_PMTU_OMIT, false, 1}};
+	struct iw *w = start();
+	struct tg_ip far = tg_ip4_of(FAR);
+	struct ip_flow f = iw_flow(IW_US, FAR);
+
+	iw_learn(w, IW_PEER, iw_mac_peer);
+	ip_set_pmtu(w->s, &far, 1300);
+	for (unsigned i = 0; i < ARRAY_LEN(want); i++) {
+		ip_flow_discover(&f, want[i].pmtu);
+		iw_forget(w);
+		ck_assert_int_eq(iw_send(w, &f, data, 100), TX_OK);
+		ck_assert_uint_eq(iw_ip_out(w, 0, NULL).df, want[i].small_df);
+		iw_forget(w);
+		ck_assert_int_eq(iw_send(w, &f, data, 1480), want[i].at_1480 ? TX_OK : TX_DROPPED);
+		ck_assert_uint_eq(w->n_out, want[i].at_1480);
+		if (want[i].at_1480 == 2)
+			ck_assert(!iw_ip_out(w, 0, NULL).df && iw_ip_out(w, 0, NULL).mf);
+	}
+	ck_assert(ip_fits(w->s, &far, NULL, TG_PMTU_WANT, 60000));
+	ck_assert(!ip_fits(w->s, &far, NULL, TG_PMTU_DO, 1281));
+	ck_assert(ip_fits(w->s, &far, NULL, TG_PMTU_PROBE, 1480));
+	ck_assert(!ip_fits(w->s, &far, NULL, TG_PMTU_INTERFACE, 1481));
+	iw_free(w);
+}
+END_TEST
+
 static Suite *out_suite(void)
 {
 	Suite *s = suite_create("ip_out");
@@ -439,6 +475,7 @@ static Suite *out_suite(void)
 	tcase_add_test(t, loopback);
 	tcase_add_test(t, super_frame);
 	tcase_add_test(t, path_mtu);
+	tcase_add_test(t, discover);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -64,6 +64,7 @@ static enum outcome model_add(
 	return COMPLETE;
 }
 
+/* [1122-I4, 5722 3] */
 START_TEST (against_model) {
 	static struct model m[KEYS];
 	struct iw *w = iw_new(NULL, false);
@@ -115,6 +116,7 @@ START_TEST (against_model) {
 END_TEST
 
 /* The largest datagram, backwards. */
+/* [1122-G3] */
 START_TEST (largest) {
 	struct iw *w = iw_new(NULL, false);
 	static uint8_t big[65515];
@@ -293,6 +295,29 @@ START_TEST (congestion_mark_survives) {
 }
 END_TEST
 
+/* [3168 5.3] no fragment could have been marked, and yet one is; ECT(0) and ECT(1) may mix */
+START_TEST (mark_beside_unmarkable_voids) {
+	struct iw *w = iw_new(NULL, false);
+	struct ip4_hdr a = frag_hdr(0, 0, true), z = frag_hdr(0, 8, false);
+
+	for (unsigned i = 0; i < 2; i++) {
+		a.tos = i ? 0x28 : 0x2b;
+		z.tos = i ? 0x2b : 0x28;
+		iw_ip_in(w, NULL, a, "01234567", 8);
+		iw_ip_in(w, NULL, z, "89", 2);
+		ck_assert_uint_eq(w->n_in, 0);
+		ck_assert_uint_eq(iw_drops(w, TG_DROP_IP_FRAG_ECN), i + 1);
+	}
+	a.tos = 0x29;
+	z.tos = 0x2a;
+	iw_ip_in(w, NULL, a, "01234567", 8);
+	iw_ip_in(w, NULL, z, "89", 2);
+	ck_assert_uint_eq(w->n_in, 1);
+	ck_assert_uint_eq(w->info.tos, 0x29);
+	iw_free(w);
+}
+END_TEST
+
 /* A fragment that came in the reader's reserve is copied; without memory for that, dropped. */
 START_TEST (reserve_is_not_kept) {
 	struct iw *w = iw_new(NULL, false);
@@ -339,6 +364,7 @@ static Suite *reasm_suite(void)
 	tcase_add_test(t, one_too_large);
 	tcase_add_test(t, out_of_memory);
 	tcase_add_test(t, congestion_mark_survives);
+	tcase_add_test(t, mark_beside_unmarkable_voids);
 	tcase_add_test(t, reserve_is_not_kept);
 	suite_add_tcase(s, t);
 	return s;

@@ -330,10 +330,10 @@ END_TEST
 
 START_TEST (offloads_fall_back) {
 	reset();
-	k.grants = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+	k.grants = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 	ck_assert_int_eq(open_tap(false), 0);
 	ck_assert_uint_eq(tap.caps, TG_CAP_CSUM | TG_CAP_TSO4);
-	ck_assert_uint_eq(k.offloads, TUN_F_CSUM | TUN_F_TSO4);
+	ck_assert_uint_eq(k.offloads, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN);
 	ck_assert_str_eq(tap_offloads(&tap), "TSO, checksum offload");
 	k.grants = TUN_F_CSUM;
 	ck_assert_int_eq(open_tap(false), 0);
@@ -412,6 +412,30 @@ START_TEST (header_of_a_frame) {
 }
 END_TEST
 
+/* [3168 6.1.2] CWR in a super-frame: the device has to know that the first segment alone keeps it.
+ */
+START_TEST (header_of_a_frame_with_cwr) {
+	uint8_t head[54] = {0};
+	struct tg_frame f = {.bytes = 9000,
+		.hdr_bytes = 54,
+		.gso = TG_GSO_TCP4,
+		.gso_size = 1448,
+		.csum_partial = true,
+		.csum_start = 34,
+		.csum_offset = 16,
+		.n_spans = 1};
+	struct virtio_net_hdr v;
+
+	f.span[0] = (struct tg_span){head, sizeof(head)};
+	head[34 + 13] = 0x10;
+	tap_vnet_of_frame(&v, &f);
+	ck_assert_uint_eq(v.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+	head[34 + 13] = 0x90;
+	tap_vnet_of_frame(&v, &f);
+	ck_assert_uint_eq(v.gso_type, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN);
+}
+END_TEST
+
 static Suite *tap_error_suite(void)
 {
 	Suite *s = suite_create("tap_error");
@@ -431,6 +455,7 @@ static Suite *tap_error_suite(void)
 	tcase_add_test(t, offloads_fall_back);
 	tcase_add_test(t, header_is_believed_if_it_fits);
 	tcase_add_test(t, header_of_a_frame);
+	tcase_add_test(t, header_of_a_frame_with_cwr);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -22,6 +22,7 @@ static void ack(struct tcp_cc *c, uint32_t bytes, bool limited)
 	reno->on_ack(c, &a);
 }
 
+/* [5681-2] */
 START_TEST (test_initial_window) {
 	for (uint32_t mss = 1; mss <= 65535; mss++) {
 		uint32_t most = 2 * mss > 14600 ? 2 * mss : 14600;
@@ -37,6 +38,7 @@ START_TEST (test_initial_window) {
 }
 END_TEST
 
+/* [5681-3] */
 START_TEST (test_begin) {
 	struct tcp_cc c = fresh(1460);
 
@@ -49,6 +51,7 @@ START_TEST (test_begin) {
 END_TEST
 
 /* Doubles with each window acknowledged, whatever the pieces; not beyond ssthresh. */
+/* [5681-4] */
 START_TEST (test_slow_start) {
 	struct tcp_cc c = fresh(1000);
 	struct unit_rng r;
@@ -73,6 +76,7 @@ START_TEST (test_slow_start) {
 END_TEST
 
 /* [5681 3.1 (3)] one SMSS for a window of bytes acknowledged, exactly, however they come. */
+/* [5681-5] */
 START_TEST (test_avoidance) {
 	struct tcp_cc c = fresh(1460);
 	struct unit_rng r;
@@ -95,6 +99,7 @@ START_TEST (test_avoidance) {
 END_TEST
 
 /* [7661 4.1] no growth for who does not use what he has */
+/* [5681-1] */
 START_TEST (test_not_limited) {
 	struct tcp_cc c = fresh(1460);
 
@@ -107,6 +112,7 @@ START_TEST (test_not_limited) {
 }
 END_TEST
 
+/* [5681-6, -15] */
 START_TEST (test_loss) {
 	for (uint32_t flight = 0; flight < 100000; flight += 777) {
 		struct tcp_cc c = fresh(1460);
@@ -129,6 +135,7 @@ START_TEST (test_loss) {
 }
 END_TEST
 
+/* [5681-7] */
 START_TEST (test_timeout) {
 	struct tcp_cc c = fresh(1460);
 
@@ -144,6 +151,63 @@ START_TEST (test_timeout) {
 }
 END_TEST
 
+/* [5682 3.1, 4015 3] what a needless reduction took comes back; never less than there is now. */
+START_TEST (test_undo) {
+	struct tcp_cc c = fresh(1460);
+
+	reno->on_undo(&c); /* nothing to take back */
+	ck_assert_uint_eq(c.cwnd, 14600);
+	ck_assert_uint_eq(c.ssthresh, UINT32_MAX);
+	c.cwnd = 100000;
+	c.ssthresh = 80000;
+	reno->on_loss(&c, 60000, 0);
+	ck_assert_uint_eq(c.cwnd, 30000);
+	reno->on_undo(&c);
+	ck_assert_uint_eq(c.cwnd, 100000);
+	ck_assert_uint_eq(c.ssthresh, 80000);
+	/* the first of several timeouts of the same data counts */
+	reno->on_timeout(&c, 60000, true, 0);
+	reno->on_timeout(&c, 60000, false, 0);
+	ck_assert_uint_eq(c.cwnd, 1460);
+	reno->on_undo(&c);
+	ck_assert_uint_eq(c.cwnd, 100000);
+	ck_assert_uint_eq(c.ssthresh, 80000);
+	/* grown beyond it meanwhile */
+	reno->on_loss(&c, 60000, 0);
+	c.cwnd = 120000;
+	reno->on_undo(&c);
+	ck_assert_uint_eq(c.cwnd, 120000);
+	ck_assert_uint_eq(c.ssthresh, 80000);
+	/* once */
+	c.cwnd = 5000;
+	c.ssthresh = 5000;
+	reno->on_undo(&c);
+	ck_assert_uint_eq(c.cwnd, 5000);
+	ck_assert_uint_eq(c.ssthresh, 5000);
+	/* in segments, when their size changes in between */
+	c.cwnd = 14600;
+	reno->on_loss(&c, 14600, 0);
+	reno->on_mss(&c, 1000);
+	reno->on_undo(&c);
+	ck_assert_uint_eq(c.cwnd, 10000);
+}
+END_TEST
+
+/* [3168 6.1.2] a mark counts as a loss does, and stands */
+START_TEST (test_ecn) {
+	struct tcp_cc c = fresh(1460), d = fresh(1460);
+
+	reno->on_ecn(&c, 50000, 0);
+	reno->on_loss(&d, 50000, 0);
+	ck_assert_uint_eq(c.cwnd, d.cwnd);
+	ck_assert_uint_eq(c.ssthresh, d.ssthresh);
+	reno->on_undo(&c);
+	ck_assert_uint_eq(c.cwnd, 25000);
+	ck_assert_uint_eq(c.ssthresh, 25000);
+}
+END_TEST
+
+/* [5681-13] */
 START_TEST (test_idle) {
 	struct tcp_cc c = fresh(1460);
 
@@ -193,6 +257,8 @@ START_TEST (test_random) {
 			break;
 		case 2: reno->on_timeout(&c, flight, unit_below(&r, 2), 0); break;
 		case 3: reno->on_idle(&c, 10); break;
+		case 5: reno->on_undo(&c); break;
+		case 6: reno->on_ecn(&c, flight, 0); break;
 		case 4: reno->on_mss(&c, 48 + unit_below(&r, 65000)); break;
 		default:
 			ack(&c, 1 + unit_below(&r, 1u << unit_below(&r, 31)), unit_below(&r, 4));
@@ -218,6 +284,8 @@ static Suite *tcp_cc_suite(void)
 	tcase_add_test(t, test_not_limited);
 	tcase_add_test(t, test_loss);
 	tcase_add_test(t, test_timeout);
+	tcase_add_test(t, test_undo);
+	tcase_add_test(t, test_ecn);
 	tcase_add_test(t, test_idle);
 	tcase_add_test(t, test_mss);
 	tcase_add_loop_test(t, test_random, 0, 5);

@@ -1,6 +1,8 @@
-/* The records of what is in flight (tcp_tx.c) and the SACK scoreboard over them (tcp_loss.c)
+/* The records of what is in flight (tcp_tx.c) and the SACK scoreboard over them (tcp_sack.c)
  * against one mark for each byte: random sends, cumulative ACKs, SACK blocks of all kinds,
- * retransmissions and timeouts, near the wrap of sequence numbers; also while memory fails. */
+ * retransmissions and timeouts, near the wrap of sequence numbers; also while memory fails. Who is
+ * lost is DupThresh's to say here; with RACK the marks are taken as they come, and the records in
+ * flight have to be in the order of their times. */
 #include "tcp_support.h"
 
 #define BYTES_MAX 400000u
@@ -19,6 +21,7 @@ static struct {
 } m;
 
 static struct seq base;
+static bool by_time; /* RACK */
 
 static uint32_t off_of(struct seq q)
 {
@@ -35,13 +38,30 @@ static void count_record(const struct tcp_range *r, uint32_t count[3])
 	count[2] += r->flags & RANGE_RETRANS ? range_bytes(r) : 0;
 }
 
+/* Exactly what is in flight, the oldest first. */
+static void check_by_time(uint32_t in_flight)
+{
+	uint64_t last_ns = 0;
+	uint32_t n = 0;
+
+	list_for_each (it, &c->tx->by_time) {
+		struct tcp_range *r = list_entry(it, struct tcp_range, sent);
+
+		UNIT_CHECK(r->sent_ns >= last_ns);
+		UNIT_CHECK(!(r->flags & RANGE_SACKED));
+		last_ns = r->sent_ns;
+		n++;
+	}
+	UNIT_CHECK(n == in_flight);
+}
+
 static const uint8_t marks = RANGE_SACKED | RANGE_LOST | RANGE_RETRANS;
 
 /* The list is contiguous and the counters are its sums; marks of the model too, unless `adopt`:
  * then the model takes the list's. */
 static void check_list(bool adopt)
 {
-	uint32_t at = m.una, n = 0, count[3] = {0};
+	uint32_t at = m.una, n = 0, count[3] = {0}, in_flight = 0;
 
 	list_for_each (it, &c->tx->ranges) {
 		struct tcp_range *r = list_entry(it, struct tcp_range, node);
@@ -52,8 +72,11 @@ static void check_list(bool adopt)
 			m.mark[at] = r->flags & marks;
 		}
 		count_record(r, count);
+		in_flight += !(r->flags & RANGE_SACKED) &&
+			     (r->flags & (RANGE_LOST | RANGE_RETRANS)) != RANGE_LOST;
 		n++;
 	}
+	check_by_time(in_flight);
 	UNIT_CHECK(at == m.nxt && n == c->tx->n_ranges && n <= TCP_RANGES_MAX);
 	UNIT_CHECK(count[0] == c->tx->sacked_bytes);
 	UNIT_CHECK(count[1] == c->tx->lost_bytes);
@@ -138,6 +161,7 @@ static void op_send(void)
 		return;
 	r->end = seq_add(r->start, n);
 	list_push_back(&c->tx->ranges, &r->node);
+	range_sent(w->s, c, r);
 	c->snd.nxt = r->end;
 	c->snd.max = r->end;
 	m.nxt += n;
@@ -176,6 +200,14 @@ static bool dsack_first(const struct tcp_seg *g)
 	if (seq_lt(b[0].start, g->ack))
 		return true;
 	return g->opts.n_sack > 1 && seq_ge(b[0].start, b[1].start) && seq_le(b[0].end, b[1].end);
+}
+
+/* Could it report text of ours? */
+static bool dsack_possible(const struct tcp_sack_block *b)
+{
+	int32_t lo = seq_diff(b->start, c->snd.una), hi = seq_diff(b->end, c->snd.una);
+
+	return lo < hi && hi <= (int32_t)(m.nxt - m.una) && lo >= -(int32_t)c->snd.max_wnd;
 }
 
 /* Has recovery begun (anew)? Then the first segment is taken for lost, whatever the blocks say. */
@@ -218,8 +250,9 @@ static void op_sack(bool failing)
 		return;
 	for (uint8_t i = dsack_first(&r.g) ? 1 : 0; i < r.g.opts.n_sack; i++)
 		fresh += naive_sack(r.g.opts.sack[i].start, r.g.opts.sack[i].end);
-	tcp_loss_sack(c, &r, &a);
-	UNIT_CHECK(a.sack_present && a.dsack == dsack_first(&r.g));
+	tcp_sack_blocks(c, &r, &a);
+	UNIT_CHECK(a.sack_present);
+	UNIT_CHECK(a.dsack == (dsack_first(&r.g) && dsack_possible(&r.g.opts.sack[0])));
 	UNIT_CHECK(failing || a.newly_sacked == fresh);
 	m.delivered += a.newly_sacked;
 	check_list(failing);
@@ -312,10 +345,24 @@ static void op_resend(void)
 	n = min_u32(range_bytes(r), 1 + unit_below(&rng, 2 * MSS));
 	if (n < range_bytes(r) && !range_split(w->s, c, r, seq_add(r->start, n)))
 		return;
+	range_sent(w->s, c, r);
 	range_mark(c, r, RANGE_RETRANS | RANGE_EVER, 0);
 	for (uint32_t i = at; i < at + n; i++)
 		m.mark[i] |= RANGE_RETRANS;
 	check_all(false);
+}
+
+/* The same without a word on which. */
+static void resend_any(void)
+{
+	struct tcp_range *r = tcp_loss_next(w->s, c);
+
+	if (!r)
+		return;
+	UNIT_CHECK((r->flags & (RANGE_LOST | RANGE_RETRANS)) == RANGE_LOST);
+	range_sent(w->s, c, r);
+	range_mark(c, r, RANGE_RETRANS | RANGE_EVER, 0);
+	tcp_undo_resent(w->s, c, r);
 }
 
 /* ---- Runs ---- */
@@ -329,6 +376,10 @@ static void begin(int run)
 	world_config(&cfg);
 	cfg.tcp.isn_fixed = true;
 	cfg.tcp.isn = 0u - 1 - unit_below(&rng, BYTES_MAX);
+	cfg.tcp.recovery = by_time ? TG_RECOVERY_RACK : 0;
+	cfg.tcp.max_reordering = TCP_DUPTHRESH;
+	cfg.tcp.undo = by_time;
+	cfg.tcp.frto = by_time ? 2 : 0;
 	w = tw_new(&cfg);
 	w->syn_opts = tw_all_opts();
 	w->syn_opts.mss = MSS;
@@ -340,6 +391,7 @@ static void begin(int run)
 	op_send();
 }
 
+/* [6675-1, 2018-4] */
 START_TEST (test_random) {
 	begin(_i);
 	for (int i = 0; i < 500; i++) {
@@ -363,6 +415,36 @@ START_TEST (test_random) {
 		check_all(false);
 	}
 	tw_end(w);
+}
+END_TEST
+
+/* With RACK: time goes on, and now and then its timers look. */
+START_TEST (test_random_by_time) {
+	by_time = true;
+	begin(2000 + _i);
+	for (int i = 0; i < 500; i++) {
+		w->s->now_ns += unit_below(&rng, 3) * NS_PER_MS;
+		switch (unit_below(&rng, 12)) {
+		case 0:
+		case 1:
+		case 2: op_send(); break;
+		case 3:
+		case 4:
+		case 5: op_sack(true); break;
+		case 6:
+		case 7: op_ack(true); break;
+		case 8:
+			if (unit_below(&rng, 4) == 0 && m.una != m.nxt)
+				tcp_loss_timeout(w->s, c, true);
+			break;
+		case 9: tcp_loss_reo_timeout(w->s, c); break;
+		default: resend_any(); break;
+		}
+		check_list(true);
+		UNIT_CHECK(tcp_pipe(c) == naive_pipe());
+	}
+	tw_end(w);
+	by_time = false;
 }
 END_TEST
 
@@ -394,12 +476,13 @@ static void sack_one(uint32_t lo, uint32_t hi)
 	r.g.opts.has = TCP_HAS_SACK;
 	r.g.opts.n_sack = 1;
 	r.g.opts.sack[0] = (struct tcp_sack_block){seq_add(base, lo), seq_add(base, hi)};
-	tcp_loss_sack(c, &r, &a);
+	tcp_sack_blocks(c, &r, &a);
 	tcp_loss_ack(w->s, c, &a);
 }
 
 /* [6675 4] more than (DupThresh - 1) * SMSS bytes above, or DupThresh runs: not one byte or run
  * less. */
+/* [6675-2] */
 START_TEST (test_threshold) {
 	begin(9);
 	while (m.nxt < 10 * MSS)
@@ -436,7 +519,7 @@ START_TEST (test_limit) {
 		r.g.opts.n_sack = 1;
 		r.g.opts.sack[0] = (struct tcp_sack_block){
 			seq_add(base, at), seq_add(base, min_u32(at + 1, m.nxt))};
-		tcp_loss_sack(c, &r, &a);
+		tcp_sack_blocks(c, &r, &a);
 		m.delivered += a.newly_sacked;
 	}
 	check_list(true);
@@ -450,6 +533,7 @@ START_TEST (test_limit) {
 END_TEST
 
 /* [5681 3.2 (4)] without SACK, each duplicate ACK takes one segment off what is in the network. */
+/* [6675-3] */
 START_TEST (test_pipe_without_sack) {
 	begin(3);
 	c->sack_ok = false;
@@ -471,6 +555,7 @@ static Suite *tcp_ranges_suite(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_random, 0, getenv("TG_TEST_BRIEF") ? 8 : 40);
+	tcase_add_loop_test(t, test_random_by_time, 0, getenv("TG_TEST_BRIEF") ? 8 : 40);
 	tcase_add_loop_test(t, test_no_memory, 0, getenv("TG_TEST_BRIEF") ? 3 : 15);
 	tcase_add_loop_test(t, test_threshold, 0, 2);
 	tcase_add_test(t, test_limit);

@@ -41,15 +41,40 @@ START_TEST (test_first) {
 		uint64_t var = rtts[i] / 2, k = 4 * var > G_NS ? 4 * var : G_NS;
 
 		c.srtt_ns = 0;
+		c.min_rtt_ns = 0;
 		tcp_rtt_sample(w->s, &c, rtts[i]);
 		UNIT_CHECK(c.srtt_ns == rtts[i] || (rtts[i] == 0 && c.srtt_ns == 1));
-		UNIT_CHECK(c.rttvar_ns == var && c.min_rtt_ns == rtts[i]);
+		UNIT_CHECK(c.rttvar_ns == var);
+		UNIT_CHECK(c.min_rtt_ns == rtts[i] || (rtts[i] == 0 && c.min_rtt_ns == 1));
 		UNIT_CHECK(near(c.rto_ns, clamped(rtts[i] + k), 1));
 	}
 }
 END_TEST
 
+/* [8985 6.2 step 1] The least of the last minutes only: a path that grows longer is noticed, one
+ * that grows shorter at once. */
+START_TEST (test_min_window) {
+	uint64_t epoch_ns = 1ull << 38;
+
+	c.min_rtt_ns = 0;
+	w->s->now_ns = 10 * epoch_ns;
+	tcp_rtt_min(w->s, &c, 5 * NS_PER_MS);
+	w->s->now_ns = 11 * epoch_ns;
+	tcp_rtt_min(w->s, &c, 30 * NS_PER_MS);
+	UNIT_CHECK(c.min_rtt_ns == 5 * NS_PER_MS);
+	w->s->now_ns = 12 * epoch_ns;
+	tcp_rtt_min(w->s, &c, 40 * NS_PER_MS);
+	UNIT_CHECK(c.min_rtt_ns == 30 * NS_PER_MS);
+	tcp_rtt_min(w->s, &c, 7 * NS_PER_MS);
+	UNIT_CHECK(c.min_rtt_ns == 7 * NS_PER_MS);
+	w->s->now_ns = 20 * epoch_ns;
+	tcp_rtt_min(w->s, &c, 90 * NS_PER_MS);
+	UNIT_CHECK(c.min_rtt_ns == 90 * NS_PER_MS);
+}
+END_TEST
+
 /* [6298 2.3] RTTVAR <- 3/4 RTTVAR + 1/4 |SRTT - R'|, SRTT <- 7/8 SRTT + 1/8 R', in that order. */
+/* [6298 4] */
 START_TEST (test_formula) {
 	struct unit_rng r;
 	uint64_t least = UINT64_MAX;
@@ -60,6 +85,7 @@ START_TEST (test_formula) {
 		uint64_t s = c.srtt_ns, v = c.rttvar_ns, err = s > rtt ? s - rtt : rtt - s;
 
 		least = rtt < least ? rtt : least;
+		least = least ? least : 1;
 		tcp_rtt_sample(w->s, &c, rtt);
 		UNIT_CHECK(c.min_rtt_ns == least);
 		if (s) {
@@ -110,6 +136,7 @@ static void ack_all(uint32_t tsecr)
 {
 	struct tcp_seg g = tw_seg(w);
 
+	g.opts.has |= TCP_HAS_TS; /* agreed or not [7323-T6] */
 	g.opts.tsecr = tsecr;
 	tw_in(w, &g, NULL, 0);
 }
@@ -123,6 +150,7 @@ START_TEST (test_karn) {
 		w->syn_opts.has &= (uint8_t)~TCP_HAS_TS;
 	tw_establish(w, TW_FAR, seq_of(TW_IRS));
 	w->c->srtt_ns = 0;
+	w->s->cfg.tcp.tlp = false; /* no probe instead of the timeout */
 	send_one();
 	w->now_ns += 50 * NS_PER_MS;
 	ack_all(tcp_ts_now(w->s, w->c->ts_offset));
@@ -153,6 +181,7 @@ static Suite *tcp_rtt_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_first);
+	tcase_add_test(t, test_min_window);
 	tcase_add_loop_test(t, test_formula, 0, 5);
 	tcase_add_test(t, test_converges);
 	tcase_add_test(t, test_backoff);

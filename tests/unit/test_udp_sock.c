@@ -62,6 +62,7 @@ START_TEST (demux_prefers_the_closest) {
 }
 END_TEST
 
+/* [1122-U5] */
 START_TEST (bind_rules) {
 	struct endpoint *a = bound(US, 53), *b = sock_open(NULL), *c = sock_open(NULL);
 	struct tg_addr local, peer, them = at(THEM, 9), nobody = at(ANY, 0);
@@ -99,6 +100,7 @@ START_TEST (bind_rules) {
 }
 END_TEST
 
+/* [6056 3.3.1] */
 START_TEST (ephemeral_ports_are_used_up) {
 	struct endpoint *e[4], *more;
 	unsigned seen = 0;
@@ -121,6 +123,7 @@ START_TEST (ephemeral_ports_are_used_up) {
 }
 END_TEST
 
+/* [1122-U4] */
 START_TEST (checksums) {
 	struct endpoint *e = bound(ANY, 53);
 	struct wire_dgram w = {.src = THEM, .sport = 7, .dst = US, .dport = 53, .bytes = 33};
@@ -179,6 +182,7 @@ START_TEST (coalesced_datagrams_are_taken_apart) {
 }
 END_TEST
 
+/* [1122-L7, U1] */
 START_TEST (no_port_is_answered_unless_to_a_group) {
 	struct wire_dgram w = {.src = THEM, .sport = 7, .dst = US, .dport = 53, .bytes = 33};
 
@@ -234,6 +238,7 @@ START_TEST (receive_queue_is_bounded_by_memory) {
 }
 END_TEST
 
+/* [1122-G7] */
 START_TEST (broadcast_reaches_everybody) {
 	struct endpoint *a = sock_open(NULL), *b = sock_open(NULL), *c = sock_open(NULL);
 	struct tg_dgram from;
@@ -302,6 +307,7 @@ static void icmp_in(uint8_t code, uint16_t our_port, struct tg_ip them, uint16_t
 	world_input(s, nif, b, 28 + n);
 }
 
+/* [1122-U3] */
 START_TEST (icmp_errors_reach_the_connected) {
 	struct endpoint *e = connected(US, 1000, THEM, 9), *free_one = bound(ANY, 1001);
 	struct tg_event ev;
@@ -353,7 +359,7 @@ START_TEST (send_queue_is_bounded_and_drains) {
 	ck_assert_uint_eq(dev.n, n);
 	ck_assert_uint_eq(tg_counters(s)->udp_out_datagrams, n);
 	ck_assert_int_eq(udp_sendto(s, e, big, 65508, 0, NULL), -TG_EMSGSIZE);
-	ck_assert_int_eq(udp_sendto(s, e, big, 1, TG_MSG_MORE, NULL), -TG_EOPNOTSUPP);
+	ck_assert_int_eq(udp_sendto(s, e, big, 1, TG_MSG_OOB, NULL), -TG_EOPNOTSUPP);
 	done(e);
 	ck_assert_uint_eq(in_use(), idle_bytes);
 }
@@ -423,6 +429,7 @@ START_TEST (shutdown_of_a_connected_socket) {
 }
 END_TEST
 
+/* [1122-U7] */
 START_TEST (options) {
 	struct endpoint *e = bound(US, 1000);
 	int64_t v;
