@@ -103,7 +103,8 @@ static bool tells_of(const struct capture_hub *h, const struct tg_trace *t)
 	return h->bytes[off + 9] == IP_PROTO_TCP && h->f.bytes >= l4 + 20 &&
 	       memcmp(h->bytes + off + 16, t->raddr + 12, 4) == 0 &&
 	       load32(h->bytes + l4) == ((uint32_t)t->lport << 16 | t->rport) &&
-	       load32(h->bytes + l4 + 4) == t->seq && h->bytes[l4 + 13] == t->tcp_flags;
+	       load32(h->bytes + l4 + 4) == t->seq &&
+	       (h->bytes[l4 + 13] & 0x3f) == (t->tcp_flags & 0x3f);
 }
 
 /* Reads the trace up to now. */

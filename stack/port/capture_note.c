@@ -7,7 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum loss_how { LOSS_UNKNOWN, LOSS_TIMEOUT, LOSS_FAST, LOSS_PERSIST, LOSS_KEEPALIVE };
+enum loss_how {
+	LOSS_UNKNOWN,
+	LOSS_TIMEOUT,
+	LOSS_FAST,
+	LOSS_REORDERING,
+	LOSS_PROBE,
+	LOSS_PERSIST,
+	LOSS_KEEPALIVE
+};
 
 void note_add(struct capture_notes *n, uint32_t which, const char *format, ...)
 {
@@ -56,6 +64,7 @@ static void note_congestion(struct capture_notes *n, const struct tg_trace *t)
 	case TG_CONG_FAST_RETRANSMIT: what = "loss found: fast retransmit (5681 3.2)"; break;
 	case TG_CONG_RECOVERED: what = "recovered (6582 3.2)"; break;
 	case TG_CONG_UNDO: what = "that was no loss: undone"; break;
+	case TG_CONG_ECN: what = "congestion experienced (3168 6.1.2)"; break;
 	default: break;
 	}
 	if (what)
@@ -103,6 +112,8 @@ static void take_timer(struct capture_why *w, const struct tg_trace *t)
 		return;
 	switch ((int)t->a) {
 	case TG_TIMER_REXMIT: set_loss(w, t->conn, LOSS_TIMEOUT); break;
+	case TG_TIMER_LOSS_PROBE: set_loss(w, t->conn, LOSS_PROBE); break;
+	case TG_TIMER_REORDERING: set_loss(w, t->conn, LOSS_REORDERING); break;
 	case TG_TIMER_PERSIST: set_loss(w, t->conn, LOSS_PERSIST); break;
 	case TG_TIMER_KEEPALIVE: set_loss(w, t->conn, LOSS_KEEPALIVE); break;
 	default: break;
@@ -144,6 +155,12 @@ static void note_again(struct capture_notes *n, enum loss_how how)
 	case LOSS_FAST:
 		note_add(n, CAPTURE_NOTE_EACH, "retransmission: found lost (5681 3.2)");
 		return;
+	case LOSS_REORDERING:
+		note_add(n, CAPTURE_NOTE_EACH, "retransmission: overdue (8985 6.2)");
+		return;
+	case LOSS_PROBE:
+		note_add(n, CAPTURE_NOTE_EACH, "retransmission: tail loss probe (8985 7.3)");
+		return;
 	case LOSS_PERSIST:
 	case LOSS_KEEPALIVE:
 	case LOSS_UNKNOWN: break;
@@ -162,6 +179,8 @@ static void note_probe(struct capture_notes *n, enum loss_how how)
 		return;
 	case LOSS_TIMEOUT:
 	case LOSS_FAST:
+	case LOSS_REORDERING:
+	case LOSS_PROBE:
 	case LOSS_UNKNOWN: break;
 	}
 	note_add(n, CAPTURE_NOTE_EACH, "probe");
@@ -181,6 +200,8 @@ void note_sent(struct capture_notes *n, struct capture_why *w, const struct tg_t
 		note_again(n, t->conn ? get_loss(w, t->conn) : LOSS_UNKNOWN);
 	else if (t->a == 2)
 		note_probe(n, t->conn ? get_loss(w, t->conn) : LOSS_UNKNOWN);
+	else if (t->a == 3)
+		note_add(n, CAPTURE_NOTE_EACH, "probe: a larger MTU (4821 7.2)");
 }
 
 /* ---- Impairments ----------------------------------------------------------------------------- */

@@ -99,18 +99,17 @@ wait $cap_pid
 equal "a full disk is an error" "$? $(grep -c 'cannot write: No space left on device' "$work/err")" "1 1"
 
 mkfifo "$work/fifo"
-sleep 60 3<"$work/fifo" &
-sleeper=$!
-timeout 60 "$TAPGLASS" cap >"$work/fifo" 2>"$work/err" &
+# Opened for both, so that neither side waits for the other to open it.
+exec 7<>"$work/fifo"
+timeout 60 "$TAPGLASS" cap >"$work/fifo" 2>"$work/err" 7<&- &
 cap_pid=$!
-exec 7<"$work/fifo"
 sleep 0.3
 LIMIT_S=20 fetch "beside a reader that sleeps, 50 MB arrive" 50000000
 LIMIT_S=10 fetch "and once more" 50000000
 check "and the stack answers" ping -n -c 1 -W 1 $STACK
-kill $sleeper
-cat <&7 >"$work/slow.pcapng" &
+cat <"$work/fifo" >"$work/slow.pcapng" 7<&- &
 reader=$!
+sleep 0.1
 exec 7<&-
 sleep 1
 ping -n -c 1 $STACK >/dev/null

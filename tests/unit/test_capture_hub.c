@@ -201,6 +201,63 @@ START_TEST (captures_come_and_go) {
 }
 END_TEST
 
+/* Why a segment is sent: the last that is known of its connection, and of no other. */
+START_TEST (causes_of_segments) {
+	static const struct {
+		uint8_t kind, what, how;
+		const char *text;
+	} t[] = {
+		{TG_TRACE_TIMER, TG_TIMER_REXMIT, 1, "retransmission: timeout (6298 5.4)"},
+		{TG_TRACE_TIMER, TG_TIMER_REORDERING, 1, "retransmission: overdue (8985 6.2)"},
+		{TG_TRACE_TIMER, TG_TIMER_LOSS_PROBE, 1,
+			"retransmission: tail loss probe (8985 7.3)"},
+		{TG_TRACE_CONGESTION, TG_CONG_FAST_RETRANSMIT, 1,
+			"retransmission: found lost (5681 3.2)"},
+		{TG_TRACE_CONGESTION, TG_CONG_RECOVERED, 1, "retransmission"},
+		{TG_TRACE_CONGESTION, TG_CONG_RTO, 1, "retransmission: timeout (6298 5.4)"},
+		{TG_TRACE_CONGESTION, TG_CONG_UNDO, 1, "retransmission"},
+		{TG_TRACE_TIMER, TG_TIMER_PERSIST, 2, "probe: window is closed (9293 3.8.6.1)"},
+		{TG_TRACE_TIMER, TG_TIMER_KEEPALIVE, 2, "probe: keepalive (9293 3.8.4)"},
+		{TG_TRACE_TIMER, TG_TIMER_DELACK, 3, "probe: a larger MTU (4821 7.2)"},
+	};
+	static struct capture_why w;
+
+	for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+		struct tg_trace because = {.kind = t[i].kind, .a = t[i].what, .b = 1, .conn = 5};
+		struct tg_trace sent = {.kind = TG_TRACE_SEGMENT_OUT, .a = t[i].how, .conn = 5};
+		struct tg_trace other = sent;
+		struct capture_notes n = {0};
+
+		why_take(&w, &because);
+		note_sent(&n, &w, &sent);
+		ck_assert_uint_eq(n.n, 1);
+		ck_assert_str_eq(n.note[0].text, t[i].text);
+		other.conn = 5 + WHY_RECORDS;
+		note_sent(&n, &w, &other);
+		ck_assert(n.n == 2 && !strchr(n.note[1].text, ':') == (t[i].how != 3));
+		sent.a = 0;
+		note_sent(&n, &w, &sent);
+		ck_assert_uint_eq(n.n, 2);
+	}
+}
+END_TEST
+
+/* More than a packet can carry: the first ones stay. */
+START_TEST (comments_are_bounded) {
+	static struct capture_notes n;
+	struct tg_trace t = {.kind = TG_TRACE_DROP, .reason = TG_DROP_TCP_PAWS};
+
+	for (unsigned i = 0; i < 2 * CAPTURE_NOTES_MAX; i++)
+		note_received(&n, &t);
+	ck_assert_uint_eq(n.n, CAPTURE_NOTES_MAX);
+	ck_assert_str_eq(n.note[0].text, "dropped: timestamp older than TS.Recent (7323 5.3)");
+	note_add(&n, 0, "%s", "");
+	n.n = 0;
+	note_add(&n, 0, "%0500d", 1);
+	ck_assert_uint_eq(strlen(n.note[0].text), CAPTURE_NOTE_BYTES - 1);
+}
+END_TEST
+
 static Suite *capture_hub_suite(void)
 {
 	Suite *u = suite_create("capture_hub");
@@ -210,6 +267,8 @@ static Suite *capture_hub_suite(void)
 	tcase_add_test(t, both_ends_explain_themselves);
 	tcase_add_test(t, losses_and_retransmissions);
 	tcase_add_test(t, captures_come_and_go);
+	tcase_add_test(t, causes_of_segments);
+	tcase_add_test(t, comments_are_bounded);
 	suite_add_tcase(u, t);
 	return u;
 }
