@@ -166,8 +166,8 @@ void tcp_loss_reo_timeout(struct tg *s, struct tcp_conn *c)
 }
 
 /* RTO: everything in flight that is not SACKed is taken for lost, or what RACK takes for it; what
- * SACK told is kept [6675 5.1], unless the receiver has evidently dropped it again (the byte at
- * SND.UNA would not be SACKed) [2018 8]. */
+ * SACK told is kept [2018-5, 6675 5.1], unless the receiver has evidently dropped it again (the
+ * byte at SND.UNA would not be SACKed) [2018 8]. */
 static void mark_on_rto(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_tx *x = c->tx;

@@ -46,7 +46,7 @@ void tcp_loss_trace(struct tg *s, const struct tcp_conn *c, enum tg_cong what);
 /* tcp_rack.c [8985 6] */
 static inline bool tcp_rack_on(const struct tg *s, const struct tcp_conn *c)
 {
-	return (s->cfg.tcp.recovery & TG_RECOVERY_RACK) && c->sack_ok; /* [8985-1] */
+	return (s->cfg.tcp.recovery & TG_RECOVERY_RACK) && c->sack_ok; /* [8985-1, -3] */
 }
 /* Of r what ends at `end` has been delivered: steps 1 to 3, before its marks change. */
 void tcp_rack_delivered(const struct tg *s, struct tcp_conn *c, const struct tcp_range *r,

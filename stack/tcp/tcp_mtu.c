@@ -153,7 +153,7 @@ static uint32_t first_size(const struct tcp_conn *c)
 	return min_u32(range_bytes(r), c->mss) + header_bytes(c);
 }
 
-/* [8899 5.1.4, 4821 7.7] the retransmission timer has expired, how often: c->backoff */
+/* [8899-4.3, 8899 5.1.4, 4821 7.7] the retransmission timer has expired, how often: c->backoff */
 void tcp_mtu_timeout(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t smaller;

@@ -123,7 +123,7 @@ static enum tx_result resend(struct tg *s, struct tcp_conn *c, struct tcp_range 
 	range_sent(s, c, r);
 	if (r->n_retrans < UINT8_MAX)
 		r->n_retrans++;
-	range_mark(c, r, RANGE_RETRANS | RANGE_EVER, 0);
+	range_mark(c, r, RANGE_RETRANS | RANGE_EVER, 0); /* [8985-4] */
 	tcp_pace_sent(s, c, sent);
 	c->rexmit_now = false;
 	c->tx->prr_out += range_bytes(r);
@@ -194,7 +194,8 @@ static bool tail_may_go(const struct tcp_conn *c, uint32_t full)
 
 static void limit_by_cwnd(const struct tg *s, const struct tcp_conn *c, struct sendable *d)
 {
-	/* [5681-9] what duplicates or SACK say has left makes room, unless that is switched off */
+	/* [5681-9, 3042-2] what duplicates or SACK say has left makes room, unless that is switched
+	 * off */
 	bool count_all = c->recovery == REC_OPEN && !s->cfg.tcp.limited_transmit;
 	uint32_t pipe = count_all ? seq_dist(c->snd.nxt, c->snd.una) : tcp_pipe(c);
 	uint32_t room = c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0; /* [5681-1, 6675-8, 2018-6] */

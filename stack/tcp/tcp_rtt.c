@@ -11,7 +11,7 @@ static uint64_t clamp_rto(const struct tg *s, uint64_t rto_ns)
 	return min_u64(rto_ns, s->cfg.tcp.rto_max_ns);   /* [6298 2.5] */
 }
 
-/* [8985 6.2 step 1, SHOULD] The least over the last minutes: of the epoch before and of the one
+/* [8985-5] The least over the last minutes: of the epoch before and of the one
  * that runs, so that a path that has grown longer is noticed. */
 #define MIN_RTT_EPOCH_SHIFT 38 /* 275 s */
 

@@ -2,7 +2,7 @@
  * before the RTO draws one, and with it RACK finds the loss. */
 #include "tcp/tcp.h"
 
-/* [8985-12] not in recovery, and not while SACK tells already */
+/* [8985-3, -12] with RACK alone, not in recovery, and not while SACK tells already */
 static bool is_quiet(const struct tg *s, const struct tcp_conn *c)
 {
 	return s->cfg.tcp.tlp && tcp_rack_on(s, c) && c->recovery == REC_OPEN && c->tx &&

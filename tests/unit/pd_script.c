@@ -1,6 +1,7 @@
 /* What pd_host.h declares: scripts in packetdrill's language, one connection a script. Comments and
  * our own directives mean nothing to packetdrill; `//@ config` and the options of a run become the
- * adapter's flags. What is not understood makes the script "not read". */
+ * adapter's flags. A call that blocks while the one before it may still do so is awaited as
+ * packetdrill does, in real time. What is not understood makes the script "not read". */
 #include "pd_script.h"
 
 #include <ctype.h>
@@ -272,21 +273,52 @@ static bool next_line(const char **text, char *line, size_t room)
 	return true;
 }
 
+/* Does a call of the script block directly behind another such? Then packetdrill waits for the
+ * first without moving time, and only the adapter's idle_ms does. */
+static bool blocks_in_a_row(const char *text)
+{
+	bool before = false;
+	char line[512];
+
+	while (next_line(&text, line, sizeof(line))) {
+		size_t word = strcspn(line, " ");
+		char *dots = strstr(line, "...");
+		bool blocks = isdigit((unsigned char)line[strspn(line, "+.")]) && dots &&
+			      dots < line + word;
+
+		if (blocks && before)
+			return true;
+		if (*line && strncmp(line, "//", 2) != 0)
+			before = blocks;
+	}
+	return false;
+}
+
+/* "a=1 b=2" */
+static void add_sysctls(char *flags, size_t room, char *text)
+{
+	for (char *p = text; *p; p++)
+		if (*p == ' ')
+			*p = ',';
+	snprintf(flags, room, ",%s", text);
+}
+
 /* What a script asks for before it begins, as the adapter's flags. */
 static bool read_flags(const char *text, char *flags)
 {
-	char line[512], name[64], value[64];
+	char line[512], name[64], value[256];
 	size_t n;
 
-	snprintf(flags, FLAGS_BYTES, "192.168.0.1/16,192.0.2.0/24,idle_ms=0");
+	snprintf(flags, FLAGS_BYTES, "192.168.0.1/16,192.0.2.0/24%s",
+		blocks_in_a_row(text) ? "" : ",idle_ms=0");
 	while (next_line(&text, line, sizeof(line))) {
 		n = strlen(flags);
 		if (sscanf(line, "//@ config %63s %63s", name, value) == 2)
 			snprintf(flags + n, FLAGS_BYTES - n, ",%s=%s", name, value);
 		else if (sscanf(line, "--mtu=%63s", value) == 1)
 			snprintf(flags + n, FLAGS_BYTES - n, ",mtu=%s", value);
-		else if (sscanf(line, "`sysctl -q %63[^`]`", value) == 1)
-			snprintf(flags + n, FLAGS_BYTES - n, ",%s", value);
+		else if (sscanf(line, "`sysctl -q %255[^`\"\\;]%1[`]", value, name) == 2)
+			add_sysctls(flags + n, FLAGS_BYTES - n, value);
 		else if (line[0] == '`' || strncmp(line, "--", 2) == 0 ||
 			 strncmp(line, "//@ next", 8) == 0)
 			return false;

@@ -131,7 +131,7 @@ START_TEST (test_curve) {
 }
 END_TEST
 
-/* [9438 4.2] K seconds after the loss the window is back at W_max. */
+/* [9438-2] [9438-1] K seconds after the loss the window is back at W_max. */
 START_TEST (test_plateau) {
 	struct tcp_cc c = reduced(10000 * MSS, MSS);
 	uint64_t now = NS_PER_SEC;
@@ -149,7 +149,7 @@ START_TEST (test_plateau) {
 }
 END_TEST
 
-/* [9438 4.6] ssthresh is 0.7 of FlightSize, two segments at least. */
+/* [9438-6, -11] ssthresh is 0.7 of FlightSize, two segments at least. */
 START_TEST (test_reduction) {
 	for (uint32_t flight = 0; flight < 1000000; flight += 7777) {
 		struct tcp_cc c = {.ops = cubic};
@@ -169,7 +169,7 @@ START_TEST (test_reduction) {
 }
 END_TEST
 
-/* [9438 4.7] below the last W_max: 0.85 of cwnd, else cwnd itself */
+/* [9438-7] below the last W_max: 0.85 of cwnd, else cwnd itself */
 START_TEST (test_fast_convergence) {
 	struct tcp_cc c = reduced(100 * MSS, MSS);
 
@@ -182,7 +182,7 @@ START_TEST (test_fast_convergence) {
 }
 END_TEST
 
-/* [9438 4.8] cwnd one segment, ssthresh by beta, and the next stage begins with K = 0. */
+/* [9438-8] cwnd one segment, ssthresh by beta, and the next stage begins with K = 0. */
 START_TEST (test_timeout) {
 	struct tcp_cc c = reduced(100 * MSS, MSS);
 	uint64_t now = NS_PER_SEC;
@@ -201,7 +201,7 @@ START_TEST (test_timeout) {
 }
 END_TEST
 
-/* [9438 4.9] after a spurious loss everything goes on as if nothing had happened. */
+/* [9438-9] after a spurious loss everything goes on as if nothing had happened. */
 START_TEST (test_undo) {
 	struct tcp_cc c = reduced(1000 * MSS, MSS), d;
 	uint64_t now = NS_PER_SEC;
@@ -237,7 +237,7 @@ START_TEST (test_undo) {
 }
 END_TEST
 
-/* [9438 4.2] ten minutes in which the application was the limit are no time on the curve. */
+/* [9438-4] ten minutes in which the application was the limit are no time on the curve. */
 START_TEST (test_app_limited) {
 	struct tcp_cc c = reduced(1000 * MSS, MSS), d;
 	uint64_t now = NS_PER_SEC, later;

@@ -51,7 +51,7 @@ START_TEST (test_first) {
 }
 END_TEST
 
-/* [8985 6.2 step 1] The least of the last minutes only: a path that grows longer is noticed, one
+/* [8985-5] The least of the last minutes only: a path that grows longer is noticed, one
  * that grows shorter at once. */
 START_TEST (test_min_window) {
 	uint64_t epoch_ns = 1ull << 38;
