@@ -66,7 +66,7 @@ static uint8_t byte_of(unsigned kind, uint32_t i, struct sim_rng *r)
 	case ONES: return 0xff;
 	case LOW_ONES: return i & 1 ? 0xff : 0;
 	case HIGH_ONES: return i & 1 ? 0 : 0xff;
-	case SPARSE: return sim_chance(r, 1) ? (uint8_t)(1u << sim_below(r, 8)) : 0;
+	case SPARSE: return (uint8_t)(sim_chance(r, 1) ? 1u << sim_below(r, 8) : 0);
 	case CARRIES: /* 2^64 - 1, then 1: the sum wraps at 16, 32 and 64 bits in turn */
 		return i / 8 % 2 ? i % 8 == 0 : 0xff;
 	default: return 0;
