@@ -66,7 +66,7 @@ CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 ADAPTER_SRC := $(sort $(wildcard stack/packetdrill/*.c))
 STACK_SRC := $(filter-out $(ADAPTER_SRC),$(sort $(wildcard stack/*/*.c)))
 APPS_SRC := $(sort $(wildcard apps/*.c))
-TEST_DIRS := unit sim
+TEST_DIRS := unit sim diff
 TEST_SRC := $(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/test_*.c)))
 HELP_SRC := $(filter-out $(TEST_SRC),$(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/*.c))))
 # One program of several files, built twice: see tests/net/transcript.sh.
@@ -106,7 +106,7 @@ INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME
 
 # ---- What people type ------------------------------------------------------------------------------
 
-.PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-drill check-net check-style \
+.PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-diff check-drill check-net check-style \
 	fuzzers fuzz mutate conformance clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -150,16 +150,19 @@ check: ## every test there is; ends with the count
 		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
-		drill:release drill:asan nets:release fuzz:20 net clauses
+		diff:release diff:asan drill:release drill:asan nets:release fuzz:20 net clauses
 
 check-fast: tests ## the tests that need no privilege and no namespace, release build only
-	@scripts/run-tests style house unit:$(CONFIG) sim:$(CONFIG) drill:$(CONFIG)
+	@scripts/run-tests style house unit:$(CONFIG) sim:$(CONFIG) diff:$(CONFIG) drill:$(CONFIG)
 
 check-unit: tests ## unit tests (CONFIG=asan: with the sanitizers)
 	@scripts/run-tests unit:$(CONFIG)
 
 check-sim: tests ## stacks on a virtual wire, thousands of seeds
 	@scripts/run-tests sim:$(CONFIG)
+
+check-diff: tests ## two ways to the same result, side by side
+	@scripts/run-tests diff:$(CONFIG)
 
 check-drill: tests ## packet scripts
 	@scripts/run-tests drill:$(CONFIG)
@@ -254,11 +257,12 @@ $(ADAPTER_SO): $(ADAPTER_OBJ) $(ADAPTER_MAP) $(B)/stack.a
 # They load that.
 $(filter $(B)/tests/unit/test_packetdrill_%,$(TESTS)): | $(ADAPTER_SO)
 
-# The other files of a test's folder are its helpers.
+# The other files of a test's folder are its helpers; differential tests run the simulator's worlds too.
 $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(filter $(patsubst %/,%,$(dir $<))/%,$(HELP_OBJ)) \
+		$(if $(findstring tests/diff/,$<),$(filter $(B)/obj/tests/sim/%,$(HELP_OBJ))) \
 		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) -lm
 
 $(TOOLS): $(B)/%: $(B)/obj/%.o $(LIB_A)

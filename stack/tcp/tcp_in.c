@@ -390,14 +390,27 @@ static void take_fin(struct tcp_conn *c)
 	c->ack_now = true;
 }
 
+/* Text before the FIN may be missing. Of several the first in sequence counts, unless text has gone
+ * past it. */
+static void park_fin(struct tcp_conn *c, const struct tcp_rx *r)
+{
+	struct seq fin = seq_add(r->g.seq, r->g.len - 1); /* text may have been cut */
+
+	/* [5681-8] out of order: an ACK at once, which with text has gone already */
+	if (r->g.text_bytes == 0 && !seq_eq(fin, c->rcv.nxt))
+		c->ack_now = true;
+	if (c->fin_parked && !seq_lt(fin, c->fin_seq) && !seq_lt(c->fin_seq, c->rcv.nxt))
+		return;
+	c->fin_parked = true;
+	c->fin_seq = fin;
+}
+
 static void step8_fin(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 
-	if (r->fin && !c->fin_seen) {
-		c->fin_parked = true;
-		c->fin_seq = seq_add(r->g.seq, r->g.len - 1); /* text may have been cut */
-	}
+	if (r->fin && !c->fin_seen)
+		park_fin(c, r);
 	if (!c->fin_parked || !seq_eq(c->fin_seq, c->rcv.nxt))
 		return;
 	switch ((enum tg_state)c->state) {

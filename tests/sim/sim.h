@@ -205,6 +205,13 @@ struct world {
 
 extern struct world *sim;
 
+/* Who else wants to know: each frame handed to a wire, each trace record. NULL: nobody. */
+struct sim_watch {
+	void (*frame)(unsigned host, unsigned wire, const struct tg_frame *f);
+	void (*record)(unsigned host, const struct tg_trace *t);
+};
+extern struct sim_watch sim_watch;
+
 /* The run fails; the first reason counts. */
 void sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #define SIM_CHECK(e)                                                                               \

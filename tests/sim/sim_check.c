@@ -129,6 +129,8 @@ void check_trace(unsigned h)
 
 	while (tg_trace_next(host->s, &host->trace_cursor, &t, &lost)) {
 		sim_hash(&t, sizeof(t));
+		if (sim_watch.record)
+			sim_watch.record(h, &t);
 		if (sim->verbose)
 			print_record(h, &t);
 		if (t.kind == TG_TRACE_STATE)

@@ -13,6 +13,7 @@
 #define MAX_EVENTS  30000000u
 
 struct world *sim;
+struct sim_watch sim_watch;
 static uint8_t *host_mem[SIM_HOSTS], *wire_mem[SIM_WIRES];
 
 /* ---- Failing, hashing, contents ---- */
@@ -108,6 +109,8 @@ static void observe(unsigned wire, unsigned end, bool from_end, const struct tg_
 	sim->wire_sent[wire][end]++;
 	sim->host[host].emitted_frames++;
 	frame_seen(host, wire, f);
+	if (sim_watch.frame)
+		sim_watch.frame(host, wire, f);
 }
 static void observe0(void *arg, unsigned end, bool from_end, const struct tg_frame *f, uint64_t tag,
 	uint64_t now_ns)
