@@ -279,11 +279,12 @@ static const struct netif *netif_towards(
 
 uint32_t ip_mtu(struct tg *s, const struct tg_ip *dst, struct ip_path *path)
 {
-	const struct netif *n = netif_towards(s, dst, path);
+	const struct netif *n;
 	bool no_df;
 
 	if (path_valid(s, path))
 		return path->mtu;
+	n = netif_towards(s, dst, path);
 	return n ? pmtu_get(s, tg_ip4_value(dst), n->c.mtu, &no_df) : IP_MTU_UNKNOWN;
 }
 

@@ -35,9 +35,26 @@ bool tg_table_socks(const struct tg *s, uint64_t *cursor, struct tg_sock_row *ou
 	return found;
 }
 
-void sock_trace(struct tg *s, const struct endpoint *e, enum tg_call call, int64_t result)
+/* Which socket it is. Every call of the user comes by: a stream's row would cost it more than the
+ * rest of the record. */
+static void trace_name(const struct tg *s, const struct endpoint *e, struct tg_trace *t)
 {
 	struct tg_sock_row row;
+
+	if (e->type == TG_STREAM) {
+		t->conn = tcp_user_serial(e);
+		tcp_user_addrs(s, e, &row.local, &row.peer);
+	} else {
+		sock_row(s, e, &row);
+		t->conn = row.conn;
+	}
+	t->lport = row.local.port;
+	t->rport = row.peer.port;
+	memcpy(t->raddr, row.peer.ip.b, sizeof(t->raddr));
+}
+
+void sock_trace(struct tg *s, const struct endpoint *e, enum tg_call call, int64_t result)
+{
 	struct tg_trace *t;
 
 	if (result == -TG_EAGAIN)
@@ -45,13 +62,9 @@ void sock_trace(struct tg *s, const struct endpoint *e, enum tg_call call, int64
 	t = trace_add(s, TG_TRACE_CALL);
 	if (!t)
 		return;
-	sock_row(s, e, &row);
+	trace_name(s, e, t);
 	t->a = (uint8_t)call;
-	t->b = row.type;
-	t->conn = row.conn;
-	t->lport = row.local.port;
-	t->rport = row.peer.port;
-	memcpy(t->raddr, row.peer.ip.b, sizeof(t->raddr));
+	t->b = e->type;
 	if (result > INT32_MAX)
 		result = INT32_MAX;
 	t->aux = (uint32_t)(int32_t)result;

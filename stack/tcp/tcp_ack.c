@@ -123,6 +123,8 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	c->snd.una = ack;
 	if (c->tx && seq_lt(c->tx->high_sacked, ack))
 		c->tx->high_sacked = ack;
+	if (c->tx && c->tx->ecn_reduced && seq_gt(ack, c->tx->ecn_high))
+		c->tx->ecn_reduced = false; /* over: comparisons reach 2^31 */
 	if (c->recovery == REC_OPEN && seq_diff(ack, c->recover) > 1 << 30)
 		c->recover = seq_sub(ack, 1); /* kept near: comparisons reach 2^31 */
 	c->syn_acked = true;

@@ -134,7 +134,9 @@ void tcp_ecn_reduced(struct tcp_conn *c)
 
 bool tcp_ecn_in_window(const struct tcp_conn *c)
 {
-	return c->tx && c->tx->ecn_reduced && seq_lt(c->snd.una, c->tx->ecn_high);
+	/* without an ssthresh there was no reduction, whatever the peer was told */
+	return c->tx && c->tx->ecn_reduced && seq_lt(c->snd.una, c->tx->ecn_high) &&
+	       c->cc.ssthresh != CC_SSTHRESH_NONE;
 }
 
 bool tcp_ecn_ack_in(struct tcp_conn *c, const struct tcp_rx *r)

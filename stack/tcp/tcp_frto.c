@@ -57,6 +57,9 @@ static void undo(struct tg *s, struct tcp_conn *c)
 		lost_is_in_flight(c);
 	c->recovery = REC_OPEN;
 	c->dup_acks = 0;
+	/* [3168 6.1.2] a reduction that is given back is not the window's one */
+	if (c->cc.prior_cwnd && c->tx)
+		c->tx->ecn_reduced = false;
 	c->cc.ops->on_undo(&c->cc);
 	tcp_loss_trace(s, c, TG_CONG_UNDO);
 }

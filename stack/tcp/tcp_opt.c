@@ -253,6 +253,11 @@ void tcp_user_addrs(
 	*peer = (struct tg_addr){c->raddr, c->rport};
 }
 
+uint32_t tcp_user_serial(const struct endpoint *e)
+{
+	return ((const struct tcp_conn *)e)->serial;
+}
+
 static void status_flight(const struct tcp_conn *c, struct tg_tcp_info *o)
 {
 	o->flight_bytes = c->syn_acked ? tcp_pipe(c) : 0;

@@ -348,9 +348,12 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 
 	if (tcp_unsent(c) || fin_waits(c))
 		validate_window(s, c);
-	res = send_mtu_probe(s, c, budget);
-	if (res != TX_OK || c->mtu_waits)
-		return res;
+	c->mtu_waits = false;
+	if (c->mtu) {
+		res = send_mtu_probe(s, c, budget);
+		if (res != TX_OK || c->mtu_waits)
+			return res;
+	}
 	while (tcp_unsent(c) || fin_waits(c)) {
 		decide(s, c, &d);
 		if (d.text && tcp_pace_wait(s, c))

@@ -106,10 +106,15 @@ static uint64_t reordering_window(const struct tg *s, const struct tcp_conn *c)
 uint32_t tcp_rack_detect(const struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_tx *x = c->tx;
-	uint64_t wait_ns = x->rack_rtt_ns + reordering_window(s, c), last_ns = 0;
+	uint64_t wait_ns, last_ns = 0;
 	struct list *at = x->by_time.next;
 	uint32_t lost = 0;
 
+	x->reo_at_ns = NEVER_NS;
+	/* While all arrives in order nothing was sent before what was delivered. */
+	if (at == &x->by_time || list_entry(at, struct tcp_range, sent)->sent_ns > x->rack_sent_ns)
+		return 0;
+	wait_ns = x->rack_rtt_ns + reordering_window(s, c);
 	while (at != &x->by_time) {
 		struct tcp_range *r = list_entry(at, struct tcp_range, sent);
 
@@ -126,7 +131,8 @@ uint32_t tcp_rack_detect(const struct tg *s, struct tcp_conn *c)
 			last_ns = r->sent_ns + wait_ns;
 		}
 	}
-	x->reo_at_ns = last_ns ? last_ns : NEVER_NS;
+	if (last_ns)
+		x->reo_at_ns = last_ns;
 	return lost;
 }
 

@@ -2,12 +2,13 @@
  * before the RTO draws one, and with it RACK finds the loss. */
 #include "tcp/tcp.h"
 
-/* [8985-3, -12] with RACK alone, not in recovery, and not while SACK tells already */
+/* [8985-3, -12] with RACK alone, not in recovery, and not while SACK tells already; nor when the
+ * peer took back the window for what would go again [9293 SHLD-16] */
 static bool is_quiet(const struct tg *s, const struct tcp_conn *c)
 {
 	return s->cfg.tcp.tlp && tcp_rack_on(s, c) && c->recovery == REC_OPEN && c->tx &&
 	       !list_empty(&c->tx->ranges) && c->tx->sacked_bytes == 0 && c->tx->lost_bytes == 0 &&
-	       c->snd.wnd > 0;
+	       seq_dist(c->snd.nxt, c->snd.una) <= c->snd.wnd;
 }
 
 uint64_t tcp_tlp_pto(const struct tg *s, const struct tcp_conn *c)
@@ -56,7 +57,8 @@ void tcp_tlp_ack(struct tg *s, struct tcp_conn *c, const struct loss_ack *a)
 		if (c->recovery != REC_OPEN)
 			return; /* cwnd has been reduced */
 		/* [8985-14] nothing tells of a second copy: the probe has repaired a loss */
-		c->cc.ops->on_loss(&c->cc, c->cc.cwnd, s->now_ns);
+		if (!tcp_ecn_in_window(c)) /* [3168 6.1.2] one reduction a window */
+			c->cc.ops->on_loss(&c->cc, c->cc.cwnd, s->now_ns);
 		tcp_ecn_reduced(c);
 		c->undo_armed = false;
 		tcp_loss_trace(s, c, TG_CONG_RECOVERED);
