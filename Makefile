@@ -107,7 +107,7 @@ INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME
 # ---- What people type ------------------------------------------------------------------------------
 
 .PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-diff check-drill check-net check-style \
-	fuzzers fuzz mutate conformance clean help
+	fuzzers fuzz soak sim-tables mutate conformance clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -176,6 +176,12 @@ check-style: all ## layers, symbols, form
 fuzz: ## hostile frames and calls, SECONDS (default 300) for each target, corpus in build/fuzz
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests fuzz:$(or $(SECONDS),300)
+
+soak: tests ## random worlds with fresh seeds for SECONDS (default 3600); stops at the first that fails
+	@scripts/soak --seconds $(or $(SECONDS),3600) --config $(CONFIG) $(if $(JOBS),--jobs $(JOBS))
+
+sim-tables: all ## writes tests/sim/net/tables anew: utilisation and fairness over a grid of networks
+	@scripts/sim-tables
 
 mutate: ## switches tagged branches off one by one; which does no test miss? FILES='stack/tcp/tcp_ack.c' for some
 	@scripts/mutate $(if $(JOBS),-j $(JOBS)) $(FILES)

@@ -18,9 +18,12 @@
 #define TCP_MSS_MIN                                                                                \
 	48u /* a peer that offers less gets this: keeps a hostile MSS from costing a frame a byte  \
 	     */
-#define TCP_RANGES_MAX     4096u /* range records of one connection */
-#define TCP_OOO_RANGES_MAX 256u  /* out-of-order ranges of one connection */
-#define TCP_DUPTHRESH      3u    /* [5681 3.2, 6675 2] */
+/* Range records and out-of-order ranges of one connection: see tcp_ranges_max. */
+#define TCP_RANGES_MIN     4096u
+#define TCP_RANGES_MAX     65536u
+#define TCP_OOO_RANGES_MIN 256u
+#define TCP_OOO_RANGES_MAX 8192u
+#define TCP_DUPTHRESH      3u /* [5681 3.2, 6675 2] */
 #define TCP_WINDOW_MAX     (65535u << TCP_WSCALE_MAX)
 #define TCP_BACKLOG_MAX    65535u
 #define TCP_PORT_TRIES     256u /* ports that one connect looks at when all are in use */
@@ -359,6 +362,20 @@ bool tcp_at_eof(const struct tcp_conn *c);
 
 /* tcp_fast.c: header prediction. True: done. */
 bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r);
+
+/* How many range records c may have for what is in flight: what fills a large send buffer goes out
+ * a few segments at a time, and where a queue overflows every second of them may be lost. Records
+ * that cannot be made are SACKs that are not heard. */
+static inline uint32_t tcp_ranges_max(const struct tcp_conn *c)
+{
+	return min_u32(max_u32(c->sndbuf / 1024, TCP_RANGES_MIN), TCP_RANGES_MAX);
+}
+
+/* How many ranges c may hold out of order; what would be one more is refused. */
+static inline uint32_t tcp_ooo_ranges_max(const struct tcp_conn *c)
+{
+	return min_u32(max_u32(c->rcvbuf / 4096, TCP_OOO_RANGES_MIN), TCP_OOO_RANGES_MAX);
+}
 
 /* tcp_out.c */
 enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget_bytes);

@@ -276,7 +276,7 @@ static enum tx_result send_frame(
 	uint32_t sent;
 	enum tx_result res;
 
-	if (!tcp_tx_need(s, c) || c->tx->n_ranges >= TCP_RANGES_MAX ||
+	if (!tcp_tx_need(s, c) || c->tx->n_ranges >= tcp_ranges_max(c) ||
 		!(r = range_new(s, c, c->snd.nxt, c->snd.nxt))) {
 		c->no_memory = true;
 		tcp_timers_no_memory(s, c);

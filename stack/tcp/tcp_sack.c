@@ -31,7 +31,7 @@ static void mark_block(
 			r = range_next(x, r);
 			continue;
 		}
-		if (x->n_ranges + 2 > TCP_RANGES_MAX)
+		if (x->n_ranges + 2 > tcp_ranges_max(c))
 			return; /* the block will be reported again */
 		if (seq_lt(r->start, start)) {
 			r = range_split(s, c, r, start);

@@ -200,12 +200,20 @@ static void ooo_free_if_empty(struct tg *s, struct tcp_conn *c)
 		tcp_ooo_free(s, c);
 }
 
-/* The last range that begins at or before `at`, or the head. Ranges grow at the end as a rule:
- * searched from there. */
+/* The last range that begins at or before `at`, or the head. Ranges grow at the end as a rule, and
+ * what is sent again comes near what came last: searched from the one or the other. */
 static struct list *ooo_before(const struct tcp_ooo *x, struct seq at)
 {
-	struct list *n = x->ranges.prev;
+	struct list *n = x->ranges.prev, *near = x->mru.next;
 
+	if (n != &x->ranges && seq_le(list_entry(n, struct tcp_ooo_range, node)->start, at))
+		return n;
+	if (near != &x->mru) {
+		n = &list_entry(near, struct tcp_ooo_range, mru)->node;
+		while (n->next != &x->ranges &&
+			seq_le(list_entry(n->next, struct tcp_ooo_range, node)->start, at))
+			n = n->next;
+	}
 	while (n != &x->ranges && seq_gt(list_entry(n, struct tcp_ooo_range, node)->start, at))
 		n = n->prev;
 	return n;
@@ -216,7 +224,7 @@ static struct tcp_ooo_range *ooo_new(
 {
 	struct tcp_ooo_range *o;
 
-	if (c->ooo->n_ranges >= TCP_OOO_RANGES_MAX)
+	if (c->ooo->n_ranges >= tcp_ooo_ranges_max(c))
 		return NULL;
 	o = core_alloc(s, sizeof(*o));
 	if (!o)
@@ -508,7 +516,7 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 	/* the first of TCP's to be refused: what is next in line needs the rest of the memory */
 	if (tcp_memory_level(s) == TCP_MEMORY_SHORT || !ooo_need(s, c) || over_memory(c, r->p) ||
 		!ooo_insert(c, r, &kept)) {
-		bool full = c->ooo && c->ooo->n_ranges >= TCP_OOO_RANGES_MAX;
+		bool full = c->ooo && c->ooo->n_ranges >= tcp_ooo_ranges_max(c);
 
 		r->fin = false;
 		ooo_free_if_empty(s, c);

@@ -129,7 +129,8 @@ struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, 
 {
 	struct tcp_range *r;
 
-	if (c->tx->n_ranges >= 2 * TCP_RANGES_MAX) /* what goes again may be cut beyond the limit */
+	if (c->tx->n_ranges >=
+		2 * tcp_ranges_max(c)) /* what goes again may be cut beyond the limit */
 		return NULL;
 	r = core_alloc(s, sizeof(*r));
 	if (!r)
