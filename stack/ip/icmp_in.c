@@ -81,8 +81,8 @@ static enum tg_drop error_deliver(struct tg *s, const struct icmp_msg *m, const 
 	if (m->type == ICMP_UNREACHABLE) {
 		/* [9293 SHLD-26] codes 2 and 3; code 4 is path MTU discovery */
 		e.hard = m->code == ICMP_UNREACH_PROTOCOL || m->code == ICMP_UNREACH_PORT;
-		/* [1191-4, 1191 5] an old router does not say: the next plateau. [1191 3] never below 68;
-		 * what would have fitted was not the reason */
+		/* [1191-4, 1191 5] an old router does not say: the next plateau. [1191 3] never
+		 * below 68; what would have fitted was not the reason */
 		if (m->code == ICMP_UNREACH_FRAG)
 			e.mtu = m->mtu >= 68 && m->mtu < q.total_bytes
 					? m->mtu

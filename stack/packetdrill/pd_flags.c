@@ -200,6 +200,8 @@ static void set_defaults(struct pd_flags *f)
 	/* As packet scripts: the same numbers in every run, and in both runners. */
 	for (uint8_t i = 0; i < sizeof(f->cfg.seed); i++)
 		f->cfg.seed[i] = (uint8_t)(i + 1);
+	f->cfg.tcp.rcvbuf_bytes = f->cfg.tcp.sndbuf_bytes = 4u << 20;
+	f->cfg.tcp.rcvbuf_max_bytes = f->cfg.tcp.sndbuf_max_bytes = 6u << 20;
 	f->mtu = 1500;
 	f->patience_ns = 10000 * NS_PER_SEC; /* an idle connection is probed after 7,200 */
 	f->idle_ms = 250;

@@ -61,7 +61,8 @@ static void note_reordering(const struct tg *s, struct tcp_conn *c, const struct
 	c->reordering_segs = (uint16_t)max_u32(c->reordering_segs, segs);
 }
 
-/* [8985-3, -8] Of what arrived twice because we sent it twice: copies made on the way prove nothing. */
+/* [8985-3, -8] Of what arrived twice because we sent it twice: copies made on the way prove
+ * nothing. */
 static bool dsack_counts(const struct tcp_conn *c, const struct loss_ack *a)
 {
 	return a->dsack && c->dsacks_in <= c->retransmits;
