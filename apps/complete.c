@@ -11,6 +11,7 @@ static const struct {
 } kinds[] = {
 	{"LINK", "auto private veth sim tap:"},
 	{"WHEN", "auto always never"},
+	{"LEVEL", "events all"},
 	{"METHOD", "GET HEAD PUT POST DELETE OPTIONS"},
 	{"ipv4", "ipv4"},
 };

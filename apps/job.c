@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct job_verb *const verbs[] = {
-	&ping_job, &curl_job, &nc_job, &ss_job, &arp_job, &route_job, &stat_job};
+	&ping_job, &curl_job, &nc_job, &ss_job, &arp_job, &route_job, &stat_job, &cap_job};
 
 const struct job_verb *job_verb_find(const char *name)
 {

@@ -496,6 +496,10 @@ int link_open_with(struct link *l, const struct options *o, const struct tg_host
 		}
 	}
 	rc = climb_as_told(&t);
+	if (rc == EXIT_OK && l->capture != NULL) {
+		tg_capture_name(l->capture, &l->stack_ip, "stack");
+		tg_capture_name(l->capture, &l->host_ip, "host");
+	}
 	if (rc == EXIT_OK && o->has_seed && l->peer == NULL) {
 		say("warning: with --seed, whoever knows the seed can predict sequence numbers and "
 		    "ports on this live link");

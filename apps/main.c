@@ -22,6 +22,7 @@ static const struct verb verbs[] = {
 	{"arp", arp_main, &arp_spec, "print its neighbours"},
 	{"route", route_main, &route_spec, "print its routes"},
 	{"stat", stat_main, &stat_spec, "print its counters and why it dropped what it dropped"},
+	{"cap", cap_main, &cap_spec, "capture its packets, to a file or for Wireshark to read"},
 	{"sh", sh_main, &sh_spec, "run a shell or a command where the kernel is the stack's peer"},
 	{"wait", wait_main, &wait_spec, "wait until the stack is up"},
 	{"doctor", doctor_main, &doctor_spec,
@@ -30,6 +31,8 @@ static const struct verb verbs[] = {
 		"make a TAP that needs no root afterwards (--undo removes it)"},
 	{"drill", drill_main, &drill_spec, "run packet scripts against the stack in virtual time"},
 	{"sim", sim_main, &sim_spec, "run networks of hosts, routers and links in virtual time"},
+	{"trace", trace_main, &trace_spec,
+		"print an event log (up --log FILE) as text, a table, a ladder or for Perfetto"},
 	{"help", help_main, NULL, "this text, or that of a verb"},
 	{"version", version_main, NULL, "print the version"},
 };

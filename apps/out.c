@@ -63,7 +63,8 @@ static bool write_some(struct out *o)
 	k = o->is_socket ? send(o->fd, o->buf + o->start_bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL)
 			 : write(o->fd, o->buf + o->start_bytes, n);
 	if (k < 0) {
-		o->dead = errno != EAGAIN && errno != EINTR;
+		o->dead = errno != EAGAIN && errno != EINTR &&
+			  !(o->patient && (errno == ENOSPC || errno == EDQUOT || errno == EIO));
 		return false;
 	}
 	o->start_bytes = (o->start_bytes + (uint32_t)k) % OUT_BUFFER_BYTES;

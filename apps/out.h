@@ -16,6 +16,7 @@ struct out {
 	bool is_socket;
 	bool may_block; /* could not be reopened: ask poll before each write */
 	bool dead;      /* the reader is gone */
+	bool patient;   /* a full disk is no reason to be dead: it may have room again */
 	bool terminal;
 	uint32_t start_bytes, len_bytes;
 	uint64_t lost_lines; /* since the last time somebody asked */

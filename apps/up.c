@@ -13,6 +13,7 @@
 
 #include "banner.h"
 #include "control.h"
+#include "eventlog.h"
 #include "http_server.h"
 #include "link.h"
 #include "livelog.h"
@@ -31,6 +32,9 @@ struct up {
 	bool allow_put;
 	struct link link;
 	struct livelog log;
+	const char *log_file; /* NULL: none; "json": standard output, in place of the live log */
+	bool log_all;
+	struct eventlog events;
 	struct services services;
 	struct simple_services *simple;
 	struct http_server *http;
@@ -47,6 +51,9 @@ static const struct option_spec up_options[] = {
 	{"allow-put", 0, 3, NULL, "let PUT and DELETE change the files of --www"},
 	{"relay", 0, 2, "PORT",
 		"without an interface here: port of the way in from 127.0.0.1 (8080; 0: none)"},
+	{"log", 0, 4, "FILE",
+		"log events (qlog, JSON-SEQ); json: to standard output instead of text"},
+	{"log-level", 0, 5, "LEVEL", "of --log: events (default), or all: every segment and call"},
 	{NULL, 0, 0, NULL, NULL},
 };
 
@@ -66,6 +73,16 @@ static int up_set(void *ctx, int value, const char *arg)
 	if (value == 3) {
 		u->allow_put = true;
 		return 0;
+	}
+	if (value == 4) {
+		u->log_file = arg;
+		return 0;
+	}
+	if (value == 5) {
+		u->log_all = strcmp(arg, "all") == 0;
+		return u->log_all || strcmp(arg, "events") == 0
+			       ? 0
+			       : usage_error("--log-level %s: not events or all", arg);
 	}
 	u->www = arg;
 	return 0;
@@ -107,6 +124,7 @@ static void up_trace(void *arg, struct tg *s, const struct tg_trace *t)
 	if (u->log.on) {
 		livelog_trace(&u->log, t);
 	}
+	eventlog_trace(&u->events, t);
 	if (u->http != NULL) {
 		http_trace(u->http, t);
 	}
@@ -127,6 +145,7 @@ static uint64_t up_round(void *arg, struct tg *s, uint64_t now_ns)
 		due = min_of(svc_round(&u->services, now_ns), http_round(u->http, now_ns));
 	}
 	due = min_of(due, min_of(relay_round(u->relay, now_ns), control_round(u->control, now_ns)));
+	due = min_of(due, eventlog_round(&u->events, now_ns));
 	return min_of(due, livelog_round(&u->log, now_ns));
 }
 
@@ -298,6 +317,38 @@ static void doors_close(struct up *u)
 	u->relay = NULL;
 }
 
+/* Before a namespace is left in which the file's path means something. */
+static int log_open(struct up *u)
+{
+	int rc = u->log_file != NULL ? eventlog_open(&u->events, u->log_file, u->log_all) : 0;
+
+	if (u->log_file != NULL && strcmp(u->log_file, "json") == 0) {
+		u->opt.quiet = true; /* text would not be JSON */
+	}
+	return rc < 0 ? usage_error("--log %s: %s", u->log_file, strerror(-rc)) : EXIT_OK;
+}
+
+static void log_start(struct up *u)
+{
+	struct eventlog_about about = {.instance = u->opt.name};
+	char self[16];
+
+	if (u->log_file != NULL) {
+		about.address = tg_ip_format(&u->link.stack_ip, self);
+		eventlog_start(&u->events, u->link.stack, &about, u->start_ns);
+	}
+}
+
+static void log_close(struct up *u)
+{
+	uint64_t lost = eventlog_close(&u->events, tg_host_now());
+
+	if (lost > 0) {
+		say("--log %s: the last %llu events could not be written", u->log_file,
+			(unsigned long long)lost);
+	}
+}
+
 static int up_run(struct up *u)
 {
 	bool impaired = tg_impair_active(&u->opt.in) || tg_impair_active(&u->opt.out);
@@ -307,11 +358,15 @@ static int up_run(struct up *u)
 	int rc = control_take(u);
 
 	if (rc == EXIT_OK) {
+		rc = log_open(u);
+	}
+	if (rc == EXIT_OK) {
 		rc = link_open_with(&u->link, &u->opt, &app, &peer);
 	}
 	if (rc == EXIT_OK) {
 		livelog_open(&u->log, &u->opt, u->link.stack, &u->link.stack_ip, u->link.mac,
 			u->start_ns);
+		log_start(u);
 		rc = services_start(u);
 	}
 	if (rc == EXIT_OK) {
@@ -330,6 +385,7 @@ static int up_run(struct up *u)
 	u->log.on = false;
 	doors_close(u);
 	goodbye(u);
+	log_close(u);
 	summary_print(&u->log, &u->opt, &u->link, u->start_ns);
 	return rc < 0 ? failure("the event loop failed: %s", errno_text(rc)) : EXIT_OK;
 }

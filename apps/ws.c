@@ -224,7 +224,7 @@ static void on_message(
 /* Queues events for a viewer, as many as it may have waiting. */
 static void tell(struct ws_all *all, struct ws *w)
 {
-	char gap[WS_EVENT_BYTES];
+	char gap[EVENT_JSON_BYTES];
 	const char *text;
 	size_t n;
 

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 struct event {
+	uint64_t time_ns;
 	size_t n;
-	char text[WS_EVENT_BYTES];
+	char text[EVENT_JSON_BYTES];
 };
 
 struct ws_events {
@@ -63,14 +64,15 @@ void ws_events_add(struct ws_events *e, const struct tg_trace *t)
 {
 	struct event *v = slot(e);
 
-	v->n = ws_json_event(t, e->start_ns, v->text);
+	v->time_ns = t->time_ns;
+	v->n = event_json(t, e->start_ns, v->text);
 	e->end += v->n > 0;
 }
 
 void ws_events_collect(struct ws_events *e, unsigned max)
 {
 	uint64_t lost = 0, left_out = 0;
-	struct tg_trace t;
+	struct tg_trace t = {0};
 
 	/* nothing is traced while this runs: it ends */
 	while (tg_trace_next(e->s, &e->trace, &t, &lost)) {
@@ -87,7 +89,8 @@ void ws_events_collect(struct ws_events *e, unsigned max)
 	if (lost + left_out > 0) {
 		struct event *v = slot(e);
 
-		v->n = ws_json_gap(lost + left_out, v->text);
+		v->time_ns = t.time_ns;
+		v->n = event_json_gap(lost + left_out, v->time_ns, e->start_ns, v->text);
 		e->end++;
 	}
 }
@@ -98,7 +101,7 @@ uint64_t ws_events_end(const struct ws_events *e)
 }
 
 const char *ws_events_next(
-	const struct ws_events *e, uint64_t *cursor, char gap[WS_EVENT_BYTES], size_t *n)
+	const struct ws_events *e, uint64_t *cursor, char gap[EVENT_JSON_BYTES], size_t *n)
 {
 	const struct event *v;
 
@@ -109,7 +112,8 @@ const char *ws_events_next(
 		uint64_t missing = e->end - WS_EVENTS - *cursor;
 
 		*cursor += missing;
-		*n = ws_json_gap(missing, gap);
+		v = &e->ring[*cursor % WS_EVENTS];
+		*n = event_json_gap(missing, v->time_ns, e->start_ns, gap);
 		return gap;
 	}
 	v = &e->ring[(*cursor)++ % WS_EVENTS];

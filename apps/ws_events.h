@@ -2,7 +2,7 @@
 #ifndef TAPGLASS_WS_EVENTS_H
 #define TAPGLASS_WS_EVENTS_H
 
-#include "ws_json.h"
+#include "event_json.h"
 
 #define WS_EVENTS 2048u /* in the ring */
 
@@ -26,6 +26,6 @@ uint64_t ws_events_end(const struct ws_events *e);
 /* The event *cursor, which is moved on; a text about the gap if it is there no longer. NULL: none
  * yet. */
 const char *ws_events_next(
-	const struct ws_events *e, uint64_t *cursor, char gap[WS_EVENT_BYTES], size_t *n);
+	const struct ws_events *e, uint64_t *cursor, char gap[EVENT_JSON_BYTES], size_t *n);
 
 #endif

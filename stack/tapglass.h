@@ -161,8 +161,17 @@ struct tg_config {
 	} udp;
 
 	struct {
-		uint32_t rcvbuf_bytes;                 /* - 4 MiB */
-		uint32_t sndbuf_bytes;                 /* - 4 MiB */
+		/* Buffers begin at the middle one and move between the others, unless their user
+		 * sets a size: with what he reads in a round trip (moderate_rcvbuf), with cwnd.
+		 * The window's scale goes by rcvbuf_max_bytes. */
+		uint32_t rcvbuf_min_bytes, rcvbuf_bytes, rcvbuf_max_bytes; /* - 4 KiB, 128 KiB, 16
+									      MiB */
+		uint32_t sndbuf_min_bytes, sndbuf_bytes, sndbuf_max_bytes; /* - the same */
+		bool moderate_rcvbuf;                                      /* - true */
+		/* Memory in use by the whole instance beyond which buffers grow no more; beyond
+		 * which they shrink, and text out of order is refused - 0: half, three quarters of
+		 * the budget */
+		uint64_t mem_pressure_bytes, mem_high_bytes;
 		bool window_scaling, timestamps, sack; /* - all true [7323, 2018] */
 		bool dsack;                            /* report what came twice - true [2883] */
 		uint8_t recovery;          /* TG_RECOVERY_* - TG_RECOVERY_RACK; 0: [6675] */
@@ -190,7 +199,12 @@ struct tg_config {
 		uint64_t keepalive_interval_ns; /* - 75 s */
 		uint8_t keepalive_probes;       /* - 9 */
 		uint32_t max_half_open;         /* - 65,536 */
-		uint32_t max_time_wait;         /* - 262,144 */
+		uint8_t syncookies; /* 0: no; 1: while there is no room for half-open connections;
+				       2: always - 1 [4987 3.6], as Linux's tcp_syncookies */
+		uint32_t max_time_wait; /* - 262,144 */
+		uint8_t tw_reuse; /* an active OPEN may end our TIME-WAIT when timestamps tell old
+				     from new: 0: no; 1: yes; 2: on loopback - 2, as Linux's
+				     tcp_tw_reuse */
 		uint16_t port_first, port_last; /* ephemeral range - 32,768 to 60,999 [6056] */
 		uint8_t ecn; /* 0: no; 1: offered and accepted; 2: accepted if the peer offers - 2
 				[3168], as Linux's tcp_ecn */

@@ -182,12 +182,41 @@ TG_API void tg_host_unlock(struct tg_host *h); /* sends what the caller's calls 
 
 /* ---- Captures -------------------------------------------------------------------------------- */
 
-/* A pcapng file (IETF draft pcapng): nanoseconds, direction flags, interface names, drop counts at
- * the end. Packets appear as they are on the wire: segmented, checksums complete. */
+/* A pcapng file (IETF draft pcapng): nanoseconds, direction flags, interface names, what the stack
+ * made of each packet as its comment, drop counts at the end. Packets appear as they are on the
+ * wire: segmented, checksums complete. On a link with impairments there are two interfaces, that of
+ * the link and "stack" behind the impairments, on which the same packet has the same id. */
 struct tg_capture;
+struct tg_capture_options {
+	uint32_t snap_bytes;  /* of each packet at most; 0: all */
+	uint64_t packets_max; /* no more than these; 0: no end */
+};
+struct tg_capture_counts {
+	uint64_t packets; /* written, or about to be */
+	uint64_t lost;    /* left out, because the reader was too slow */
+	bool complete;    /* packets_max are there */
+};
 TG_API struct tg_capture *tg_capture_open(
 	const char *path, struct tg_host_error *err); /* "-": standard output */
-TG_API int tg_capture_close(struct tg_capture *c);    /* 0 or -errno of a failed write */
+/* Writes to a descriptor, which stays the caller's and open until tg_capture_close. A file is
+ * written at once. A pipe, a socket or a terminal is never waited for: up to 1 MiB is held back for
+ * its reader, more is left out and counted. o may be NULL. NULL: err is filled in. A program that
+ * does not ignore SIGPIPE gets it when the reader of a pipe has gone. */
+TG_API struct tg_capture *tg_capture_open_fd(
+	int fd, const struct tg_capture_options *o, struct tg_host_error *err);
+/* 0 or -errno of a failed write. NULL is allowed. */
+TG_API int tg_capture_close(struct tg_capture *c);
+/* What the reader of the file is to call an IPv4 address, up to 64 bytes. */
+TG_API void tg_capture_name(struct tg_capture *c, const struct tg_ip *ip, const char *name);
+/* Writes what the reader takes now, which the loop does as well. Bytes left, or -errno of the first
+ * failed write: EPIPE when the reader has gone. */
+TG_API int64_t tg_capture_flush(struct tg_capture *c);
+TG_API void tg_capture_counts(const struct tg_capture *c, struct tg_capture_counts *out);
+/* Starts on a link in use, up to 8 captures at once. 0; -EINVAL: no such link; -EBUSY: too many;
+ * -ENOMEM; -ENOSPC: 16 interfaces in one file at most; -EAGAIN: the reader takes nothing. */
+TG_API int tg_host_capture(struct tg_host *h, const struct tg *s, int netif, struct tg_capture *c);
+/* Stops on all links of the host and writes the statistics, after which no packet follows. */
+TG_API void tg_host_capture_end(struct tg_host *h, struct tg_capture *c);
 
 #ifdef __cplusplus
 }

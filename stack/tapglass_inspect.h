@@ -84,6 +84,8 @@
 	X(TCP_LISTEN_OTHER, tcp_listen_other, "neither RST, ACK nor SYN in LISTEN",                \
 		"9293 3.10.7.2")                                                                   \
 	X(TCP_HALF_OPEN_FULL, tcp_half_open_full, "half-open table is full", "4987 3.4")           \
+	X(TCP_SYN_COOKIE, tcp_syn_cookie, "forged or stale SYN cookie: answered by a reset",       \
+		"4987 3.6")                                                                        \
 	X(TCP_ACCEPT_FULL, tcp_accept_full, "accept queue is full", "-")                           \
 	X(TCP_SYN_SENT_ACK, tcp_syn_sent_ack, "ACK in SYN-SENT outside what was sent",             \
 		"9293 3.10.7.3")                                                                   \
@@ -175,6 +177,7 @@ TG_API const char *tg_state_name(enum tg_state st); /* "SYN-RECEIVED" */
 	X(NO_ROUTE, "no route or no neighbour", "9293 3.9.2.2")                                    \
 	X(LISTENER_CLOSED, "the listener was closed", "9293 3.10.4")                               \
 	X(TIME_WAIT_REUSED, "a new SYN took over TIME-WAIT", "9293 3.10.7.4-4")                    \
+	X(SYN_COOKIE, "a valid SYN cookie", "4987 3.6")                                            \
 	X(HALF_OPEN_EVICTED, "half-open table is full", "4987 3.3")                                \
 	X(TIME_WAIT_EVICTED, "TIME-WAIT table is full", "-")                                       \
 	X(NO_MEMORY, "out of memory", "-")
@@ -200,7 +203,8 @@ enum tg_trace_kind {
 	TG_TRACE_TIMER,      /* a = enum tg_timer, b = 1 fired; len = backoff; aux = timeout, us */
 	TG_TRACE_CONGESTION, /* a = enum tg_cong; seq = cwnd, ack = ssthresh, len = bytes in flight
 			      */
-	TG_TRACE_CALL,       /* a = enum tg_call; aux = result (negative: -errno), len = bytes */
+	TG_TRACE_CALL,       /* a = enum tg_call, b = enum tg_type; aux = result (negative: -errno),
+			      * len = bytes */
 	TG_TRACE_ARP, /* a = op (1 request, 2 reply), b = 0 in, 1 out; raddr = address asked or told
 		       */
 	TG_TRACE_ICMP, /* a = type, b = code, wnd = 0 in, 1 out; seq = id, ack = sequence, len =
@@ -327,6 +331,13 @@ TG_API bool tg_trace_next(
 	X(tcp_persist_probes)                                                                      \
 	X(tcp_keepalive_probes)                                                                    \
 	X(tcp_challenge_acks)                                                                      \
+	X(tcp_rcvbuf_grown)                                                                        \
+	X(tcp_sndbuf_grown)                                                                        \
+	X(tcp_growth_refused)                                                                      \
+	X(tcp_buffers_shrunk)                                                                      \
+	X(tcp_syncookies_sent)                                                                     \
+	X(tcp_syncookies_recv)                                                                     \
+	X(tcp_syncookies_failed)                                                                   \
 	X(tcp_paws_rejected)                                                                       \
 	X(tcp_ecn_ce_in)                                                                           \
 	X(tcp_ecn_echoes_in)                                                                       \

@@ -25,8 +25,10 @@ void tg_config_default(struct tg_config *c)
 	c->udp.rcvbuf_bytes = 212992;
 	c->udp.sndbuf_bytes = 212992;
 
-	c->tcp.rcvbuf_bytes = 4u << 20;
-	c->tcp.sndbuf_bytes = 4u << 20;
+	c->tcp.rcvbuf_min_bytes = c->tcp.sndbuf_min_bytes = 4096;
+	c->tcp.rcvbuf_bytes = c->tcp.sndbuf_bytes = 131072;
+	c->tcp.rcvbuf_max_bytes = c->tcp.sndbuf_max_bytes = 16u << 20;
+	c->tcp.moderate_rcvbuf = true;
 	c->ip.min_pmtu = 552;
 	c->ip.pmtu_expires_ns = 600 * NS_PER_SEC;
 	c->tcp.window_scaling = true;
@@ -56,6 +58,8 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.keepalive_interval_ns = 75 * NS_PER_SEC;
 	c->tcp.keepalive_probes = 9;
 	c->tcp.max_half_open = 65536;
+	c->tcp.syncookies = 1;
+	c->tcp.tw_reuse = 2;
 	c->tcp.max_time_wait = 262144;
 	c->tcp.port_first = 32768;
 	c->tcp.port_last = 60999;
@@ -99,9 +103,13 @@ static bool config_possible(const struct tg_config *c)
 	/* Receive windows end at 2^30 [7323 2.3]. */
 	if (c->tcp.rcvbuf_bytes > 1u << 30 || c->tcp.sndbuf_bytes > 1u << 30)
 		return false;
+	if (c->tcp.rcvbuf_max_bytes > 1u << 30 || c->tcp.sndbuf_max_bytes > 1u << 30)
+		return false;
 	if (c->tcp.initial_window_segs == 0 || c->tcp.rto_min_ns == 0)
 		return false;
 	if (c->tcp.rto_min_ns > c->tcp.rto_max_ns || c->tcp.rto_initial_ns > c->tcp.rto_max_ns)
+		return false;
+	if (c->tcp.syncookies > 2 || c->tcp.tw_reuse > 2)
 		return false;
 	if (c->tcp.ecn > 2 || c->tcp.mtu_probing > 2 || c->tcp.mtu_floor < 8 ||
 		c->tcp.mtu_base < c->tcp.mtu_floor || c->tcp.mtu_base > 32768)

@@ -155,19 +155,19 @@ void tg_link_options_default(struct tg_link_options *o)
 
 /* ---- What is known of a link ----------------------------------------------------------------- */
 
-static const struct tap_link *find_tap(const struct tg_host *h, const struct tg *s, int netif)
+static struct tap_link *find_tap(const struct tg_host *h, const struct tg *s, int netif)
 {
-	const struct tap_link *l = h->taps;
+	struct tap_link *l = h->taps;
 
 	while (l && !(l->inst->s == s && l->netif == netif))
 		l = l->next;
 	return l;
 }
 
-static const struct wire_link *find_wire(
+static struct wire_link *find_wire(
 	const struct tg_host *h, const struct tg *s, int netif, unsigned *end)
 {
-	for (const struct wire_link *l = h->wires; l; l = l->next) {
+	for (struct wire_link *l = h->wires; l; l = l->next) {
 		for (*end = 0; *end < 2; ++*end) {
 			if (l->inst[*end]->s == s && l->netif[*end] == netif)
 				return l;
@@ -212,4 +212,25 @@ const char *tg_host_link_name(const struct tg_host *h, const struct tg *s, int n
 	const struct wire_link *w = t ? NULL : find_wire(h, s, netif, &end);
 
 	return t ? t->tap.name : w ? w->name[end] : "";
+}
+
+int tg_host_capture(struct tg_host *h, const struct tg *s, int netif, struct tg_capture *c)
+{
+	struct tap_link *t = find_tap(h, s, netif);
+	unsigned end;
+	struct wire_link *w = t ? NULL : find_wire(h, s, netif, &end);
+
+	if (!t && !w)
+		return -EINVAL;
+	return t ? tap_link_capture(t, c) : wire_link_capture(w, end, c);
+}
+
+void tg_host_capture_end(struct tg_host *h, struct tg_capture *c)
+{
+	for (struct tap_link *l = h->taps; l; l = l->next)
+		tap_link_capture_end(l, c);
+	for (struct wire_link *l = h->wires; l; l = l->next) {
+		wire_link_capture_end(l, 0, c);
+		wire_link_capture_end(l, 1, c);
+	}
 }

@@ -2,7 +2,7 @@
 #ifndef TG_PORT_HOST_H
 #define TG_PORT_HOST_H
 
-#include "port/capture.h"
+#include "port/capture_hub.h"
 #include "port/tap.h"
 #include "sim/impair.h"
 #include "sim/wire.h"
@@ -56,9 +56,8 @@ struct tap_link {
 	struct impair_pkt *pending; /* due, but the device was busy */
 	uint8_t *scratch;           /* HOST_LARGE_BYTES */
 	uint64_t lost;              /* read, but no packet to put it in */
-	struct tg_capture *cap;
-	int point_wire, point_stack; /* before and behind the impairments; the same without any */
-	uint64_t packet_id;
+	struct capture_hub *hub;    /* of its captures, NULL: none */
+	uint64_t packet_id;         /* of the next packet in a capture */
 };
 
 struct wire_link {
@@ -68,8 +67,8 @@ struct wire_link {
 	struct host_inst *inst[2];
 	int netif[2];
 	void *mem;
-	struct tg_capture *cap[2];
-	int point[2];
+	struct capture_hub *hub[2]; /* of an end's captures, NULL: none */
+	bool impaired;
 	char name[2][8];
 	bool plain;
 };
@@ -121,8 +120,13 @@ int tap_link_start(struct tap_link *l, const struct tg_link_options *o);
 bool tap_link_receive(struct tap_link *l, uint64_t now_ns);
 bool tap_link_flush(struct tap_link *l, uint64_t now_ns);
 uint64_t tap_link_deadline(const struct tap_link *l);
+/* Starts a capture, or ends it (NULL: looks whether any is left). */
+int tap_link_capture(struct tap_link *l, struct tg_capture *c);
+void tap_link_capture_end(struct tap_link *l, const struct tg_capture *c);
 void tap_link_free(struct tap_link *l);
 /* link_wire.c */
+int wire_link_capture(struct wire_link *l, unsigned end, struct tg_capture *c);
+void wire_link_capture_end(struct wire_link *l, unsigned end, const struct tg_capture *c);
 void wire_link_free(struct wire_link *l);
 
 #endif

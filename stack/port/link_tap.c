@@ -9,27 +9,29 @@
 #include <stdlib.h>
 
 #define IMPAIR_MEM_BYTES (256u << 20)
+/* More packets than one frame can hold. */
+#define PACKET_IDS_APART 65536u
 
 static enum tg_link link_type(void)
 {
 	return TG_LINK_ETHERNET;
 }
 
-/* Shows f to the capture, at one point or at both; returns the number of packets in it. */
-static uint64_t seen(struct tap_link *l, int point, bool out, const struct tg_frame *f, uint64_t id)
+/* Shows f to the captures; returns the number of packets in it, 0 if there are none. */
+static uint64_t seen(
+	struct tap_link *l, enum hub_place at, bool out, const struct tg_frame *f, uint64_t id)
 {
-	return l->cap ? capture_frame(l->cap, point, out, f, id, l->h->now_ns) : 0;
+	return l->hub ? hub_seen(l->hub, at, out, f, id, l->h->now_ns) : 0;
 }
 
 /* ---- From the instance ----------------------------------------------------------------------- */
 
-static bool send_frame(struct tap_link *l, const struct tg_frame *f, uint64_t id)
+static bool send_frame(struct tap_link *l, const struct tg_frame *f)
 {
 	if (!tap_write(&l->tap, f)) {
 		l->busy = true;
 		return false;
 	}
-	seen(l, l->point_wire, true, f, id);
 	return true;
 }
 
@@ -39,16 +41,13 @@ static bool tap_link_transmit(void *dev, const struct tg_frame *f)
 	uint64_t id = l->packet_id;
 
 	if (l->dir[1].imp.active) {
-		l->packet_id += seen(l, l->point_stack, true, f, id);
+		l->packet_id += seen(l, HUB_STACK, true, f, id);
 		impair_put(&l->dir[1].imp, f, id, l->h->now_ns);
 		return true;
 	}
-	if (!send_frame(l, f, id))
+	if (!send_frame(l, f))
 		return false;
-	if (l->point_stack != l->point_wire)
-		l->packet_id += seen(l, l->point_stack, true, f, id);
-	else
-		l->packet_id += l->cap != NULL;
+	l->packet_id += seen(l, HUB_BOTH, true, f, id);
 	return true;
 }
 
@@ -68,10 +67,11 @@ bool tap_link_flush(struct tap_link *l, uint64_t now_ns)
 			return any;
 		segment_frame_of_bytes(
 			&f, link_type(), k->data, k->bytes, k->gso, k->gso_size, k->csum);
-		if (!send_frame(l, &f, k->tag)) {
+		if (!send_frame(l, &f)) {
 			l->pending = k;
 			return any;
 		}
+		seen(l, HUB_LINK, true, &f, k->tag);
 		impair_free(m, k);
 		any = true;
 	}
@@ -97,13 +97,9 @@ static bool read_direct(struct tap_link *l)
 		tg_pkt_free(s, p);
 		return false;
 	}
-	if (l->cap) {
-		uint64_t id = l->packet_id;
-
+	if (l->hub) {
 		segment_frame_of_pkt(&f, link_type(), p);
-		l->packet_id += seen(l, l->point_wire, false, &f, id);
-		if (l->point_stack != l->point_wire)
-			seen(l, l->point_stack, false, &f, id);
+		l->packet_id += seen(l, HUB_BOTH, false, &f, l->packet_id);
 	}
 	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
 	return true;
@@ -120,7 +116,7 @@ static bool read_impaired(struct tap_link *l)
 	if (!n)
 		return false;
 	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
-	l->packet_id += seen(l, l->point_wire, false, &f, id);
+	l->packet_id += seen(l, HUB_LINK, false, &f, id);
 	impair_put(&l->dir[0].imp, &f, id, l->h->now_ns);
 	return true;
 }
@@ -141,7 +137,7 @@ static void deliver(struct tap_link *l, const struct impair_pkt *k)
 	p->gso_size = k->gso_size;
 	p->csum = k->csum;
 	segment_frame_of_pkt(&f, link_type(), p);
-	seen(l, l->point_stack, false, &f, k->tag);
+	seen(l, HUB_STACK, false, &f, k->tag);
 	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
 }
 
@@ -173,10 +169,12 @@ uint64_t tap_link_deadline(const struct tap_link *l)
 
 /* ---- Making and ending ----------------------------------------------------------------------- */
 
-static void decided(void *arg, enum tg_impair_what what, uint64_t now_ns)
+static void decided(void *arg, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
 	struct tap_dir *d = arg;
 
+	if (d->link->hub)
+		hub_impaired(d->link->hub, what, tag);
 	host_note(d->link->inst, what, d->dir, d->link->netif, now_ns);
 }
 
@@ -211,18 +209,43 @@ static int start_impairing(struct tap_link *l, const struct tg_link_options *o)
 	return 0;
 }
 
-static int start_capture(struct tap_link *l, struct tg_capture *cap)
+static void tell_drops(struct tap_link *l)
 {
-	if (!cap)
-		return 0;
-	l->cap = cap;
-	capture_hold(cap);
-	l->packet_id = 1;
-	l->point_wire = capture_add_point(cap, l->tap.name, link_type());
-	l->point_stack = l->point_wire;
-	if (l->mem)
-		l->point_stack = capture_add_point(cap, "stack", link_type());
-	return l->point_wire < 0 ? l->point_wire : l->point_stack < 0 ? l->point_stack : 0;
+	const struct tg_impair_stats *in = &l->dir[0].imp.stats, *out = &l->dir[1].imp.stats;
+
+	if (l->hub)
+		hub_drops(l->hub, in->dropped + in->queue_drops + l->lost,
+			out->dropped + out->queue_drops);
+}
+
+int tap_link_capture(struct tap_link *l, struct tg_capture *c)
+{
+	int result;
+
+	if (!l->hub) {
+		l->hub = hub_new(l->inst->s, link_type(), l->tap.name, l->mem != NULL);
+		/* Beyond the numbers of what is under way. */
+		l->packet_id += PACKET_IDS_APART;
+	}
+	if (!l->hub)
+		return -ENOMEM;
+	tell_drops(l);
+	result = hub_add(l->hub, c);
+	tap_link_capture_end(l, NULL);
+	return result;
+}
+
+void tap_link_capture_end(struct tap_link *l, const struct tg_capture *c)
+{
+	if (!l->hub)
+		return;
+	tell_drops(l);
+	if (c)
+		hub_remove(l->hub, c);
+	if (hub_is_empty(l->hub)) {
+		hub_free(l->hub);
+		l->hub = NULL;
+	}
 }
 
 static int add_netif(struct tap_link *l, const struct tg_link_options *o)
@@ -244,12 +267,8 @@ static int add_netif(struct tap_link *l, const struct tg_link_options *o)
 
 void tap_link_free(struct tap_link *l)
 {
-	if (l->cap) {
-		const struct tg_impair_stats *in = &l->dir[0].imp.stats;
-
-		capture_set_drops(l->cap, l->point_wire, in->dropped + in->queue_drops + l->lost);
-		capture_release(l->cap);
-	}
+	tell_drops(l);
+	hub_free(l->hub);
 	tap_close(&l->tap);
 	host_unmap(l->mem, l->mem_bytes);
 	free(l->scratch);
@@ -277,8 +296,9 @@ int tap_link_start(struct tap_link *l, const struct tg_link_options *o)
 {
 	int result = start_impairing(l, o);
 
-	if (result == 0)
-		result = start_capture(l, o->capture);
+	l->packet_id = 1;
+	if (result == 0 && o->capture)
+		result = tap_link_capture(l, o->capture);
 	if (result == 0)
 		result = add_netif(l, o);
 	if (result < 0) {

@@ -11,14 +11,22 @@ static void observe(void *arg, unsigned end, bool from_end, const struct tg_fram
 {
 	struct wire_link *l = arg;
 
-	if (l->cap[end])
-		capture_frame(l->cap[end], l->point[end], from_end, f, tag + 1, now_ns);
+	/* Without impairments, what one end sends is what the other gets. */
+	if (l->hub[end])
+		hub_seen(l->hub[end], l->impaired ? HUB_STACK : HUB_BOTH, from_end, f, tag + 1,
+			now_ns);
+	if (l->hub[!end] && l->impaired)
+		hub_seen(l->hub[!end], HUB_LINK, !from_end, f, tag + 1, now_ns);
 }
 
-static void decided(void *arg, unsigned from_end, enum tg_impair_what what, uint64_t now_ns)
+static void decided(
+	void *arg, unsigned from_end, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
 	struct wire_link *l = arg;
 
+	for (unsigned e = 0; e < 2; e++)
+		if (l->hub[e])
+			hub_impaired(l->hub[e], what, tag + 1);
 	host_note(l->inst[from_end], what, 1, l->netif[from_end], now_ns);
 }
 
@@ -61,27 +69,55 @@ static int plug(struct wire_link *l, unsigned end, const struct tg_link_options 
 		return l->netif[end];
 	memcpy(l->name[end], c.name, sizeof(l->name[end]) - 1);
 	wire_attach(l->wire, end, l->inst[end]->s, (unsigned)l->netif[end]);
-	if (!o->capture)
-		return 0;
-	l->point[end] = capture_add_point(o->capture, c.name, c.link);
-	if (l->point[end] < 0)
-		return l->point[end];
-	l->cap[end] = o->capture;
-	capture_hold(o->capture);
-	return 0;
+	return o->capture ? wire_link_capture(l, end, o->capture) : 0;
+}
+
+/* ---- Captures -------------------------------------------------------------------------------- */
+
+static void tell_drops(struct wire_link *l, unsigned end)
+{
+	struct wire_stats in, out;
+
+	if (!l->hub[end])
+		return;
+	wire_get_stats(l->wire, !end, &in);
+	wire_get_stats(l->wire, end, &out);
+	hub_drops(l->hub[end], in.impair.dropped + in.impair.queue_drops,
+		out.impair.dropped + out.impair.queue_drops);
+}
+
+int wire_link_capture(struct wire_link *l, unsigned end, struct tg_capture *c)
+{
+	int result;
+
+	if (!l->hub[end])
+		l->hub[end] = hub_new(l->inst[end]->s, TG_LINK_ETHERNET, l->name[end], l->impaired);
+	if (!l->hub[end])
+		return -ENOMEM;
+	tell_drops(l, end);
+	result = hub_add(l->hub[end], c);
+	wire_link_capture_end(l, end, NULL);
+	return result;
+}
+
+void wire_link_capture_end(struct wire_link *l, unsigned end, const struct tg_capture *c)
+{
+	if (!l->hub[end])
+		return;
+	tell_drops(l, end);
+	if (c)
+		hub_remove(l->hub[end], c);
+	if (hub_is_empty(l->hub[end])) {
+		hub_free(l->hub[end]);
+		l->hub[end] = NULL;
+	}
 }
 
 void wire_link_free(struct wire_link *l)
 {
 	for (unsigned e = 0; e < 2; e++) {
-		struct wire_stats st;
-
-		if (!l->cap[e])
-			continue;
-		wire_get_stats(l->wire, !e, &st);
-		capture_set_drops(
-			l->cap[e], l->point[e], st.impair.dropped + st.impair.queue_drops);
-		capture_release(l->cap[e]);
+		tell_drops(l, e);
+		hub_free(l->hub[e]);
 	}
 	host_unmap(l->mem, WIRE_MEM_BYTES);
 	free(l);
@@ -99,7 +135,8 @@ static int make_wire(
 	join_impairments(&c.impair[0], &oa->out, &ob->in);
 	join_impairments(&c.impair[1], &ob->out, &oa->in);
 	memcpy(c.seed, oa->impair_seed, sizeof(c.seed));
-	c.observe = oa->capture || ob->capture ? observe : NULL;
+	l->impaired = tg_impair_active(&c.impair[0]) || tg_impair_active(&c.impair[1]);
+	c.observe = observe;
 	c.decided = decided;
 	c.arg = l;
 	l->mem = host_map(WIRE_MEM_BYTES);

@@ -16,6 +16,8 @@
 #define BUSY_POLL_NS (20 * NS_PER_US)
 /* Turns of one instance between two looks at the links. */
 #define SERVE_TURNS 4
+/* The slow reader of a capture is offered more so often. */
+#define CAPTURE_RETRY_NS (10 * NS_PER_MS)
 
 /* ---- Watched descriptors --------------------------------------------------------------------- */
 
@@ -271,18 +273,22 @@ static uint64_t next_deadline(const struct tg_host *h)
 	return t;
 }
 
-static void flush_captures(struct tg_host *h)
+/* True: a reader has not taken all. */
+static bool flush_captures(struct tg_host *h)
 {
+	bool left = false;
+
 	for (struct tap_link *l = h->taps; l; l = l->next) {
-		if (l->cap)
-			capture_flush(l->cap);
+		if (l->hub)
+			left |= hub_flush(l->hub);
 	}
 	for (struct wire_link *l = h->wires; l; l = l->next) {
 		for (unsigned e = 0; e < 2; e++) {
-			if (l->cap[e])
-				capture_flush(l->cap[e]);
+			if (l->hub[e])
+				left |= hub_flush(l->hub[e]);
 		}
 	}
+	return left;
 }
 
 /* Waits for at most timeout_ns, then does everything that can be done; *any (may be NULL) tells
@@ -295,8 +301,8 @@ static int round_once(struct tg_host *h, uint64_t timeout_ns, bool *any)
 	bool worked;
 
 	wait = min_u64(wait, timeout_ns);
-	if (wait)
-		flush_captures(h);
+	if (wait && flush_captures(h))
+		wait = min_u64(wait, CAPTURE_RETRY_NS);
 	result = wait_for_work(h, wait);
 	if (result < 0)
 		return result;

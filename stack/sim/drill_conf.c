@@ -26,6 +26,9 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
+	FIELD(tcp, rcvbuf_min_bytes), FIELD(tcp, rcvbuf_max_bytes), FIELD(tcp, sndbuf_min_bytes),
+	FIELD(tcp, sndbuf_max_bytes), FIELD(tcp, moderate_rcvbuf), FIELD(tcp, mem_pressure_bytes),
+	FIELD(tcp, mem_high_bytes), FIELD(tcp, syncookies), FIELD(tcp, tw_reuse),
 	FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, dsack), FIELD(tcp, recovery),
 	FIELD(tcp, tlp), FIELD(tcp, tlp_ack_delay_ns), FIELD(tcp, tlp_min_ns),
 	FIELD(tcp, max_reordering), FIELD(tcp, limited_transmit), FIELD(tcp, prr), FIELD(tcp, frto),
@@ -59,6 +62,7 @@ static bool is_bool(const struct field *f)
 {
 	return f->offset == offsetof(struct tg_config, ip.icmp_echo) ||
 	       f->offset == offsetof(struct tg_config, ip.no_pmtu_disc) ||
+	       f->offset == offsetof(struct tg_config, tcp.moderate_rcvbuf) ||
 	       f->offset == offsetof(struct tg_config, tcp.window_scaling) ||
 	       f->offset == offsetof(struct tg_config, tcp.timestamps) ||
 	       f->offset == offsetof(struct tg_config, tcp.sack) ||
@@ -162,13 +166,28 @@ static const struct {
 	{"net.ipv4.tcp_frto", "tcp.frto", 1, 0, 1, 0},
 	{"net.ipv4.tcp_max_reordering", "tcp.max_reordering", 1, 0, 1, 0},
 	{"net.ipv4.tcp_window_scaling", "tcp.window_scaling", 0, 0, 1, 0},
+	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_min_bytes", 1, 0, 3, 0},
 	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_bytes", 1, 1, 3, 0},
+	{"net.ipv4.tcp_rmem", "tcp.rcvbuf_max_bytes", 1, 2, 3, 0},
+	{"net.ipv4.tcp_wmem", "tcp.sndbuf_min_bytes", 1, 0, 3, 0},
 	{"net.ipv4.tcp_wmem", "tcp.sndbuf_bytes", 1, 1, 3, 0},
+	{"net.ipv4.tcp_wmem", "tcp.sndbuf_max_bytes", 1, 2, 3, 0},
+	{"net.ipv4.tcp_moderate_rcvbuf", "tcp.moderate_rcvbuf", 0, 0, 1, 0},
+	{"net.ipv4.tcp_mem", "tcp.mem_pressure_bytes", 4096, 1, 3, 0},
+	{"net.ipv4.tcp_mem", "tcp.mem_high_bytes", 4096, 2, 3, 0},
+	{"net.ipv4.tcp_tw_reuse", "tcp.tw_reuse", 1, 0, 1, 0},
+	{"net.ipv4.ip_local_port_range", "tcp.port_first", 1, 0, 2, 0},
+	{"net.ipv4.ip_local_port_range", "tcp.port_last", 1, 1, 2, 0},
+	{"net.ipv4.tcp_syncookies", "tcp.syncookies", 1, 0, 1, 0},
 	{"net.ipv4.tcp_fin_timeout", "tcp.fin_wait_2_ns", NS_PER_SEC, 0, 1, 0},
 	{"net.ipv4.tcp_keepalive_time", "tcp.keepalive_idle_ns", NS_PER_SEC, 0, 1, 0},
 	{"net.ipv4.tcp_keepalive_intvl", "tcp.keepalive_interval_ns", NS_PER_SEC, 0, 1, 0},
 	{"net.ipv4.tcp_keepalive_probes", "tcp.keepalive_probes", 1, 0, 1, 0},
 	{"net.ipv4.tcp_retries1", "tcp.r1_retransmits", 1, 0, 1, 0},
+	{"net.ipv4.tcp_tw_reuse", "tcp.tw_reuse", 1, 0, 1, 0},
+	{"net.ipv4.ip_local_port_range", "tcp.port_first", 1, 0, 2, 0},
+	{"net.ipv4.ip_local_port_range", "tcp.port_last", 1, 1, 2, 0},
+	{"net.ipv4.tcp_syncookies", "tcp.syncookies", 1, 0, 1, 0},
 	{"net.ipv4.tcp_max_syn_backlog", "tcp.max_half_open", 1, 0, 1, 0},
 	{"net.ipv4.tcp_max_tw_buckets", "tcp.max_time_wait", 1, 0, 1, 0},
 	{"net.ipv4.tcp_rto_min_us", "tcp.rto_min_ns", NS_PER_US, 0, 1, 0},
@@ -208,11 +227,28 @@ static uint32_t text_bytes(const char *text)
 	return n;
 }
 
+#define SYSCTL_NUMBERS 3
+
+/* Sets the fields of sysctl i, which may be several: rows of one name follow one another. */
+static bool sysctl_apply(struct tg_config *c, size_t i, const uint64_t v[SYSCTL_NUMBERS])
+{
+	const char *name = sysctls[i].name;
+
+	for (; i < ARRAY_LEN(sysctls) && word_is(name, text_bytes(name), sysctls[i].name); i++) {
+		const struct field *f = field_named(sysctls[i].field);
+		uint64_t n = sysctl_value(i, v[sysctls[i].take]);
+
+		if ((is_bool(f) && n > 1) || !set_field(c, f, n))
+			return false;
+	}
+	return true;
+}
+
 bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value)
 {
 	struct cursor at = {value, value + text_bytes(value), value, 1};
 	size_t i = sysctl_find(name, text_bytes(name));
-	uint64_t v, chosen = 0;
+	uint64_t v[SYSCTL_NUMBERS];
 
 	if (i == ARRAY_LEN(sysctls))
 		return false;
@@ -220,14 +256,10 @@ bool tg_config_sysctl(struct tg_config *c, const char *name, const char *value)
 		return take_cc(&at, c) && at.at == at.end;
 	for (uint8_t k = 0; k < sysctls[i].of; k++) {
 		cur_blanks(&at);
-		if (!cur_uint(&at, UINT32_MAX, &v))
+		if (!cur_uint(&at, UINT32_MAX, &v[k]))
 			return false;
-		if (k == sysctls[i].take)
-			chosen = v;
 	}
-	if (at.at != at.end)
-		return false;
-	return set_field(c, field_named(sysctls[i].field), sysctl_value(i, chosen));
+	return at.at == at.end && sysctl_apply(c, i, v);
 }
 
 /* net.ipv4.tcp_sack, net/ipv4/tcp_sack or /proc/sys/net/ipv4/tcp_sack: where it stands in the
@@ -258,7 +290,7 @@ static size_t parse_sysctl_name(struct drill *d, const char **w, uint32_t *n)
 static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 {
 	struct drill_pos pos = cur_pos(&d->c);
-	uint64_t v = 0, chosen = 0;
+	uint64_t v[SYSCTL_NUMBERS];
 	const struct field *f = NULL;
 	const char *w, *quote;
 	uint32_t n;
@@ -282,14 +314,12 @@ static bool parse_assignment(struct drill *d, struct tg_config *cfg)
 	for (uint8_t k = 0; k < sysctls[i].of; k++) {
 		cur_blanks(&d->c);
 		pos = cur_pos(&d->c);
-		if (!cur_uint(&d->c, UINT32_MAX, &v))
+		if (!cur_uint(&d->c, UINT32_MAX, &v[k]))
 			return drill_error(d, pos, "a number is expected here", "", 0);
-		if (k == sysctls[i].take)
-			chosen = v;
 	}
 	if (quote && !cur_take(&d->c, quote))
 		return drill_error_at(d, "this value should end here");
-	if (!set_field(cfg, f, sysctl_value(i, chosen)))
+	if (!sysctl_apply(cfg, i, v))
 		return drill_error(d, pos, "this value is too large", "", 0);
 	return true;
 }

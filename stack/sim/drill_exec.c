@@ -463,6 +463,9 @@ enum tg_drill_verdict tg_drill_run(
 	d->tail = &d->first;
 	d->printed = text_in(r->printed, sizeof(r->printed));
 	tg_config_default(&d->cfg);
+	/* what a script writes or sends in one go fits, and the window's scale is Linux's 7 */
+	d->cfg.tcp.rcvbuf_bytes = d->cfg.tcp.sndbuf_bytes = 4u << 20;
+	d->cfg.tcp.rcvbuf_max_bytes = d->cfg.tcp.sndbuf_max_bytes = 6u << 20;
 	for (uint8_t i = 0; i < sizeof(d->cfg.seed); i++)
 		d->cfg.seed[i] = i + 1;
 	d->fifo = drill_alloc(d, sizeof(*d->fifo) * DRILL_PACKETS);

@@ -15,10 +15,10 @@ static bool chance(struct impair *m, uint32_t ppm)
 	return ppm > 0 && rng_below(&m->rng, 1000000) < ppm;
 }
 
-static void decide(struct impair *m, enum tg_impair_what what, uint64_t now_ns)
+static void decide(struct impair *m, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
 	if (m->c.decided)
-		m->c.decided(m->c.arg, what, now_ns);
+		m->c.decided(m->c.arg, what, tag, now_ns);
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -173,7 +173,7 @@ static void enter(struct impair *m, struct impair_pkt *k, uint64_t now_ns)
 
 	if (!throttle(m, k->bytes, now_ns, &due)) {
 		m->stats.queue_drops++;
-		decide(m, TG_IMPAIR_QUEUE, now_ns);
+		decide(m, TG_IMPAIR_QUEUE, k->tag, now_ns);
 		impair_free(m, k);
 		return;
 	}
@@ -184,7 +184,7 @@ static void enter(struct impair *m, struct impair_pkt *k, uint64_t now_ns)
 		m->held[m->n_held++] = k;
 		k->due_ns = sat_add_u64(max_u64(due, m->last_due_ns), IMPAIR_REORDER_HOLD_NS);
 		m->stats.reordered++;
-		decide(m, TG_IMPAIR_REORDER, now_ns);
+		decide(m, TG_IMPAIR_REORDER, k->tag, now_ns);
 		return;
 	}
 	join_line(m, k, due);
@@ -200,13 +200,13 @@ static void corrupt(struct impair *m, struct impair_pkt *k, uint64_t now_ns)
 	bit = rng_below(&m->rng, (k->bytes - from) * 8);
 	k->data[from + bit / 8] = (uint8_t)(k->data[from + bit / 8] ^ 1u << bit % 8);
 	m->stats.corrupted++;
-	decide(m, TG_IMPAIR_CORRUPT, now_ns);
+	decide(m, TG_IMPAIR_CORRUPT, k->tag, now_ns);
 }
 
-static void no_room(struct impair *m, uint64_t now_ns)
+static void no_room(struct impair *m, uint64_t tag, uint64_t now_ns)
 {
 	m->stats.queue_drops++;
-	decide(m, TG_IMPAIR_QUEUE, now_ns);
+	decide(m, TG_IMPAIR_QUEUE, tag, now_ns);
 }
 
 /* [3168 5] marks k if it comes to a long queue, or by chance. */
@@ -232,7 +232,7 @@ static void impair_packet(struct impair *m, struct segmenter *g, uint64_t tag, u
 	struct impair_pkt *k = pkt_new(m, segment_next_bytes(g)), *twin;
 
 	if (!k) { /* the cut goes on with the next packet */
-		no_room(m, now_ns);
+		no_room(m, tag, now_ns);
 		segment_skip(g);
 		return;
 	}
@@ -241,7 +241,7 @@ static void impair_packet(struct impair *m, struct segmenter *g, uint64_t tag, u
 	mark(m, k);
 	if (chance(m, m->c.opt.drop_ppm)) {
 		m->stats.dropped++;
-		decide(m, TG_IMPAIR_DROP, now_ns);
+		decide(m, TG_IMPAIR_DROP, tag, now_ns);
 		impair_free(m, k);
 		return;
 	}
@@ -250,7 +250,7 @@ static void impair_packet(struct impair *m, struct segmenter *g, uint64_t tag, u
 		memcpy(twin->data, k->data, k->bytes);
 		twin->tag = tag;
 		m->stats.duplicated++;
-		decide(m, TG_IMPAIR_DUP, now_ns);
+		decide(m, TG_IMPAIR_DUP, tag, now_ns);
 	}
 	if (chance(m, m->c.opt.corrupt_ppm))
 		corrupt(m, k, now_ns);
@@ -265,7 +265,7 @@ static void put_whole(struct impair *m, const struct tg_frame *f, uint64_t tag, 
 	struct impair_pkt *k = pkt_new(m, f->bytes);
 
 	if (!k) {
-		no_room(m, now_ns);
+		no_room(m, tag, now_ns);
 		return;
 	}
 	segment_gather(f, 0, f->bytes, k->data);

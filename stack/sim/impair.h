@@ -42,8 +42,8 @@ struct impair_config {
 	uint64_t latency_ns; /* added to every packet, impaired or not */
 	uint64_t max_bytes;  /* of memory, everything held included; more is dropped */
 	csum_fn *sum;        /* NULL: the portable one */
-	/* May be NULL. Told of every decision. */
-	void (*decided)(void *arg, enum tg_impair_what what, uint64_t now_ns);
+	/* May be NULL. Told of every decision, and of the tag of the packet. */
+	void (*decided)(void *arg, enum tg_impair_what what, uint64_t tag, uint64_t now_ns);
 	void *arg;
 };
 

@@ -34,17 +34,17 @@ void wire_config_default(struct wire_config *c)
 	tg_impair_default(&c->impair[1]);
 }
 
-static void decided0(void *arg, enum tg_impair_what what, uint64_t now_ns)
+static void decided0(void *arg, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
 	struct wire *w = arg;
 
-	w->c.decided(w->c.arg, 0, what, now_ns);
+	w->c.decided(w->c.arg, 0, what, tag, now_ns);
 }
-static void decided1(void *arg, enum tg_impair_what what, uint64_t now_ns)
+static void decided1(void *arg, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
 	struct wire *w = arg;
 
-	w->c.decided(w->c.arg, 1, what, now_ns);
+	w->c.decided(w->c.arg, 1, what, tag, now_ns);
 }
 
 struct wire *wire_create(void *mem, size_t bytes, const struct wire_config *c)

@@ -48,7 +48,8 @@ struct wire_config {
 	uint8_t seed[32];
 	csum_fn *sum;             /* NULL: the portable one */
 	wire_observe_fn *observe; /* may be NULL, like the next */
-	void (*decided)(void *arg, unsigned from_end, enum tg_impair_what what, uint64_t now_ns);
+	void (*decided)(void *arg, unsigned from_end, enum tg_impair_what what, uint64_t tag,
+		uint64_t now_ns);
 	void *arg; /* of both */
 };
 /* Ethernet, all offloads, no limit, no latency, no impairments, a seed of zeros. */

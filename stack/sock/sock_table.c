@@ -47,6 +47,7 @@ void sock_trace(struct tg *s, const struct endpoint *e, enum tg_call call, int64
 		return;
 	sock_row(s, e, &row);
 	t->a = (uint8_t)call;
+	t->b = row.type;
 	t->conn = row.conn;
 	t->lport = row.local.port;
 	t->rport = row.peer.port;

@@ -6,7 +6,10 @@
 #include "base/bring.h"
 #include "base/seq.h"
 #include "ip/ip.h"
+#include "tcp/tcp_buf.h"
 #include "tcp/tcp_cc.h"
+#include "tcp/tcp_cookie.h"
+#include "tcp/tcp_mini.h"
 #include "tcp/tcp_queue.h"
 #include "tcp/tcp_user.h"
 #include "wire/tcp_wire.h"
@@ -20,6 +23,7 @@
 #define TCP_DUPTHRESH      3u    /* [5681 3.2, 6675 2] */
 #define TCP_WINDOW_MAX     (65535u << TCP_WSCALE_MAX)
 #define TCP_BACKLOG_MAX    65535u
+#define TCP_PORT_TRIES     256u /* ports that one connect looks at when all are in use */
 #define TCP_FRAME_MAX      (65535u - 60u - TCP_HDR_MAX_BYTES) /* text of one frame */
 #define TCP_NO_MEMORY_RETRY_NS                                                                     \
 	(10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
@@ -100,7 +104,9 @@ struct tcp_listener {
 struct tcp_port {
 	struct hnode h;
 	uint16_t port;
-	uint32_t users; /* connections, half-open and TIME-WAIT entries, bound sockets */
+	uint32_t users;       /* connections, half-open and TIME-WAIT entries, bound sockets */
+	uint32_t half_open;   /* half-open entries among them */
+	uint32_t cookie_tick; /* when the last SYN cookie was sent, plus 1: see tcp_cookie.c */
 	struct list
 		bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
 };
@@ -111,6 +117,15 @@ enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY, RM_PTO, RM_REO };
 enum recovery_state { REC_OPEN, REC_RECOVERY, REC_LOSS };
 /* After a timeout the first, then the second ACK is waited for [5682 2.1]. */
 enum frto_step { FRTO_NONE, FRTO_FIRST, FRTO_SECOND };
+
+/* What a challenge ACK answers: each kind has a budget of its own, so that what anybody can send
+ * who knows the addresses uses up nothing that others need. */
+enum challenge {
+	CHALLENGE_IN_WINDOW, /* a reset, SYN or ACK whose number lies in the window */
+	CHALLENGE_OUTSIDE,   /* a bare ACK or SYN whose number does not: blind guesses */
+	CHALLENGE_PROBE,     /* a bare ACK of just below RCV.NXT: keepalive, probe of a window */
+	CHALLENGE_KINDS
+};
 
 struct tcp_conn {
 	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
@@ -176,8 +191,9 @@ struct tcp_conn {
 	bool fin_seen : 1;   /* peer's FIN is in order and counted in RCV.NXT */
 	bool fin_parked : 1; /* peer's FIN is known at fin_seq but text before it is missing */
 	bool rd_shut : 1, wr_shut : 1;
-	bool urg_in : 1;   /* RCV.UP is valid */
-	bool urg_read : 1; /* the user has had the urgent octet */
+	bool urg_in : 1;                           /* RCV.UP is valid */
+	bool urg_read : 1;                         /* the user has had the urgent octet */
+	bool rcvbuf_locked : 1, sndbuf_locked : 1; /* the user chose their size */
 	bool oobinline : 1, reuseport : 1, broadcast : 1;
 	bool recverr : 1; /* ICMP errors are told at once */
 	bool dsack : 1;   /* dsack_start/end wait to be reported [2883] */
@@ -252,75 +268,22 @@ struct tcp_conn {
 	struct pktq rcvq; /* in order, unread */
 
 	uint32_t rcvbuf, sndbuf, rcvlowat;
+	struct tcp_rcv_rounds rounds;
 	uint32_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_sent;
 	uint8_t ttl, tos;
 	uint8_t pmtu;       /* enum tg_pmtu */
 	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is
 			       reached */
-	uint8_t challenges; /* sent in the period that began at challenge_ns */
-	uint64_t challenge_ns;
-	uint64_t user_timeout_ns; /* 0: configuration */
-	int64_t linger_ns;        /* -1: off */
-	uint64_t defer_ns;        /* of a listener: TG_TCP_DEFER_ACCEPT */
-	uint64_t delivered;       /* bytes known to have arrived, SACKed included */
+	uint8_t challenges[CHALLENGE_KINDS]; /* sent in the period that began at challenge_ms */
+	uint32_t challenge_ms;               /* modulo 2^32 */
+	uint64_t user_timeout_ns;            /* 0: configuration */
+	int64_t linger_ns;                   /* -1: off */
+	uint64_t defer_ns;                   /* of a listener: TG_TCP_DEFER_ACCEPT */
+	uint64_t delivered;                  /* bytes known to have arrived, SACKed included */
 	uint64_t bytes_received, bytes_retrans;
 	uint64_t bytes_acked;
 	uint32_t segs_in, segs_out, retransmits, dsacks_in;
-};
-
-/* ---- Compact records: half-open connections and TIME-WAIT ---- */
-
-#define MINI_WS     0x01 /* window scaling agreed */
-#define MINI_TS     0x02
-#define MINI_SACK   0x04
-#define MINI_RESENT 0x08 /* the SYN-ACK went out more than once: no RTT sample */
-#define MINI_SLOT_SHIFT                                                                            \
-	4 /* above: the quarter second in which a bare ACK was last answered, modulo 16 */
-
-/* 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
-struct tcp_mini {
-	uint32_t chain, fifo_prev, fifo_next;
-	uint8_t raddr[16];
-	uint16_t rport, lport;
-	uint16_t laddr; /* index of the local address (ip_addr_at) */
-	uint8_t flags;  /* MINI_* */
-	uint8_t queue;  /* FIFO it stands in: of a half-open one its retransmissions so far */
-	uint32_t ts_recent;
-	uint32_t deadline_ms; /* since the instance was made, modulo 2^32 */
-	struct seq snd_nxt;   /* half-open: ISS */
-	struct seq rcv_nxt;   /* half-open: IRS + 1 */
-	union {
-		struct {                  /* half-open */
-			uint16_t mss;     /* peer's */
-			uint8_t scales;   /* peer's shift, and ours in the upper half */
-			uint8_t ecn;      /* the SYN was an ECN-setup one, and so is our answer */
-			uint32_t sent_us; /* when the SYN-ACK last went out, modulo 2^32 */
-		} syn;
-		struct {              /* TIME-WAIT */
-			uint16_t wnd; /* window field to send */
-			uint16_t pad;
-			uint32_t owner; /* handle index of the socket that is still open, 0 none */
-		} tw;
-	};
-};
-
-#define MINI_QUEUES 32u
-
-static inline uint8_t mini_snd_wscale(const struct tcp_mini *m)
-{
-	return m->syn.scales & 15;
-}
-static inline uint8_t mini_rcv_wscale(const struct tcp_mini *m)
-{
-	return m->syn.scales >> 4;
-}
-
-struct mini_table {
-	struct tcp_mini **page; /* of records; record i is page[i / per page][i % per page] */
-	uint32_t **bucket;      /* pages of heads */
-	uint32_t n_pages, page_cap, bucket_cap, n_buckets, n_used, n_made, free_head;
-	uint32_t head[MINI_QUEUES], tail[MINI_QUEUES]; /* FIFOs by deadline */
 };
 
 /* ---- Module state ---- */
@@ -331,9 +294,11 @@ struct tcp_state {
 	struct mini_table half_open, time_wait;
 	struct timer syn_timer, tw_timer;
 	struct sipkey key_demux, key_isn, key_port, key_ts;
+	struct tcp_cookies cookies;
 	struct list ooo; /* struct tcp_ooo of all connections, oldest first: what gives way when
 			    memory is short */
 	uint32_t port_counter;
+	uint64_t *ports_used; /* a bit for each port of the ephemeral range */
 	uint32_t n_conns;
 	uint64_t born_ns;
 };
@@ -405,7 +370,7 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit);
 void tcp_window_opened(struct tg *s, struct tcp_conn *c);
 /* An ACK at once, as a control frame (out of order, duplicate, challenge). */
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c);
-void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c);
+void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kind);
 /* RST for a connection of ours (ABORT). */
 void tcp_send_rst(struct tg *s, struct tcp_conn *c);
 /* RST in answer to a segment that belongs to nothing [9293 3.10.7.1]. */
@@ -494,29 +459,11 @@ void tcp_enter_time_wait(struct tg *s, struct tcp_conn *c, enum tg_cause why);
 /* False: the entry is gone and the segment (a new SYN) has to be looked up again. */
 bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r);
 void tcp_tw_timer_fired(struct tg *s, struct timer *t);
+/* May an active OPEN end this entry? (tcp.tw_reuse) */
+bool tcp_tw_gives_way(const struct tg *s, const struct tcp_mini *m);
+/* Ends the entry of c's 4-tuple, if there is one. *iss_min: c's ISS has to be this or more. */
+bool tcp_tw_take_over(struct tg *s, const struct tcp_conn *c, struct seq *iss_min);
 void tcp_tw_disown(struct tcp_conn *c); /* the socket's record is going away */
-
-/* tcp_mini.c: the table of compact records. */
-struct mini_key {
-	struct tg_ip raddr;
-	uint16_t rport, lport, laddr;
-};
-struct tcp_mini *mini_find(
-	const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash);
-struct tcp_mini *mini_add(
-	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
-void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m);
-void mini_enqueue(
-	struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns);
-struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue);
-bool mini_due(const struct tg *s, const struct tcp_mini *m);
-uint64_t mini_deadline_ns(const struct tg *s, const struct tcp_mini *m);
-/* May m answer one more bare ACK or reset? One in a quarter of a second: two ends that disagree
- * would else answer one another for ever. */
-bool mini_may_ack(const struct tg *s, struct tcp_mini *m);
-uint32_t mini_hash(const struct tg *s, const struct tcp_mini *m);
-struct tcp_mini *mini_at(const struct mini_table *t, uint32_t index); /* NULL: a free record */
-uint32_t mini_index(const struct mini_table *t, const struct tcp_mini *m);
 
 /* tcp_demux.c */
 uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
@@ -532,6 +479,7 @@ static inline struct tcp_conn *tcp_find_listener(
 {
 	return tcp_pick_listener(s, laddr, lport, 0);
 }
+/* An entry in TIME-WAIT that an active OPEN may end does not count. */
 bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
 bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);
@@ -539,6 +487,7 @@ void tcp_unhash_conn(struct tg *s, struct tcp_conn *c);
 struct tcp_port *tcp_port_get(struct tg *s, uint16_t port); /* made if need be; NULL: no memory */
 struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port);
 void tcp_port_put(struct tg *s, struct tcp_port *p);
+bool tcp_ports_init(struct tg *s);
 int tcp_choose_port(
 	struct tg *s, struct tcp_conn *c); /* [6056] for a connection with raddr set, or a bind */
 struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,

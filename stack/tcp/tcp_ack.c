@@ -7,7 +7,7 @@
 
 /* The newest emission of which this ACK covers something. */
 struct sample {
-	bool have, again; /* again: it was sent more than once */
+	bool have, again; /* again: something covered was sent more than once */
 	uint64_t sent_ns;
 	uint64_t delivered; /* c->delivered when it was sent */
 };
@@ -48,9 +48,10 @@ static uint32_t drop_ranges(
 		if (!(q->flags & RANGE_SACKED)) {
 			fresh += seq_dist(seq_min(ack, q->end), q->start);
 			tcp_rack_delivered(s, c, q, seq_min(ack, q->end), a);
-			*m = (struct sample){
-				true, (q->flags & RANGE_EVER) != 0, q->sent_ns, q->delivered};
+			*m = (struct sample){true, m->again, q->sent_ns, q->delivered};
 		}
+		/* [6298 3] what was sent once may have waited for a hole to be filled */
+		m->again = m->again || (q->flags & RANGE_EVER) != 0;
 		if (seq_lt(ack, q->end)) {
 			range_trim(c, q, ack);
 			break;
@@ -149,6 +150,7 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		tell_cc(s, c, a.newly_acked, flight, rtt_ns, before == REC_LOSS);
 	if (s->cfg.tcp.pacing || c->pace_max)
 		tcp_pace_update(s, c);
+	tcp_buf_acked(s, c);
 	ip_advise_good(s, &c->path);
 	tcp_timers_ack_advanced(s, c);
 	if (c->tx && list_empty(&c->tx->ranges) && bring_len(&c->tx->ring) == 0 &&
@@ -233,13 +235,13 @@ static bool ack_in_range(struct tcp_conn *c, struct tcp_rx *r)
 	struct tg *s = r->s;
 
 	if (seq_gt(r->g.ack, c->snd.max)) { /* "acks something not yet sent": ACK and drop */
-		tcp_send_challenge_ack(s, c);
+		tcp_send_challenge_ack(s, c, CHALLENGE_IN_WINDOW);
 		tcp_discard(r, c, TG_DROP_TCP_ACK_FUTURE);
 		return false;
 	}
 	/* [5961-5, 9293 MAY-12] older than the largest window ever offered to us */
 	if (seq_lt(r->g.ack, seq_sub(c->snd.una, c->snd.max_wnd))) {
-		tcp_send_challenge_ack(s, c);
+		tcp_send_challenge_ack(s, c, CHALLENGE_IN_WINDOW);
 		tcp_discard(r, c, TG_DROP_TCP_ACK_OLD);
 		return false;
 	}

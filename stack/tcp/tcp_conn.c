@@ -28,6 +28,9 @@ int tcp_init(struct tg *s)
 	s->timer_fn[TIMER_TCP_TW] = tcp_tw_timer_fired;
 	s->sender_fn[SENDER_TCP] = tcp_sender_turn;
 	s->tcp = t;
+	tcp_cookies_init(s);
+	if (!tcp_ports_init(s))
+		return -TG_ENOMEM;
 	return core_add_transport(s, &tcp_transport);
 }
 
@@ -78,6 +81,7 @@ void tcp_conn_established(struct tg *s, struct tcp_conn *c)
 	c->soft_error = 0;
 	tcp_mtu_established(s, c);
 	tcp_timers_established(s, c);
+	tcp_buf_established(s, c);
 }
 
 /* ---- End ---- */

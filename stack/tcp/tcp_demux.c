@@ -70,9 +70,14 @@ bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	int index = ip_addr_index(s, laddr);
 	struct mini_key k = {*raddr, rport, lport, (uint16_t)index};
 
-	return tcp_find_conn(s, laddr, lport, raddr, rport, hash) ||
-	       (index >= 0 && (mini_find(s, &s->tcp->time_wait, &k, hash) ||
-				      mini_find(s, &s->tcp->half_open, &k, hash)));
+	const struct tcp_mini *tw;
+
+	if (tcp_find_conn(s, laddr, lport, raddr, rport, hash))
+		return true;
+	if (index < 0)
+		return false;
+	tw = mini_find(s, &s->tcp->time_wait, &k, hash);
+	return tw ? !tcp_tw_gives_way(s, tw) : mini_find(s, &s->tcp->half_open, &k, hash) != NULL;
 }
 
 /* ---- Ports ---- */
@@ -97,6 +102,31 @@ struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port)
 	return NULL;
 }
 
+/* Which ports of the ephemeral range have a record. */
+bool tcp_ports_init(struct tg *s)
+{
+	uint32_t words = (s->cfg.tcp.port_last - s->cfg.tcp.port_first) / 64u + 1;
+
+	s->tcp->ports_used = core_alloc(s, words * sizeof(uint64_t));
+	if (!s->tcp->ports_used)
+		return false;
+	memset(s->tcp->ports_used, 0, words * sizeof(uint64_t));
+	return true;
+}
+
+static void note_port(struct tg *s, uint16_t port, bool used)
+{
+	uint32_t i = port - (uint32_t)s->cfg.tcp.port_first;
+	uint64_t bit = 1ull << i % 64;
+
+	if (port < s->cfg.tcp.port_first || port > s->cfg.tcp.port_last)
+		return;
+	if (used)
+		s->tcp->ports_used[i / 64] |= bit;
+	else
+		s->tcp->ports_used[i / 64] &= ~bit;
+}
+
 struct tcp_port *tcp_port_get(struct tg *s, uint16_t port)
 {
 	struct tcp_port *p = tcp_port_find(s, port);
@@ -107,12 +137,15 @@ struct tcp_port *tcp_port_get(struct tg *s, uint16_t port)
 			return NULL;
 		p->port = port;
 		p->users = 0;
+		p->half_open = 0;
+		p->cookie_tick = 0;
 		list_init(&p->bound);
 		p->h.hash = port_hash(s, port);
 		if (!htab_insert(&s->tcp->ports, s->arena, &p->h)) {
 			core_free(s, p, sizeof(*p));
 			return NULL;
 		}
+		note_port(s, port, true);
 	}
 	p->users++;
 	return p;
@@ -124,6 +157,7 @@ void tcp_port_put(struct tg *s, struct tcp_port *p)
 		return;
 	ASSERT(list_empty(&p->bound));
 	htab_remove(&s->tcp->ports, s->arena, &p->h);
+	note_port(s, p->port, false);
 	core_free(s, p, sizeof(*p));
 }
 
@@ -175,15 +209,40 @@ static bool port_is_free(struct tg *s, const struct tcp_conn *c, uint16_t port)
 	return !tcp_tuple_in_use(s, &c->laddr, port, &c->raddr, c->rport);
 }
 
-/* [6056 3.3.4] hash-based port selection: the sequence of ports is keyed by the destination, and a
- * shared counter moves it on. */
+/* The first port at or behind `from` in the ephemeral range (both counted from its beginning) that
+ * nobody has, all the way round; `range`: there is none. */
+static uint32_t next_unused(const struct tg *s, uint32_t from, uint32_t range)
+{
+	for (uint32_t passed = 0; passed < range;) {
+		uint32_t i = (from + passed) % range, n = min_u32(64 - i % 64, range - i);
+		uint64_t unused = ~s->tcp->ports_used[i / 64] >> i % 64;
+
+		if (n < 64)
+			unused &= (1ull << n) - 1;
+		if (unused)
+			return i + (uint32_t)__builtin_ctzll(unused);
+		passed += n;
+	}
+	return range;
+}
+
+/* [6056 3.3.3] Simple hash-based port selection: where to begin is keyed by the destination, and a
+ * shared counter moves it on. First among the ports that nobody has, which the bits find at once;
+ * when all have somebody, a port serves several destinations, and some are tried, so that a connect
+ * costs little when there is none left. The next one goes on where this one stopped. */
 int tcp_choose_port(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t first = s->cfg.tcp.port_first;
 	uint32_t range = s->cfg.tcp.port_last - first + 1u;
 	uint32_t offset = (uint32_t)tuple_sip(&s->tcp->key_port, &c->laddr, 0, &c->raddr, c->rport);
+	uint32_t start = (offset + s->tcp->port_counter) % range;
+	uint32_t i = next_unused(s, start, range);
 
-	for (uint32_t i = 0; i < range; i++) {
+	if (i < range) {
+		s->tcp->port_counter += (i + range - start) % range + 1;
+		return (int)(first + i);
+	}
+	for (uint32_t n = min_u32(range, TCP_PORT_TRIES); n > 0; n--) {
 		uint32_t step = s->tcp->port_counter++;
 		uint16_t port = (uint16_t)(first + (offset + step) % range);
 

@@ -4,7 +4,8 @@
 #include "tcp/tcp.h"
 #include "wire/ip4.h"
 
-#define TCP_CSUM_OFFSET 16u
+#define TCP_CSUM_OFFSET     16u
+#define CHALLENGE_PERIOD_MS 5000u
 
 uint32_t tcp_ts_now(const struct tg *s, uint32_t offset)
 {
@@ -291,17 +292,19 @@ void tcp_send_ack_now(struct tg *s, struct tcp_conn *c)
 	ack_went_out(c);
 }
 
-/* [5961-6] a few in 5 s, counted for this connection alone: a count shared by all would tell an
- * attacker about the others */
-void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c)
+/* [5961-6, 5961 7] a few of a kind in 5 s, counted for this connection alone: a count shared by all
+ * would tell an attacker about the others (CVE-2016-5696) */
+void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kind)
 {
-	if (c->challenges == 0 || s->now_ns - c->challenge_ns >= 5 * NS_PER_SEC) {
-		c->challenge_ns = s->now_ns;
-		c->challenges = 0;
+	uint32_t now_ms = (uint32_t)(s->now_ns / NS_PER_MS);
+
+	if (now_ms - c->challenge_ms >= CHALLENGE_PERIOD_MS) {
+		c->challenge_ms = now_ms;
+		memset(c->challenges, 0, sizeof(c->challenges));
 	}
-	if (c->challenges >= min_u32(s->cfg.tcp.challenge_acks, UINT8_MAX))
+	if (c->challenges[kind] >= min_u32(s->cfg.tcp.challenge_acks, UINT8_MAX))
 		return;
-	c->challenges++;
+	c->challenges[kind]++;
 	s->counters.tcp_challenge_acks++;
 	tcp_send_ack_now(s, c);
 }

@@ -40,6 +40,7 @@ bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r)
 		if (!seq_lt(c->snd.una, r->g.ack) || seq_gt(r->g.ack, c->snd.nxt) ||
 			c->recovery != REC_OPEN || c->dup_acks || !c->syn_acked)
 			return false;
+		tcp_timers_segment_received(s, c);
 		adopt_ts(c, r);
 		tcp_window_update(c, r);
 		tcp_ack_advance(c, r);
@@ -50,6 +51,7 @@ bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r)
 	if (!seq_eq(r->g.ack, c->snd.una) || n > seq_dist(c->rcv.adv, c->rcv.nxt) ||
 		(c->ep.index == 0 && !c->in_accept_queue))
 		return false;
+	tcp_timers_segment_received(s, c);
 	adopt_ts(c, r);
 	tcp_window_update(c, r);
 	tcp_ecn_text_in(c, r);

@@ -178,6 +178,20 @@ static bool syn_sent(struct tcp_conn *c, struct tcp_rx *r)
 
 /* ---- Checks before step 1 ---- */
 
+/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. Text that comes again is always answered, our ACK may have
+ * got lost; what has none no more often than challenged segments, or two confused ends would answer
+ * one another for ever [5961 7]. */
+static void answer_unacceptable(struct tcp_conn *c, const struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	bool probe = r->g.len == 0 && seq_eq(r->g.seq, seq_sub(c->rcv.nxt, 1));
+
+	if (r->g.len && !(r->g.flags & TCP_SYN))
+		tcp_send_ack_now(s, c);
+	else
+		tcp_send_challenge_ack(s, c, probe ? CHALLENGE_PROBE : CHALLENGE_OUTSIDE);
+}
+
 /* [7323 5.3 R1] False: the segment is an old duplicate. */
 static bool paws(struct tcp_conn *c, struct tcp_rx *r)
 {
@@ -198,7 +212,7 @@ static bool paws(struct tcp_conn *c, struct tcp_rx *r)
 	if (s->now_ns - c->ts_recent_ns > 24ull * 86400 * NS_PER_SEC)
 		return true;
 	s->counters.tcp_paws_rejected++;
-	tcp_send_ack_now(s, c); /* [7323-P1] */
+	answer_unacceptable(c, r); /* [7323-P1] */
 	tcp_discard(r, c, TG_DROP_TCP_PAWS);
 	return false;
 }
@@ -212,6 +226,17 @@ static void update_ts_recent(struct tcp_conn *c, const struct tcp_rx *r)
 		return;
 	c->ts_recent = r->g.opts.tsval;
 	c->ts_recent_ns = r->s->now_ns;
+}
+
+/* [7323-T5] What was received last comes again, because our ACK was lost: its time stamp is the one
+ * to echo, or the sender takes the time that the first copy has waited for a round trip. Only a
+ * segment that ends exactly where RCV.NXT is, with an ACK that can be: others may be forged. */
+static void update_ts_of_repeated(struct tcp_conn *c, const struct tcp_rx *r)
+{
+	if (r->g.len && (r->g.flags & TCP_ACK) && !(r->g.flags & TCP_SYN) &&
+		seq_eq(seq_add(r->g.seq, r->g.len), c->rcv.nxt) && seq_le(r->g.ack, c->snd.max) &&
+		seq_ge(r->g.ack, seq_sub(c->snd.una, c->snd.max_wnd)))
+		update_ts_recent(c, r);
 }
 
 /* ---- Step 1: sequence number ---- */
@@ -236,7 +261,6 @@ static bool acceptable(const struct tcp_conn *c, const struct tcp_seg *g)
 
 static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 {
-	struct tg *s = r->s;
 	bool old;
 
 	/* [9293 3.5, Figure 8] in a simultaneous open the peer's SYN-ACK repeats the SYN that is
@@ -261,12 +285,8 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 	old = seq_lt(r->g.seq, c->rcv.nxt);
 	if (old && seq_le(seq_add(r->g.seq, r->g.text_bytes), c->rcv.nxt))
 		tcp_note_duplicate(r->s, c, r->g.seq, seq_add(r->g.seq, r->g.text_bytes));
-	/* <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>; bare ACKs are answered no more often than challenged
-	 * segments, or two confused ends would answer one another for ever */
-	if (r->g.len)
-		tcp_send_ack_now(s, c);
-	else
-		tcp_send_challenge_ack(s, c);
+	update_ts_of_repeated(c, r);
+	answer_unacceptable(c, r);
 	tcp_discard(r, c, old ? TG_DROP_TCP_OLD : TG_DROP_TCP_BEYOND_WINDOW);
 	return false;
 }
@@ -308,7 +328,7 @@ static bool step2_rst(struct tcp_conn *c, struct tcp_rx *r)
 		reset_by_peer(c, r);
 		return false;
 	}
-	tcp_send_challenge_ack(r->s, c); /* [5961-3] */
+	tcp_send_challenge_ack(r->s, c, CHALLENGE_IN_WINDOW); /* [5961-3] */
 	tcp_discard(r, c, TG_DROP_TCP_RST_CHALLENGE);
 	return false;
 }
@@ -319,7 +339,7 @@ static bool step4_syn(struct tcp_conn *c, struct tcp_rx *r)
 {
 	if (!(r->g.flags & TCP_SYN))
 		return true;
-	tcp_send_challenge_ack(r->s, c); /* [5961-4] whatever its number */
+	tcp_send_challenge_ack(r->s, c, CHALLENGE_IN_WINDOW); /* [5961-4] whatever its number */
 	tcp_discard(r, c, TG_DROP_TCP_SYN_CHALLENGE);
 	return false;
 }
@@ -432,7 +452,8 @@ static void eight_steps(struct tcp_conn *c, struct tcp_rx *r)
 	if (!step4_syn(c, r) || !tcp_ack_step(c, r))
 		return;
 	/* only now: a segment without an acceptable ACK [5961 5] must not move the clock that
-	 * others are judged by */
+	 * others are judged by, and is no sign of the peer's life [9293 MUST-29] */
+	tcp_timers_segment_received(r->s, c);
 	update_ts_recent(c, r);
 	tcp_trim_to_window(c, r);
 	step6_urg(c, r);
@@ -450,12 +471,12 @@ void tcp_process(struct tcp_conn *c, struct tcp_rx *r)
 	r->text_seq = seq_add(r->g.seq, r->g.flags & TCP_SYN ? 1 : 0);
 	r->text_bytes = r->g.text_bytes;
 	r->fin = (r->g.flags & TCP_FIN) != 0;
-	tcp_timers_segment_received(s, c);
 	if (!tcp_fast(c, r)) {
 		s->counters.tcp_slow_path++;
 		if (c->state != TG_SYN_SENT) {
 			eight_steps(c, r);
 		} else if (syn_sent(c, r)) {
+			tcp_timers_segment_received(s, c);
 			tcp_trim_to_window(c, r);
 			step6_urg(c, r);
 			tcp_text_step(c, r);

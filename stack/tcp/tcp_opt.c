@@ -5,11 +5,22 @@
 #define BUFFER_MIN 1152u
 #define BUFFER_MAX (1u << 30)
 
-static int set_buffer(uint32_t *field, int64_t v)
+/* From now on it stays at that. */
+static int set_buffer(struct tcp_conn *c, bool send, int64_t v)
 {
+	/* less than two units of the window's scale would be a closed one */
+	uint32_t least = max_u32(BUFFER_MIN, send ? 0 : 2u << c->rcv_wscale);
+	uint32_t size = (uint32_t)(v < least ? least : v > BUFFER_MAX ? BUFFER_MAX : v);
+
 	if (v < 0)
 		return -TG_EINVAL;
-	*field = (uint32_t)(v < BUFFER_MIN ? BUFFER_MIN : v > BUFFER_MAX ? BUFFER_MAX : v);
+	if (send) {
+		c->sndbuf = size;
+		c->sndbuf_locked = true;
+	} else {
+		c->rcvbuf = size;
+		c->rcvbuf_locked = true;
+	}
 	return 0;
 }
 
@@ -127,8 +138,8 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_TCP_KEEPIDLE:
 	case TG_TCP_KEEPINTVL:
 	case TG_TCP_KEEPCNT: return set_keepalive(s, c, opt, v);
-	case TG_SO_SNDBUF: return set_buffer(&c->sndbuf, v);
-	case TG_SO_RCVBUF: return set_buffer(&c->rcvbuf, v);
+	case TG_SO_SNDBUF: return set_buffer(c, true, v);
+	case TG_SO_RCVBUF: return set_buffer(c, false, v);
 	case TG_SO_LINGER: c->linger_ns = v < 0 ? -1 : v; return 0;
 	case TG_SO_RCVLOWAT:
 		c->rcvlowat = (uint32_t)(v < 1 ? 1 : v > BUFFER_MAX ? BUFFER_MAX : v);

@@ -1,7 +1,8 @@
 /* LISTEN (RFC 9293 3.10.7.2) and the half-open connections that it gives rise to: SYN-RECEIVED
  * after a passive OPEN, 64 bytes each (RFC 4987 3.4), until the last ACK of the handshake makes a
  * connection of one. The SYN-ACK is retransmitted with a timeout that doubles (RFC 6298), in one
- * FIFO for each count. */
+ * FIFO for each count. While the table is full, or one port has had its share of it, SYNs are
+ * answered with cookies (tcp_cookie.c). */
 #include "tcp/tcp.h"
 
 static void arm_timer(struct tg *s)
@@ -42,6 +43,7 @@ static void end_entry(struct tg *s, struct tcp_mini *m, enum tg_state to, enum t
 
 	tcp_trace_mini(s, m, TG_SYN_RECEIVED, to, why);
 	mini_del(s, &s->tcp->half_open, m);
+	port->half_open--;
 	tcp_port_put(s, port);
 }
 
@@ -87,13 +89,16 @@ static uint32_t half_open_wnd(uint32_t rcvbuf, const struct tcp_mini *m)
 	return (min_u32(rcvbuf, 65535) + unit - 1) & ~(unit - 1);
 }
 
-/* <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
-static void send_syn_ack(struct tg *s, struct tcp_mini *m)
+/* <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>; cookie: m is not in the table, its options go into the
+ * timestamp. */
+static void send_syn_ack(struct tg *s, struct tcp_mini *m, bool cookie)
 {
 	struct tcp_control k;
 	struct ip_path path = {0};
 
 	fill_control(s, m, &k);
+	if (cookie && (m->flags & MINI_TS))
+		k.g.opts.tsval = tcp_cookie_tsval(m, k.g.opts.tsval);
 	/* [3168 6.1.1] an ECN-setup SYN-ACK: ECE without CWR; never ECT on it */
 	k.g.flags = TCP_SYN | TCP_ACK | (m->syn.ecn ? TCP_ECE : 0);
 	k.g.seq = m->snd_nxt;
@@ -122,7 +127,7 @@ static void send_ack(struct tg *s, struct tcp_mini *m)
 	tcp_send_control(s, &k);
 }
 
-/* ---- LISTEN ---- */
+/* ---- SYNs ---- */
 
 static void fill_entry(
 	struct tg *s, const struct tcp_conn *l, struct tcp_mini *m, const struct tcp_rx *r)
@@ -139,7 +144,7 @@ static void fill_entry(
 		m->flags |= MINI_WS;
 		/* [7323-W3] */
 		m->syn.scales = (uint8_t)(min_u32(o->wscale, TCP_WSCALE_MAX) |
-					  (uint32_t)tcp_wscale_for(l->rcvbuf) << 4);
+					  (uint32_t)tcp_rcv_wscale(s, l) << 4);
 	}
 	if ((o->has & TCP_HAS_TS) && s->cfg.tcp.timestamps) { /* [7323-T1] */
 		m->flags |= MINI_TS;
@@ -166,6 +171,43 @@ static bool evict_one(struct tg *s)
 	return false;
 }
 
+/* No room is left for another entry of this port: the table is full, or a flood of SYNs to one port
+ * has taken three quarters of it, the rest being for the others. */
+static bool no_room(const struct tg *s, const struct tcp_port *port)
+{
+	uint32_t max = s->cfg.tcp.max_half_open;
+
+	return s->tcp->half_open.n_used >= max || port->half_open >= max - max / 4;
+}
+
+/* [4987 3.6] Is this SYN to be answered without remembering it? Not one that has just ended a
+ * TIME-WAIT entry: there is room for that one's successor, whose ISS must be beyond its numbers. */
+static bool wants_cookie(const struct tcp_conn *l, const struct tcp_rx *r)
+{
+	uint8_t mode = r->s->cfg.tcp.syncookies;
+
+	return !r->has_iss_min && mode && (mode == 2 || no_room(r->s, l->port));
+}
+
+static void answer_with_cookie(struct tcp_conn *l, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	struct tcp_mini m = {.rport = r->g.src_port,
+		.lport = r->g.dst_port,
+		.laddr = (uint16_t)ip_addr_index(s, &r->ip->dst)};
+
+	if (l->listener->queued >= l->listener->backlog) { /* its ACK would be in vain */
+		tcp_discard(r, l, TG_DROP_TCP_ACCEPT_FULL);
+		return;
+	}
+	memcpy(m.raddr, r->ip->src.b, sizeof(m.raddr));
+	fill_entry(s, l, &m, r);
+	tcp_cookie_make(s, l->port, r, &m);
+	send_syn_ack(s, &m, true);
+	pkt_deliver(s, r->p);
+	r->p = NULL;
+}
+
 static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
@@ -174,47 +216,29 @@ static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
 		r->ip->src, r->g.src_port, r->g.dst_port, (uint16_t)ip_addr_index(s, &r->ip->dst)};
 	struct tcp_mini *m = NULL;
 	uint32_t hash = tcp_tuple_hash(s, &r->ip->dst, r->g.dst_port, &r->ip->src, r->g.src_port);
-	bool room = t->n_used < s->cfg.tcp.max_half_open || evict_one(s);
+	bool room = t->n_used < s->cfg.tcp.max_half_open || r->has_iss_min || evict_one(s);
 
 	if (room && ip_addr_index(s, &r->ip->dst) >= 0)
 		m = mini_add(s, t, &k, hash);
+	if (!m && s->cfg.tcp.syncookies && !r->has_iss_min) { /* no memory for a record */
+		answer_with_cookie(l, r);
+		return;
+	}
 	if (!m) {
 		tcp_discard(r, l, TG_DROP_TCP_HALF_OPEN_FULL);
 		return;
 	}
 	fill_entry(s, l, m, r);
-	tcp_port_get(s, m->lport); /* exists: the listener holds it */
+	tcp_port_get(s, m->lport)->half_open++; /* exists: the listener holds it */
 	tcp_trace_mini(s, m, TG_LISTEN, TG_SYN_RECEIVED, TG_CAUSE_SYN);
-	send_syn_ack(s, m);
+	send_syn_ack(s, m, false);
 	mini_enqueue(s, t, m, 0, timeout_ns(s, 0));
 	arm_timer(s);
 	pkt_deliver(s, r->p);
 	r->p = NULL;
 }
 
-void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r)
-{
-	/* [9293 3.10.7.2] first: RST is ignored */
-	if (r->g.flags & TCP_RST) {
-		tcp_discard(r, l, TG_DROP_TCP_LISTEN_RST);
-		return;
-	}
-	/* second: any acknowledgment is bad here: <SEQ=SEG.ACK><CTL=RST> */
-	if (r->g.flags & TCP_ACK) {
-		tcp_send_rst_for(r);
-		tcp_discard(r, l, TG_DROP_TCP_LISTEN_ACK);
-		return;
-	}
-	/* third: SYN. Text or FIN that come with it are left for the peer to send again. */
-	if (r->g.flags & TCP_SYN) {
-		accept_syn(l, r);
-		return;
-	}
-	/* fourth: anything else should not come */
-	tcp_discard(r, l, TG_DROP_TCP_LISTEN_OTHER);
-}
-
-/* ---- SYN-RECEIVED ---- */
+/* ---- From half-open to a connection ---- */
 
 /* A connection record in SYN-RECEIVED with all that the entry knows; NULL: no memory. */
 static struct tcp_conn *grow_up(
@@ -232,6 +256,8 @@ static struct tcp_conn *grow_up(
 	c->rport = m->rport;
 	c->rcvbuf = l->rcvbuf;
 	c->sndbuf = l->sndbuf;
+	c->rcvbuf_locked = l->rcvbuf_locked;
+	c->sndbuf_locked = l->sndbuf_locked;
 	c->nodelay = l->nodelay;
 	c->keepalive = l->keepalive;
 	c->keep_idle_s = l->keep_idle_s;
@@ -273,29 +299,104 @@ static struct tcp_conn *grow_up(
 	return c;
 }
 
-/* The last ACK of the handshake: from here on the eight steps of 3.10.7.4 do the rest. */
-static void complete(struct tcp_mini *m, struct tcp_conn *l, struct tcp_rx *r)
+/* The connection that a half-open one becomes, in the tables; NULL: not now, r is discarded. */
+static struct tcp_conn *adopt(const struct tcp_mini *m, struct tcp_conn *l, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 	struct tcp_conn *c;
 
 	if (l->listener->queued >= l->listener->backlog) {
 		tcp_discard(r, l, TG_DROP_TCP_ACCEPT_FULL); /* the SYN-ACK will be retransmitted */
-		return;
+		return NULL;
 	}
 	c = grow_up(s, m, l, r);
 	if (!c || !tcp_hash_conn(s, c)) {
 		tcp_conn_free(s, c);
 		tcp_discard(r, l, TG_DROP_NO_MEMORY);
-		return;
+		return NULL;
 	}
+	c->parent = l;
+	return c;
+}
+
+/* The last ACK of the handshake: from here on the eight steps of 3.10.7.4 do the rest. */
+static void complete(struct tcp_mini *m, struct tcp_conn *l, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	struct tcp_conn *c = adopt(m, l, r);
+
+	if (!c)
+		return;
 	/* The entry's hold on the port passes to the connection. */
 	c->port = tcp_port_find(s, m->lport);
-	c->parent = l;
+	c->port->half_open--;
 	mini_del(s, &s->tcp->half_open, m);
 	arm_timer(s);
 	tcp_process(c, r);
 }
+
+/* [4987 3.6] An ACK that nothing is known of: of a handshake whose SYN was answered by a cookie?
+ * made: the entry of the same peer that a later SYN of its found room for, or NULL. False: no, or
+ * too late. */
+static bool cookie_ack(struct tcp_conn *l, struct tcp_mini *made, struct tcp_rx *r)
+{
+	struct tg *s = r->s;
+	struct tcp_mini m;
+	struct tcp_conn *c;
+
+	if (!tcp_cookie_read(s, r, &m)) {
+		s->counters.tcp_syncookies_failed++;
+		return false;
+	}
+	if (m.flags & MINI_WS)
+		m.syn.scales |= (uint8_t)(tcp_rcv_wscale(s, l) << 4);
+	s->counters.tcp_syncookies_recv++;
+	c = adopt(&m, l, r);
+	if (!c)
+		return true;
+	c->port = tcp_port_get(s, m.lport); /* exists: the listener holds it */
+	if (made) {
+		end_entry(s, made, TG_LISTEN, TG_CAUSE_SYN_COOKIE);
+		arm_timer(s);
+	}
+	tcp_trace_mini(s, &m, TG_LISTEN, TG_SYN_RECEIVED, TG_CAUSE_SYN_COOKIE);
+	tcp_process(c, r);
+	return true;
+}
+
+/* ---- LISTEN ---- */
+
+void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r)
+{
+	/* [9293 3.10.7.2] first: RST is ignored */
+	if (r->g.flags & TCP_RST) {
+		tcp_discard(r, l, TG_DROP_TCP_LISTEN_RST);
+		return;
+	}
+	/* second: any acknowledgment is bad here: <SEQ=SEG.ACK><CTL=RST> */
+	if (r->g.flags & TCP_ACK) {
+		if ((r->g.flags & TCP_SYN) || !tcp_cookie_expected(r->s, l->port)) {
+			tcp_send_rst_for(r);
+			tcp_discard(r, l, TG_DROP_TCP_LISTEN_ACK);
+		} else if (!cookie_ack(l, NULL, r)) {
+			tcp_send_rst_for(r);
+			tcp_discard(r, l, TG_DROP_TCP_SYN_COOKIE);
+		}
+		return;
+	}
+	/* third: SYN. Text or FIN that come with it are left for the peer to send again. */
+	if (r->g.flags & TCP_SYN) {
+		if (wants_cookie(l, r))
+			answer_with_cookie(l, r);
+		else
+			accept_syn(l, r);
+		return;
+	}
+	/* fourth: anything else should not come */
+	tcp_discard(r, l, TG_DROP_TCP_LISTEN_OTHER);
+}
+
+/* ---- Segments to half-open connections ---- */
 
 /* Is SEG acceptable [9293 3.10.7.4-1]? RCV.WND is what the SYN-ACK offered. */
 static bool acceptable(const struct tg *s, const struct tcp_mini *m, const struct tcp_rx *r)
@@ -347,7 +448,7 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 		m->flags |= MINI_RESENT;
 		if (!tcp_ecn_accepts(r)) /* [3168 6.1.1.1] the peer has fallen back */
 			m->syn.ecn = 0;
-		send_syn_ack(s, m);
+		send_syn_ack(s, m, false);
 		tcp_discard(r, l, TG_DROP_TCP_OLD);
 		return;
 	}
@@ -381,6 +482,8 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 		return;
 	}
 	if (!seq_eq(r->g.ack, seq_add(m->snd_nxt, 1))) { /* not SND.UNA < SEG.ACK =< SND.NXT */
+		if (tcp_cookie_expected(s, l->port) && cookie_ack(l, m, r))
+			return;
 		tcp_send_rst_for(r);
 		tcp_discard(r, l, TG_DROP_TCP_ACK_HALF_OPEN);
 		return;
@@ -417,7 +520,7 @@ void tcp_syn_timer_fired(struct tg *s, struct timer *t)
 				continue;
 			}
 			m->flags |= MINI_RESENT;
-			send_syn_ack(s, m); /* [9293 MUST-22] */
+			send_syn_ack(s, m, false); /* [9293 MUST-22] */
 			s->counters.tcp_retrans_segs++;
 			mini_enqueue(
 				s, table, m, (uint8_t)(q + 1), timeout_ns(s, (uint8_t)(q + 1)));

@@ -391,8 +391,11 @@ bool tcp_at_eof(const struct tcp_conn *c)
 static bool over_memory(const struct tcp_conn *c, const struct tg_pkt *p)
 {
 	uint64_t held = (uint64_t)c->rcvq.charge + (c->ooo ? c->ooo->charge : 0);
+	/* a buffer that was shrunk still has to hold what was offered before */
+	uint32_t offered = seq_dist(c->rcv.adv, c->rcv.nxt) + c->rcvq.bytes;
 
-	return held + p->len > 2ull * max_u32(c->rcvbuf, TG_PKT_LARGE) + TG_PKT_LARGE;
+	return held + p->len >
+	       2ull * max_u32(max_u32(c->rcvbuf, offered), TG_PKT_LARGE) + TG_PKT_LARGE;
 }
 
 /* Ranges that RCV.NXT has reached move to the queue. */
@@ -466,16 +469,6 @@ static bool give_up_oldest(struct tg *s)
 	return give_up_last_range(s, list_entry(first, struct tcp_ooo, all)->conn);
 }
 
-/* Out-of-order text is the first of TCP's to be refused: a quarter of the memory is for what is
- * next in line. */
-static bool memory_is_short(const struct tg *s)
-{
-	struct arena_stats m;
-
-	arena_get_stats(s->arena, &m);
-	return m.pages / 3 > m.budget / 4;
-}
-
 bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
@@ -512,7 +505,8 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 	bool kept = false;
 
 	s->counters.tcp_out_of_order++;
-	if (memory_is_short(s) || !ooo_need(s, c) || over_memory(c, r->p) ||
+	/* the first of TCP's to be refused: what is next in line needs the rest of the memory */
+	if (tcp_memory_level(s) == TCP_MEMORY_SHORT || !ooo_need(s, c) || over_memory(c, r->p) ||
 		!ooo_insert(c, r, &kept)) {
 		bool full = c->ooo && c->ooo->n_ranges >= TCP_OOO_RANGES_MAX;
 
@@ -543,6 +537,7 @@ void tcp_note_segment_size(struct tcp_conn *c, const struct tcp_rx *r)
 
 	if (n > c->mss_rcv)
 		c->mss_rcv = (uint16_t)n;
+	tcp_buf_text_in(c, r);
 }
 
 void tcp_text_step(struct tcp_conn *c, struct tcp_rx *r)

@@ -238,6 +238,7 @@ void tcp_timers_established(struct tg *s, struct tcp_conn *c)
 	if (c->syn_retrans > 0 && c->srtt_ns == 0) /* [6298 5.7] */
 		c->rto_ns = max_u64(c->rto_ns, 3 * NS_PER_SEC);
 	c->backoff = 0;
+	c->last_rcv_ns = s->now_ns;
 	tcp_timers_ack_advanced(s, c);
 	tcp_timers_keepalive_changed(s, c);
 }

@@ -1,6 +1,7 @@
 /* TIME-WAIT (RFC 9293 3.6.1, 3.10.7.4, 3.10.8) in 64 bytes a connection. A socket that its user
  * still holds keeps its record for reading what was received; the entry here answers the segments.
- */
+ * Timestamps let a new connection take an entry's place early: one that the peer opens (RFC 6191),
+ * and, as Linux's tcp_tw_reuse has it, one of our own. */
 #include "tcp/tcp.h"
 
 #define TW_QUEUE 0u
@@ -115,14 +116,50 @@ static void ack_entry(struct tg *s, const struct tcp_mini *m)
 /* A new incarnation may begin when nothing of the old one can be confused with it. */
 static bool may_be_reused(const struct tcp_mini *m, const struct tcp_rx *r)
 {
-	if ((m->flags & MINI_TS) && (r->g.opts.has & TCP_HAS_TS)) {
-		/* [6191 2, 9293 SHLD-4] a later timestamp, or the same and a later sequence number
-		 */
+	bool later = seq_ge(r->g.seq, m->rcv_nxt); /* than all that the peer had used */
+	bool ts = (r->g.opts.has & TCP_HAS_TS) && r->s->cfg.tcp.timestamps;
+
+	if (ts && (m->flags & MINI_TS)) {
+		/* [6191 2, 9293 SHLD-4] a later timestamp, or the same and a later number */
 		int32_t newer = (int32_t)(r->g.opts.tsval - m->ts_recent);
 
-		return newer > 0 || (newer == 0 && seq_gt(r->g.seq, m->rcv_nxt));
+		return newer > 0 || (newer == 0 && later);
 	}
-	return seq_gt(r->g.seq, m->rcv_nxt); /* [9293 MAY-2] */
+	/* [6191 2] timestamps now, but not before: PAWS will tell what is old by their absence */
+	return ts || later; /* [9293 MAY-2] */
+}
+
+static struct seq beyond(const struct tcp_mini *m)
+{
+	return seq_add(m->snd_nxt, 65536);
+}
+
+/* May an active OPEN of ours take its place? Its timestamps go on where the old ones ended: they
+ * must be later by a second, so that PAWS at the peer knows old from new [7323 5.3, 6191 4]. */
+bool tcp_tw_gives_way(const struct tg *s, const struct tcp_mini *m)
+{
+	uint64_t left_ns = mini_deadline_ns(s, m) - s->now_ns, all_ns = 2 * s->cfg.tcp.msl_ns;
+	struct tg_ip remote;
+
+	memcpy(&remote, m->raddr, sizeof(remote));
+	if (s->cfg.tcp.tw_reuse == 0 || (s->cfg.tcp.tw_reuse == 2 && !ip_is_loopback(&remote)))
+		return false;
+	return (m->flags & MINI_TS) && s->cfg.tcp.timestamps &&
+	       (int64_t)(all_ns - left_ns) >= (int64_t)NS_PER_SEC;
+}
+
+bool tcp_tw_take_over(struct tg *s, const struct tcp_conn *c, struct seq *iss_min)
+{
+	struct mini_key k = {c->raddr, c->rport, c->lport, (uint16_t)ip_addr_index(s, &c->laddr)};
+	struct tcp_mini *m = mini_find(s, &s->tcp->time_wait, &k, c->hash.hash);
+
+	if (!m)
+		return false;
+	*iss_min = beyond(m);
+	s->counters.tcp_time_wait_reused++;
+	end_entry(s, m, TG_CAUSE_TIME_WAIT_REUSED);
+	arm_timer(s);
+	return true;
 }
 
 bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
@@ -135,7 +172,7 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 	if ((flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_SYN && may_be_reused(m, r) &&
 		tcp_find_listener(s, &r->ip->dst, r->g.dst_port)) {
 		r->has_iss_min = true; /* [9293 MAY-2] beyond any number of the old connection */
-		r->iss_min = seq_add(m->snd_nxt, 65536);
+		r->iss_min = beyond(m);
 		s->counters.tcp_time_wait_reused++;
 		end_entry(s, m, TG_CAUSE_TIME_WAIT_REUSED);
 		return false;
@@ -158,6 +195,9 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 	}
 	/* [9293 3.10.7.4-8] the peer's FIN again: our ACK was lost */
 	if ((flags & TCP_FIN) && seq_eq(seq_add(r->g.seq, r->g.len), m->rcv_nxt)) {
+		if ((m->flags & MINI_TS) && (r->g.opts.has & TCP_HAS_TS) &&
+			(int32_t)(r->g.opts.tsval - m->ts_recent) > 0)
+			m->ts_recent = r->g.opts.tsval; /* [6191 2] the last that was seen */
 		ack_entry(s, m);
 		restart_2msl(s, m);
 		pkt_deliver(s, r->p);

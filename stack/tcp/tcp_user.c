@@ -235,6 +235,7 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *peer)
 {
 	struct tcp_conn *c = conn_of(e);
+	struct seq iss_min;
 	int r = check_connect(c, peer);
 
 	if (r < 0)
@@ -246,8 +247,10 @@ int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *pee
 	}
 	forget_attempt(s, c);
 	c->iss = tcp_isn(s, &c->laddr, c->lport, &c->raddr, c->rport);
+	if (tcp_tw_take_over(s, c, &iss_min))
+		c->iss = seq_max(c->iss, iss_min);
 	c->ts_offset = tcp_ts_offset(s, &c->laddr, c->lport, &c->raddr, c->rport);
-	c->rcv_wscale = s->cfg.tcp.window_scaling ? tcp_wscale_for(c->rcvbuf) : 0;
+	c->rcv_wscale = s->cfg.tcp.window_scaling ? tcp_rcv_wscale(s, c) : 0;
 	c->snd.una = c->iss;
 	c->snd.nxt = seq_add(c->iss, 1);
 	c->snd.max = c->snd.nxt;
@@ -384,6 +387,7 @@ static int check_recv(struct tcp_conn *c)
 
 static void text_taken(struct tg *s, struct tcp_conn *c)
 {
+	tcp_buf_text_taken(s, c);
 	tcp_window_opened(s, c);
 	tcp_notify(s, c);
 }

@@ -26,7 +26,7 @@ static const struct {
 } moves[] = {
 	{TG_CLOSED, TG_LISTEN, C(LISTEN_CALL)},
 	{TG_CLOSED, TG_SYN_SENT, C(CONNECT_CALL)},
-	{TG_LISTEN, TG_SYN_RECEIVED, C(SYN)},
+	{TG_LISTEN, TG_SYN_RECEIVED, C(SYN) | C(SYN_COOKIE)},
 	{TG_LISTEN, TG_CLOSED, C(CLOSE_CALL) | C(ABORT_CALL)},
 	{TG_SYN_SENT, TG_SYN_RECEIVED, C(SYN_CROSSING)},
 	{TG_SYN_SENT, TG_ESTABLISHED, C(SYN_ACK)},
@@ -35,7 +35,7 @@ static const struct {
 	{TG_SYN_RECEIVED, TG_FIN_WAIT_1, C(CLOSE_CALL)},
 	{TG_SYN_RECEIVED, TG_CLOSE_WAIT, C(FIN)},
 	{TG_SYN_RECEIVED, TG_LISTEN,
-		C(RST_TO_LISTEN) | C(SYN) | C(RETRIES_OUT) | C(HALF_OPEN_EVICTED)},
+		C(RST_TO_LISTEN) | C(SYN) | C(RETRIES_OUT) | C(HALF_OPEN_EVICTED) | C(SYN_COOKIE)},
 	{TG_SYN_RECEIVED, TG_CLOSED, C(LISTENER_CLOSED) | OPEN_FAILS},
 	{TG_ESTABLISHED, TG_FIN_WAIT_1, C(CLOSE_CALL)},
 	{TG_ESTABLISHED, TG_CLOSE_WAIT, C(FIN)},
@@ -194,7 +194,8 @@ static void check_socket(struct flow_end *x)
 	SIM_CHECK(!x->have_edge || (int32_t)(i.rcv_nxt + i.rcv_wnd - x->edge) >= 0);
 	x->edge = i.rcv_nxt + i.rcv_wnd;
 	x->have_edge = true;
-	SIM_CHECK(i.unread_bytes <= c->tcp.rcvbuf_bytes + (1u << i.rcv_wscale));
+	SIM_CHECK(i.unread_bytes <=
+		  max_u32(c->tcp.rcvbuf_bytes, c->tcp.rcvbuf_max_bytes) + (1u << i.rcv_wscale));
 	SIM_CHECK(i.bytes_received == (uint64_t)x->received + i.unread_bytes);
 	SIM_CHECK(i.bytes_acked + i.unacked_bytes + i.unsent_bytes == x->sent);
 }

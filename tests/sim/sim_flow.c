@@ -576,7 +576,8 @@ static void wake_end(uint32_t i, unsigned e)
 		return;
 	}
 	f->end[e].wake_ns = NEVER_NS;
-	turn(i, e);
+	if (f->end[e].state != END_WAITING) /* has no socket yet */
+		turn(i, e);
 }
 
 void flows_run(void)

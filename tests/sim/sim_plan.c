@@ -147,6 +147,11 @@ static void draw_tcp(struct tg_config *c, struct sim_rng *r)
 	c->tcp.fast_path = sim_chance(r, 75);
 	c->tcp.rcvbuf_bytes = draw_buffer(r);
 	c->tcp.sndbuf_bytes = draw_buffer(r);
+	c->tcp.rcvbuf_max_bytes = sim_chance(r, 50) ? c->tcp.rcvbuf_bytes : draw_buffer(r);
+	c->tcp.sndbuf_max_bytes = sim_chance(r, 50) ? c->tcp.sndbuf_bytes : draw_buffer(r);
+	c->tcp.moderate_rcvbuf = sim_chance(r, 80);
+	if (sim_chance(r, 10))
+		c->tcp.mem_high_bytes = c->tcp.mem_pressure_bytes = sim_between(r, 1, 4000000);
 	c->tcp.initial_window_segs = (uint8_t)sim_between(r, 1, 10);
 	more = sim_mix(r->v); /* takes nothing from what is drawn after it */
 	c->tcp.cc = (uint8_t)(more % TG_CC_COUNT);
@@ -184,6 +189,24 @@ static void draw_later(struct plan *p, struct host_plan *h, unsigned i)
 	if (i + 1 < p->n_hosts && sim_chance(&r, 50)) {
 		p->wire[i].impair[0].ce_ppm = sim_below(&r, 200000);
 		p->wire[i].impair[1].ce_ppm = sim_below(&r, 200000);
+	}
+}
+
+/* Where the last ACK of a handshake may get lost, come late or twice, or find the accept queue
+ * full, a cookie's connection may be reset, or made twice, or not at all: that is its price, and
+ * the invariants would have to look away. */
+static void draw_cookies(struct plan *p, struct sim_rng *r, uint32_t level)
+{
+	bool clean = level == 0 && !p->lossy;
+
+	for (unsigned w = 0; w + 1 < p->n_hosts; w++)
+		clean = clean && !p->wire[w].impair[0].jitter_ns && !p->wire[w].impair[1].jitter_ns;
+	for (unsigned h = 0; h < p->n_hosts; h++) {
+		uint32_t mode = sim_below(r, 3);
+
+		if (clean && mode)
+			p->host[h].backlog = max_u32(p->host[h].backlog, 1000);
+		p->host[h].cfg.tcp.syncookies = clean ? (uint8_t)mode : 0;
 	}
 }
 
@@ -344,6 +367,7 @@ void plan_draw(struct plan *p, uint64_t seed)
 		draw_host(p, &p->host[h], &r, level);
 		draw_later(p, &p->host[h], h);
 	}
+	draw_cookies(p, &r, level);
 	p->host[0].mtu = draw_mtu(&r);
 	for (unsigned h = 1; h < p->n_hosts; h++)
 		p->host[h].mtu = sim_chance(&r, 75) ? p->host[0].mtu : draw_mtu(&r);

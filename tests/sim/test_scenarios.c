@@ -177,6 +177,7 @@ static void zero_window(void)
 	struct flow_plan *f = plan_add_flow(&plan, 0, 1, 400000, 0);
 
 	plan.host[1].cfg.tcp.rcvbuf_bytes = 65536;
+	plan.host[1].cfg.tcp.moderate_rcvbuf = false;
 	f->end[1].read_max = 1000;
 	f->end[1].pause_bytes = 500;
 	f->end[1].pause_ns = 10 * SIM_MINUTE;
@@ -187,6 +188,7 @@ static void slow_reader(void)
 	struct flow_plan *f = plan_add_flow(&plan, 0, 1, 300000, 300000);
 
 	plan.host[0].cfg.tcp.rcvbuf_bytes = plan.host[1].cfg.tcp.rcvbuf_bytes = 10000;
+	plan.host[0].cfg.tcp.moderate_rcvbuf = plan.host[1].cfg.tcp.moderate_rcvbuf = false;
 	for (unsigned e = 0; e < 2; e++) {
 		f->end[e].read_max = 3000;
 		f->end[e].pause_bytes = 2000;
@@ -200,6 +202,7 @@ static void small_segments_fill_the_window(void)
 
 	plan.wire[0].latency_ns = NS_PER_MS / 10;
 	plan.host[1].cfg.tcp.rcvbuf_bytes = 100000;
+	plan.host[1].cfg.tcp.moderate_rcvbuf = false;
 	f->end[0].write_max = 7;
 	f->end[0].nodelay = true;
 	f->end[0].think_ns = 200 * NS_PER_US;
@@ -213,6 +216,7 @@ static void bits_out_of_order(void)
 	struct flow_plan *f = plan_add_flow(&plan, 0, 1, 60000, 0);
 
 	plan.host[1].cfg.tcp.rcvbuf_bytes = 65535;
+	plan.host[1].cfg.tcp.moderate_rcvbuf = false;
 	plan.host[0].cfg.tcp.initial_window_segs = 40;
 	plan.wire[0].latency_ns = 100 * NS_PER_MS;
 	plan.wire[0].dark_from_ns = 300 * NS_PER_MS;

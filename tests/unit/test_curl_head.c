@@ -117,8 +117,8 @@ static void count_names(void *ctx, const struct option_spec *s)
 
 START_TEST (no_letter_means_two_things) {
 	static const struct verb_spec *const specs[] = {&up_spec, &ping_spec, &curl_spec, &nc_spec,
-		&ss_spec, &arp_spec, &route_spec, &stat_spec, &sh_spec, &wait_spec, &doctor_spec,
-		&setup_spec, &drill_spec};
+		&ss_spec, &arp_spec, &route_spec, &stat_spec, &cap_spec, &sh_spec, &wait_spec,
+		&doctor_spec, &setup_spec, &drill_spec};
 
 	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
 		int letters[256] = {0};

@@ -6,12 +6,10 @@
 #include "../../apps/http_range.h"
 #include "../../apps/sha1.h"
 #include "../../apps/ws_handshake.h"
-#include "../../apps/ws_json.h"
 #include "unit.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <json-c/json.h>
 
 /* ---- Chunks ---------------------------------------------------------------------------------- */
 
@@ -332,41 +330,6 @@ START_TEST (origins) {
 }
 END_TEST
 
-/* Every kind with every value of its small fields is JSON and fits. */
-START_TEST (events_are_json) {
-	struct tg_trace t;
-	char buf[WS_EVENT_BYTES];
-
-	for (unsigned i = 0; i < 14u * 256u; i++) {
-		struct json_object *o, *v;
-		size_t n;
-
-		memset(&t, 0xff, sizeof t);
-		t.kind = (uint8_t)(i / 256);
-		t.a = t.b = (uint8_t)(i % 256);
-		t.reason = (uint16_t)(i % 256);
-		t.time_ns = UINT64_MAX / 2;
-		if (t.kind == TG_TRACE_STATE) {
-			t.a = t.b = (uint8_t)(i % TG_STATE_COUNT);
-		}
-		n = ws_json_event(&t, 0, buf);
-		if (t.kind == TG_TRACE_NONE) {
-			ck_assert_uint_eq(n, 0);
-			continue;
-		}
-		ck_assert_uint_lt(n, WS_EVENT_BYTES - 1);
-		o = json_tokener_parse(buf);
-		ck_assert_msg(o != NULL, "%s", buf);
-		ck_assert(json_object_object_get_ex(o, "name", &v));
-		ck_assert(json_object_object_get_ex(o, "time", &v));
-		ck_assert(json_object_object_get_ex(o, "data", &v));
-		json_object_put(o);
-	}
-	ws_json_gap(812, buf);
-	ck_assert_str_eq(buf, "{\"name\":\"log:gap\",\"data\":{\"n\":812}}");
-}
-END_TEST
-
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
 static Suite *http_body_suite(void)
@@ -383,7 +346,6 @@ static Suite *http_body_suite(void)
 	tcase_add_test(t, sha1_of_known_messages);
 	tcase_add_test(t, handshake_of_the_rfc);
 	tcase_add_test(t, origins);
-	tcase_add_test(t, events_are_json);
 	suite_add_tcase(s, t);
 	return s;
 }

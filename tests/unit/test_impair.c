@@ -287,8 +287,9 @@ START_TEST (memory_is_bounded) {
 END_TEST
 
 static uint64_t decisions;
-static void count_decision(void *arg, enum tg_impair_what what, uint64_t now_ns)
+static void count_decision(void *arg, enum tg_impair_what what, uint64_t tag, uint64_t now_ns)
 {
+	(void)tag;
 	(void)now_ns;
 	ck_assert_ptr_eq(arg, &decisions);
 	decisions += 1ull << 12 * what % 60;

@@ -145,11 +145,33 @@ START_TEST (test_listen) {
 END_TEST
 
 START_TEST (test_half_open_full) {
+	struct tg_config cfg;
+
 	/* A full table makes room; without memory for it there is none to make. */
+	world_config(&cfg);
+	cfg.tcp.syncookies = 0;
+	tw_free(w);
+	w = tw_new(&cfg);
 	w->listener = tw_listen(w, TW_PORT, 1);
 	tg_memory_fail_after(w->s, 1, 1);
 	DROPS(TG_DROP_TCP_HALF_OPEN_FULL, send_seg(TCP_SYN, 100, 0));
 	tg_memory_fail_after(w->s, 0, 0);
+}
+END_TEST
+
+START_TEST (test_syn_cookie) {
+	struct tg_config cfg;
+	struct seq iss;
+
+	world_config(&cfg);
+	cfg.tcp.syncookies = 2;
+	tw_free(w);
+	w = tw_new(&cfg);
+	w->listener = tw_listen(w, TW_PORT, 1);
+	iss = tw_syn(w, TW_FAR, seq_of(99));
+	DROPS(TG_DROP_TCP_SYN_COOKIE, send_seg(TCP_ACK, 100, iss.v + 1000));
+	ck_assert_uint_eq(tw_last(w).flags, TCP_RST);
+	DROPS(TG_DROP_TCP_LISTEN_ACK, send_seg(TCP_SYN | TCP_ACK, 100, iss.v + 1));
 }
 END_TEST
 
@@ -323,6 +345,7 @@ END_TEST
 
 START_TEST (test_ooo_limit) {
 	establish(TCP_HAS_SACK_PERM);
+	tg_sock_setopt(w->s, w->conn, TG_SO_RCVBUF, 4 << 20, w->now_ns);
 	for (int32_t i = 0; i < (int32_t)TCP_OOO_RANGES_MAX; i++) {
 		conn_seg(TCP_ACK, 2 + 2 * i, 0, 1);
 		tg_step(w->s, w->now_ns);
@@ -414,6 +437,7 @@ static Suite *tcp_drops_suite(void)
 	tcase_add_test(t, test_closed);
 	tcase_add_test(t, test_listen);
 	tcase_add_test(t, test_half_open_full);
+	tcase_add_test(t, test_syn_cookie);
 	tcase_add_test(t, test_accept_full);
 	tcase_add_test(t, test_syn_received);
 	tcase_add_test(t, test_syn_sent);

@@ -292,6 +292,76 @@ START_TEST (test_exhaustion) {
 }
 END_TEST
 
+/* [6056 3.3.3] The whole range: what is left is found at once, and that nothing is left costs few
+ * looks. */
+START_TEST (test_exhaustion_is_cheap) {
+	enum { RANGE = 60999 - 32768 + 1 };
+	static tg_sock k[RANGE];
+	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9}, local;
+	uint32_t before;
+	tg_sock more;
+
+	for (unsigned i = 0; i < RANGE; i++) {
+		k[i] = open_sock(false);
+		ck_assert_int_eq(tg_sock_connect(w->s, k[i], &peer, w->now_ns), -TG_EINPROGRESS);
+	}
+	before = w->s->tcp->port_counter;
+	more = open_sock(false);
+	ck_assert_int_eq(tg_sock_connect(w->s, more, &peer, w->now_ns), -TG_EADDRNOTAVAIL);
+	ck_assert_uint_le(w->s->tcp->port_counter - before, TCP_PORT_TRIES);
+	for (unsigned i = 0; i < 20; i++) { /* the only one that is free */
+		unsigned which = i * 1009;
+
+		ck_assert_int_eq(tg_sock_local_addr(w->s, k[which], &local), 0);
+		shut(k[which]);
+		ck_assert_int_eq(tg_sock_connect(w->s, more, &peer, w->now_ns), -TG_EINPROGRESS);
+		k[which] = more;
+		ck_assert_int_eq(tg_sock_local_addr(w->s, more, &peer), 0);
+		ck_assert_uint_eq(peer.port, local.port);
+		peer = (struct tg_addr){tg_ip4_of(TW_PEER), 9};
+		more = open_sock(false);
+	}
+	shut(more);
+	for (unsigned i = 0; i < RANGE; i++)
+		shut(k[i]);
+	w->idle_bytes = tw_in_use(w); /* the tables' directories stay as large as they were */
+}
+END_TEST
+
+/* [6191 4, 9293 MAY-2] An active OPEN that ends our TIME-WAIT begins beyond its numbers. */
+START_TEST (test_time_wait_taken_over) {
+	struct tg_ip us = tg_ip4_of(TW_US), far = tg_ip4_of(TW_PEER);
+	struct tg_addr peer = {far, 9}, local = {us, 50000};
+	struct mini_key key = {far, 9, 50000, (uint16_t)ip_addr_index(w->s, &us)};
+	struct tg_config cfg;
+	struct tcp_mini *m;
+	struct seq beyond;
+	tg_sock k;
+
+	world_config(&cfg);
+	cfg.tcp.tw_reuse = 1;
+	tw_free(w);
+	w = tw_new(&cfg);
+	m = mini_add(w->s, &w->s->tcp->time_wait, &key, tcp_tuple_hash(w->s, &us, 50000, &far, 9));
+	m->flags |= MINI_TS;
+	m->snd_nxt = seq_add(tcp_isn(w->s, &us, 50000, &far, 9), 10000000);
+	tcp_port_get(w->s, 50000);
+	mini_enqueue(w->s, &w->s->tcp->time_wait, m, 0, 2 * cfg.tcp.msl_ns);
+	tw_step(w, NS_PER_SEC - NS_PER_MS);
+	k = open_sock(true);
+	ck_assert_int_eq(tg_sock_bind(w->s, k, &local), 0);
+	ck_assert_int_eq(tg_sock_connect(w->s, k, &peer, w->now_ns), -TG_EADDRNOTAVAIL);
+	tw_step(w, 2 * NS_PER_MS);
+	ck_assert_uint_eq(w->s->tcp->time_wait.n_used, 1);
+	beyond = seq_add(m->snd_nxt, 65536);
+	ck_assert_int_eq(tg_sock_connect(w->s, k, &peer, w->now_ns), -TG_EINPROGRESS);
+	ck_assert(seq_eq(tw_record(w, k)->iss, beyond));
+	ck_assert_uint_eq(w->s->tcp->time_wait.n_used, 0);
+	ck_assert_uint_eq(tcp_port_find(w->s, 50000)->users, 1);
+	shut(k);
+}
+END_TEST
+
 /* [6056 3.3.4] the ports that follow one another depend on the peer and on the seed. */
 START_TEST (test_port_choice) {
 	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9}, local;
@@ -469,6 +539,8 @@ static Suite *tcp_ports_suite(void)
 	tcase_add_test(t, test_after_refusal);
 	tcase_add_test(t, test_bind_after_close);
 	tcase_add_test(t, test_exhaustion);
+	tcase_add_test(t, test_exhaustion_is_cheap);
+	tcase_add_test(t, test_time_wait_taken_over);
 	tcase_add_test(t, test_port_choice);
 	tcase_add_test(t, test_isn);
 	tcase_add_test(t, test_ts_offset);

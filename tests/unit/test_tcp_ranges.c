@@ -385,6 +385,7 @@ static void begin(int run)
 	w->syn_opts.mss = MSS;
 	w->syn_opts.has &= (uint8_t)~TCP_HAS_TS;
 	tw_establish(w, TW_FAR, seq_of(TW_IRS));
+	tg_sock_setopt(w->s, w->conn, TG_SO_SNDBUF, 4 << 20, w->now_ns);
 	c = w->c;
 	base = c->snd.nxt;
 	UNIT_CHECK(c->cc.mss == MSS);

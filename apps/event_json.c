@@ -1,7 +1,8 @@
 /* The events of the stack as text. Names and fields follow qlog's custom: lower case, the layer in
- * front. All texts that occur are the library's own constants and addresses: nothing has to be
- * escaped. */
-#include "ws_json.h"
+ * front. Written with snprintf into the caller's buffer: a log of every segment would spend most of
+ * its time in allocating objects (see the header of eventlog.c for figures). All texts that occur
+ * are the library's own constants and addresses: nothing has to be escaped. */
+#include "event_json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,21 +20,21 @@ static void put(struct out *o, const char *format, ...)
 	int n;
 
 	va_start(ap, format);
-	n = vsnprintf(o->buf + o->n, WS_EVENT_BYTES - o->n, format, ap);
+	n = vsnprintf(o->buf + o->n, EVENT_JSON_BYTES - o->n, format, ap);
 	va_end(ap);
 	o->n += (size_t)n;
-	if (o->n >= WS_EVENT_BYTES) {
-		o->n = WS_EVENT_BYTES - 1;
+	if (o->n >= EVENT_JSON_BYTES) {
+		o->n = EVENT_JSON_BYTES - 1;
 	}
 }
 
 static void begin(struct out *o, const struct tg_trace *t, uint64_t start_ns, const char *layer,
 	const char *event)
 {
-	uint64_t us = t->time_ns > start_ns ? (t->time_ns - start_ns) / 1000 : 0;
+	uint64_t ns = t->time_ns > start_ns ? t->time_ns - start_ns : 0;
 
-	put(o, "{\"time\":%llu.%03u,\"name\":\"%s:%s\",\"data\":{", (unsigned long long)(us / 1000),
-		(unsigned)(us % 1000), layer, event);
+	put(o, "{\"time\":%llu.%06u,\"name\":\"%s:%s\",\"data\":{",
+		(unsigned long long)(ns / 1000000), (unsigned)(ns % 1000000), layer, event);
 }
 
 static void put_address(struct out *o, const char *name, const struct tg_trace *t)
@@ -51,6 +52,14 @@ static void put_conn(struct out *o, const struct tg_trace *t)
 	put(o, "\"conn\":%u,\"port\":%u,", t->conn, (unsigned)t->lport);
 	put_address(o, "peer", t);
 	put(o, ",\"peer_port\":%u", (unsigned)t->rport);
+}
+
+/* The clause of what the trace names by number only; none: the number is not known here. */
+static void put_clause(struct out *o, const char *clause)
+{
+	if (clause != NULL) {
+		put(o, ",\"clause\":\"%s\"", clause);
+	}
 }
 
 static void put_names(
@@ -73,6 +82,17 @@ static const char *of(const char *const *names, size_t n, unsigned i)
 	return i < n ? names[i] : "?";
 }
 #define OF(names, i) of(names, sizeof(names) / sizeof((names)[0]), i)
+
+/* A name and the clause that asks for it. */
+struct ruled {
+	const char *name, *clause;
+};
+
+static struct ruled ruled_of(const struct ruled *list, size_t n, unsigned i)
+{
+	return i < n && list[i].name != NULL ? list[i] : (struct ruled){"other", NULL};
+}
+#define RULED_OF(list, i) ruled_of(list, sizeof(list) / sizeof((list)[0]), i)
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
 
@@ -117,35 +137,63 @@ static void state(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 
 static void timer(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 {
-	static const char *const names[] = {
-		"rexmit", "persist", "delack", "keepalive", "state", "user", "tlp", "rack"};
+	static const struct ruled timers[] = {
+		[TG_TIMER_REXMIT] = {"rexmit", "6298 5.4"},
+		[TG_TIMER_PERSIST] = {"persist", "9293 3.8.6.1"},
+		[TG_TIMER_DELACK] = {"delack", "9293 3.8.6.3"},
+		[TG_TIMER_KEEPALIVE] = {"keepalive", "9293 3.8.4"},
+		[TG_TIMER_STATE] = {"state", "9293 3.10.8"},
+		[TG_TIMER_USER] = {"user", "9293 3.10.8"},
+		[TG_TIMER_LOSS_PROBE] = {"tlp", "8985 7.2"},
+		[TG_TIMER_REORDERING] = {"rack", "8985 6.2"},
+	};
+	static const char *const events[] = {"timer_set", "timer_fired", "timer_stopped"};
+	struct ruled r = RULED_OF(timers, t->a);
 
-	begin(o, t, start_ns, "tcp", t->b == 1 ? "timer_fired" : "timer_set");
+	begin(o, t, start_ns, "tcp", t->b < 3 ? events[t->b] : "timer_fired");
 	put_conn(o, t);
-	put(o, ",\"timer\":\"%s\",\"timeout_ms\":%u.%03u,\"backoff\":%u", OF(names, t->a),
-		t->aux / 1000, t->aux % 1000, t->len);
+	put(o, ",\"timer\":\"%s\",\"rto_ms\":%u.%03u,\"backoff\":%u", r.name, t->aux / 1000,
+		t->aux % 1000, t->len);
+	put_clause(o, r.clause);
 }
 
 static void congestion(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 {
-	static const char *const why[] = {
-		"fast_retransmit", "recovered", "rto", "idle_restart", "undo"};
+	static const struct ruled whys[] = {
+		[TG_CONG_FAST_RETRANSMIT] = {"dupack", "5681 3.2"},
+		[TG_CONG_RECOVERED] = {"recovered", "5681 3.2"},
+		[TG_CONG_RTO] = {"rto", "5681 3.1"},
+		[TG_CONG_IDLE_RESTART] = {"idle_restart", "5681 4.1"},
+		[TG_CONG_UNDO] = {"undo", NULL},
+		[TG_CONG_ECN] = {"ecn", "3168 6.1.2"},
+	};
 	bool loss = t->a == TG_CONG_FAST_RETRANSMIT || t->a == TG_CONG_RTO;
+	struct ruled r = RULED_OF(whys, t->a);
 
 	begin(o, t, start_ns, "tcp", loss ? "loss_detected" : "metrics_updated");
 	put_conn(o, t);
 	put(o, ",\"%s\":\"%s\",\"cwnd\":%u,\"ssthresh\":%u,\"inflight\":%u", loss ? "how" : "why",
-		t->a == TG_CONG_FAST_RETRANSMIT ? "dupack" : OF(why, t->a), t->seq, t->ack, t->len);
+		r.name, t->seq, t->ack, t->len);
+	put_clause(o, r.clause);
 }
 
 static void call(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 {
-	static const char *const names[] = {
-		"open", "send", "receive", "shutdown", "close", "abort"};
+	static const struct ruled calls[] = {
+		[TG_CALL_OPEN] = {"open", "9293 3.10.1"},
+		[TG_CALL_SEND] = {"send", "9293 3.10.2"},
+		[TG_CALL_RECEIVE] = {"receive", "9293 3.10.3"},
+		[TG_CALL_SHUTDOWN] = {"shutdown", "9293 3.10.4"},
+		[TG_CALL_CLOSE] = {"close", "9293 3.10.4"},
+		[TG_CALL_ABORT] = {"abort", "9293 3.10.5"},
+	};
+	struct ruled r = RULED_OF(calls, t->a);
+	bool tcp = t->b != TG_DGRAM && t->b != TG_RAW;
 
-	begin(o, t, start_ns, "tcp", "call");
+	begin(o, t, start_ns, tcp ? "tcp" : t->b == TG_DGRAM ? "udp" : "raw", "call");
 	put_conn(o, t);
-	put(o, ",\"fn\":\"%s\",\"len\":%u,\"result\":%d", OF(names, t->a), t->len, (int)t->aux);
+	put(o, ",\"fn\":\"%s\",\"len\":%u,\"result\":%d", r.name, t->len, (int)t->aux);
+	put_clause(o, tcp ? r.clause : NULL);
 }
 
 /* ---- The others ------------------------------------------------------------------------------ */
@@ -213,7 +261,7 @@ static void reassembly(struct out *o, const struct tg_trace *t, uint64_t start_n
 	static const char *const names[] = {
 		"reassembly_fragment", "reassembly_completed", "reassembly_timed_out"};
 
-	begin(o, t, start_ns, "ip", OF(names, t->a));
+	begin(o, t, start_ns, "ip", t->a < 3 ? names[t->a] : "reassembly_other");
 	put_address(o, "peer", t);
 	put(o, ",\"id\":%u,\"len\":%u", t->seq, t->len);
 }
@@ -227,7 +275,7 @@ static void impaired(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 		t->b == 1 ? "out" : "in", t->frame);
 }
 
-size_t ws_json_event(const struct tg_trace *t, uint64_t start_ns, char buf[WS_EVENT_BYTES])
+size_t event_json(const struct tg_trace *t, uint64_t start_ns, char buf[EVENT_JSON_BYTES])
 {
 	struct out o = {buf, 0};
 
@@ -252,10 +300,53 @@ size_t ws_json_event(const struct tg_trace *t, uint64_t start_ns, char buf[WS_EV
 	return o.n;
 }
 
-size_t ws_json_gap(uint64_t n, char buf[WS_EVENT_BYTES])
+size_t event_json_gap(uint64_t n, uint64_t time_ns, uint64_t start_ns, char buf[EVENT_JSON_BYTES])
+{
+	struct tg_trace t = {.time_ns = time_ns};
+	struct out o = {buf, 0};
+
+	begin(&o, &t, start_ns, "log", "gap");
+	put(&o, "\"n\":%llu}}", (unsigned long long)n);
+	return o.n;
+}
+
+size_t event_json_calls(
+	const struct tg_trace *t, uint32_t calls, uint64_t start_ns, char buf[EVENT_JSON_BYTES])
 {
 	struct out o = {buf, 0};
 
-	put(&o, "{\"name\":\"log:gap\",\"data\":{\"n\":%llu}}", (unsigned long long)n);
+	call(&o, t, start_ns);
+	put(&o, ",\"calls\":%u}}", calls);
 	return o.n;
+}
+
+size_t event_json_metrics(const struct tg_trace *t, const uint32_t v[EVENT_METRIC_COUNT],
+	const uint32_t *old, uint64_t start_ns, char buf[EVENT_JSON_BYTES])
+{
+	static const struct {
+		const char *name;
+		bool is_time;
+	} metrics[] = {
+#define X(name, is_time) {#name, is_time},
+		EVENT_METRICS(X)
+#undef X
+	};
+	struct out o = {buf, 0};
+	bool any = false;
+
+	begin(&o, t, start_ns, "tcp", "metrics_updated");
+	put_conn(&o, t);
+	for (unsigned i = 0; i < EVENT_METRIC_COUNT; i++) {
+		if (old != NULL && old[i] == v[i]) {
+			continue;
+		}
+		any = true;
+		if (metrics[i].is_time) {
+			put(&o, ",\"%s\":%u.%03u", metrics[i].name, v[i] / 1000, v[i] % 1000);
+		} else {
+			put(&o, ",\"%s\":%u", metrics[i].name, v[i]);
+		}
+	}
+	put(&o, "}}");
+	return any ? o.n : 0;
 }
