@@ -143,6 +143,7 @@ struct seg_track {
 	uint8_t wscale;
 	uint16_t mss;
 	uint32_t iss, end_max, ack_max, edge_max, fin_seq;
+	bool again; /* an old SYN has begun another connection after this end's had ended */
 };
 
 enum end_state { END_IDLE, END_WAITING, END_CONNECTING, END_OPEN, END_DONE };
