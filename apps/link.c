@@ -29,6 +29,7 @@ struct attempt {
 	struct tg_link_options dev;
 	bool no_relay;   /* no port is free for it */
 	bool no_private; /* no namespace is to be had */
+	bool no_record;  /* the recording that was asked for cannot begin */
 	bool expected;   /* the failure is an ordinary one, not worth a word */
 };
 
@@ -170,11 +171,17 @@ static int stack_configure(struct link *l)
 /* The stack's instance, made by the first rung that needs it. */
 static int stack_make(struct attempt *t, struct tg_host_error *err)
 {
-	int rc = t->link->stack == NULL ? instance_add(t, t->app, 0, &t->link->stack) : 0;
+	bool made = t->link->stack == NULL;
+	int rc = made ? instance_add(t, t->app, 0, &t->link->stack) : 0;
 
 	if (rc < 0) {
 		error_set(err, -rc, "cannot make an instance", "out of memory or address space",
 			"look at ulimit -v");
+		return rc;
+	}
+	if (made && t->opt->record != NULL) {
+		rc = tg_host_record(t->link->host, t->link->stack, t->opt->record, 0, err);
+		t->no_record = rc < 0;
 	}
 	return rc;
 }
@@ -356,6 +363,9 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 	if (rc == 0) {
 		rc = instance_add(t, t->peer_app, 1, &l->peer);
 	}
+	if (t->no_record) {
+		return rc;
+	}
 	if (rc < 0) {
 		error_set(err, -rc, "cannot make two instances", "out of memory or address space",
 			"look at ulimit -v");
@@ -421,10 +431,10 @@ static int climb(struct attempt *t, int from, int to)
 		if (next == RUNG_VETH && t->no_private) {
 			next++;
 		}
-		/* The person chose a network or a port that cannot be: no other rung is what was
-		 * asked for. */
+		/* The person chose a network, a port or a file that cannot be: no other rung is
+		 * what was asked for. */
 		if ((rc == -EADDRINUSE && t->opt->has_net) ||
-			(t->no_relay && t->opt->relay_asked)) {
+			(t->no_relay && t->opt->relay_asked) || t->no_record) {
 			next = to + 1;
 		}
 		if (next <= to && err.meanwhile[0] == '\0') {

@@ -33,6 +33,8 @@ static const struct verb verbs[] = {
 	{"sim", sim_main, &sim_spec, "run networks of hosts, routers and links in virtual time"},
 	{"trace", trace_main, &trace_spec,
 		"print an event log (up --log FILE) as text, a table, a ladder or for Perfetto"},
+	{"replay", replay_main, &replay_spec,
+		"make a run recorded by up --record again, bit for bit"},
 	{"help", help_main, NULL, "this text, or that of a verb"},
 	{"version", version_main, NULL, "print the version"},
 };

@@ -23,6 +23,7 @@ struct options {
 	uint32_t net, addr; /* host order */
 	unsigned prefix_len;
 	const char *pcap;
+	const char *record; /* journal of the stack's instance */
 	bool has_seed;
 	uint64_t seed;
 	uint32_t mtu; /* 0: the link's own */

@@ -54,6 +54,7 @@ static const struct option_spec up_options[] = {
 	{"log", 0, 4, "FILE",
 		"log events (qlog, JSON-SEQ); json: to standard output instead of text"},
 	{"log-level", 0, 5, "LEVEL", "of --log: events (default), or all: every segment and call"},
+	{"record", 0, 6, "FILE", "write down the run, for tapglass replay (it has every byte)"},
 	{NULL, 0, 0, NULL, NULL},
 };
 
@@ -83,6 +84,10 @@ static int up_set(void *ctx, int value, const char *arg)
 		return u->log_all || strcmp(arg, "events") == 0
 			       ? 0
 			       : usage_error("--log-level %s: not events or all", arg);
+	}
+	if (value == 6) {
+		u->opt.record = arg;
+		return 0;
 	}
 	u->www = arg;
 	return 0;

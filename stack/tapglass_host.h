@@ -87,6 +87,13 @@ struct tg_host_app {
 TG_API int tg_host_add(struct tg_host *h, const struct tg_config *c, size_t reserve_bytes,
 	const struct tg_host_app *app, struct tg **out);
 
+/* Writes the journal of s (tapglass_journal.h), made just now by tg_host_add, to a file that only
+ * its owner may read, until tg_host_free. max_bytes: 0: 4 GiB. When that is reached or a write
+ * fails, the recording ends with a line on standard error, and the stack goes on. 0; -errno with
+ * err filled in. */
+TG_API int tg_host_record(struct tg_host *h, struct tg *s, const char *path, uint64_t max_bytes,
+	struct tg_host_error *err);
+
 struct tg_link_options {
 	uint8_t mac[6];           /* ours */
 	uint32_t mtu;             /* 0: the device's, or 1500 */

@@ -428,7 +428,8 @@ TG_API size_t tg_snapshot_bytes(const struct tg *s);
 /* Copies the instance into buf; returns the bytes written, 0 if cap is too small. */
 TG_API size_t tg_snapshot_save(const struct tg *s, void *buf, size_t cap);
 /* Puts the instance back to where it was, at the address it always had. Device and application
- * state are the caller's to put back. False: not an image of this instance; nothing is changed. */
+ * state are the caller's to put back. False: not an image of this instance, or it is being
+ * recorded (tapglass_journal.h); nothing is changed. */
 TG_API bool tg_snapshot_restore(struct tg *s, const void *buf, size_t bytes);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/wheel.h"
 #include "tapglass.h"
 #include "tapglass_inspect.h"
+#include "tapglass_journal.h"
 #include "wire/eth.h"
 
 #define CORE_NETIFS_MAX   8u
@@ -276,6 +277,8 @@ struct tg {
 	struct udp_state *udp;
 	struct raw_state *raw;
 
+	struct tg_recorder *recorder; /* writes the journal; NULL: nobody does */
+
 	struct tg_counters counters;
 	struct tg_trace *trace; /* ring of cfg.trace_records, NULL: off */
 	uint64_t trace_head;    /* records written since creation */
@@ -355,6 +358,14 @@ struct tg_pkt *pkt_alloc(struct tg *s, uint32_t bytes);
  * carried over into a copy. */
 struct tg_pkt *pkt_keep(struct tg *s, struct tg_pkt *p);
 
+/* record.c: to the recorder, if there is one. */
+void record_call(struct tg *s, const struct tg_record *r);
+/* Names p in a journal: where it lies. */
+static inline uint64_t record_pkt_id(const struct tg *s, const struct tg_pkt *p)
+{
+	return p ? (uint64_t)((uintptr_t)p - (uintptr_t)s) : 0;
+}
+
 /* netif.c */
 /* Sends t, complete from the link header on, now: software segmentation and checksums as the device
  * needs. Only during tg_step. */
@@ -368,6 +379,12 @@ bool netif_queue(struct tg *s, struct netif *n, struct tg_pkt *p);
 /* gso.c: completes the transport checksum of t (pseudo-header's sum in the field, gso_size 0) in
  * software; t->csum is false after it. For who copies t into a control frame. */
 void tx_finish_csum(struct tg *s, struct tx *t);
+
+/* The calls themselves, as tapglass.h describes them: sock/boundary.c has the public functions. */
+void core_input(struct tg *s, unsigned netif, struct tg_pkt *p, uint64_t now_ns);
+void core_step(struct tg *s, uint64_t now_ns);
+int netif_add(struct tg *s, const struct tg_netif_config *c, uint64_t now_ns);
+bool core_event(struct tg *s, struct tg_event *out);
 
 /* trace.c: a record to fill in, time, frame and kind set; NULL when the trace is off. */
 struct tg_trace *trace_add(struct tg *s, enum tg_trace_kind kind);

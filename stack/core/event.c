@@ -178,7 +178,7 @@ void endpoint_fini(struct endpoint *e)
 	e->pending = 0;
 }
 
-bool tg_event(struct tg *s, struct tg_event *out)
+bool core_event(struct tg *s, struct tg_event *out)
 {
 	struct list *l = list_pop_front(&s->events);
 	struct endpoint *e;

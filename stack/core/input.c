@@ -93,7 +93,7 @@ void receive(struct tg *s, struct netif *n, struct tg_pkt *p)
 	s->cur_frame = 0;
 }
 
-void tg_input(struct tg *s, unsigned netif, struct tg_pkt *p, uint64_t now_ns)
+void core_input(struct tg *s, unsigned netif, struct tg_pkt *p, uint64_t now_ns)
 {
 	core_enter(s, now_ns);
 	receive(s, netif < s->n_netifs ? &s->netif[netif] : NULL, p);

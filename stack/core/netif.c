@@ -53,7 +53,7 @@ static bool config_possible(const struct tg_netif_config *c)
 	return c->link == TG_LINK_ETHERNET && !eth_is_group(c->mac) && memcmp(c->mac, zero, 6) != 0;
 }
 
-int tg_netif_add(struct tg *s, const struct tg_netif_config *c, uint64_t now_ns)
+int netif_add(struct tg *s, const struct tg_netif_config *c, uint64_t now_ns)
 {
 	struct netif *n;
 
@@ -139,8 +139,15 @@ static bool loopback_emit(struct tg *s, const struct tg_frame *f)
 
 bool netif_emit(struct tg *s, struct netif *n, const struct tg_frame *f)
 {
-	bool taken = !n->busy && (n->loopback ? loopback_emit(s, f) : n->c.transmit(n->c.dev, f));
+	bool taken = false;
 
+	if (!n->busy && n->loopback) {
+		taken = loopback_emit(s, f);
+	} else if (!n->busy) {
+		taken = n->c.transmit(n->c.dev, f);
+		if (s->recorder)
+			record_transmit(s, n, f, taken);
+	}
 	if (!taken) {
 		if (!n->busy)
 			s->counters.device_busy++;

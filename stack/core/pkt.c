@@ -45,7 +45,7 @@ bool pkt_reserve_init(struct tg *s)
 	return true;
 }
 
-struct tg_pkt *tg_pkt_alloc(struct tg *s, uint32_t bytes)
+static struct tg_pkt *reader_alloc(struct tg *s, uint32_t bytes)
 {
 	struct tg_pkt *p = pkt_alloc(s, bytes);
 
@@ -60,10 +60,21 @@ struct tg_pkt *tg_pkt_alloc(struct tg *s, uint32_t bytes)
 	return p;
 }
 
+struct tg_pkt *tg_pkt_alloc(struct tg *s, uint32_t bytes)
+{
+	struct tg_pkt *p = reader_alloc(s, bytes);
+
+	if (s->recorder)
+		record_pkt_alloc(s, p, bytes);
+	return p;
+}
+
 void tg_pkt_free(struct tg *s, struct tg_pkt *p)
 {
 	if (!p)
 		return;
+	if (s->recorder && !s->recorder->inside)
+		record_pkt_free(s, p);
 	if (p->flags & PKT_RESERVE) {
 		p->next = s->reserve;
 		s->reserve = p;

@@ -15,5 +15,14 @@ size_t tg_snapshot_save(const struct tg *s, void *buf, size_t cap)
 
 bool tg_snapshot_restore(struct tg *s, const void *buf, size_t bytes)
 {
-	return arena_snapshot_restore(s->arena, buf, bytes);
+	bool restored;
+
+	/* What comes next would not follow from what was recorded. */
+	if (s->recorder)
+		return false;
+	restored = arena_snapshot_restore(s->arena, buf, bytes);
+	/* The image may be of a time when there was a recorder. */
+	if (restored)
+		s->recorder = NULL;
+	return restored;
 }

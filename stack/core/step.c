@@ -87,7 +87,7 @@ static void serve_senders(struct tg *s)
 	s->busy_netif = CORE_NETIF_NONE;
 }
 
-void tg_step(struct tg *s, uint64_t now_ns)
+void core_step(struct tg *s, uint64_t now_ns)
 {
 	uint32_t n_loopback = s->lo_count;
 

@@ -58,5 +58,9 @@ void tg_memory_stats(const struct tg *s, struct tg_memory *out)
 
 void tg_memory_fail_after(struct tg *s, uint64_t countdown, uint64_t period)
 {
+	const struct tg_record r = {
+		.type = TG_RECORD_FAIL_AFTER, .n_words = 2, .word = {countdown, period}};
+
 	arena_fail_after(s->arena, countdown, period);
+	record_call(s, &r);
 }

@@ -199,7 +199,7 @@ static bool addr_possible(uint32_t v, unsigned prefix_len)
 	return prefix_len >= 31 || ((v & ~mask) != 0 && (v | mask) != UINT32_MAX);
 }
 
-int tg_addr_add(struct tg *s, unsigned netif, const struct tg_ip *addr, unsigned prefix_len,
+int ip_addr_add(struct tg *s, unsigned netif, const struct tg_ip *addr, unsigned prefix_len,
 	uint64_t now_ns)
 {
 	uint32_t v = tg_ip4_value(addr);
@@ -278,5 +278,5 @@ int ip_init(struct tg *s)
 	s->arp_input = arp_input;
 	s->timer_fn[TIMER_REASM] = reasm_timer;
 	s->timer_fn[TIMER_IP_ADDR] = addr_timer;
-	return tg_addr_add(s, 0, &lo, 8, s->now_ns);
+	return ip_addr_add(s, 0, &lo, 8, s->now_ns);
 }

@@ -109,4 +109,12 @@ void ip_advise_bad(struct tg *s, struct ip_path *path);
 /* Learnt a smaller path MTU towards dst (already checked by the transport). */
 void ip_set_pmtu(struct tg *s, const struct tg_ip *dst, uint32_t mtu);
 
+/* The calls themselves, as tapglass.h describes them: sock/boundary.c has the public functions. */
+int ip_addr_add(
+	struct tg *s, unsigned netif, const struct tg_ip *ip, unsigned prefix_len, uint64_t now_ns);
+int ip_route_add(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
+	const struct tg_ip *gateway, unsigned netif, unsigned metric, uint64_t now_ns);
+int ip_route_del(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
+	const struct tg_ip *gateway, unsigned netif, uint64_t now_ns);
+
 #endif

@@ -57,7 +57,7 @@ int route_add(struct tg *s, uint32_t dest, unsigned prefix_len, uint32_t gateway
 	return 0;
 }
 
-int tg_route_add(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
+int ip_route_add(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
 	const struct tg_ip *gateway, unsigned netif, unsigned metric, uint64_t now_ns)
 {
 	uint32_t gw = gateway ? tg_ip4_value(gateway) : 0;
@@ -76,7 +76,7 @@ int tg_route_add(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
 	return route_add(s, tg_ip4_value(dest), prefix_len, gw, (uint16_t)netif, metric);
 }
 
-int tg_route_del(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
+int ip_route_del(struct tg *s, const struct tg_ip *dest, unsigned prefix_len,
 	const struct tg_ip *gateway, unsigned netif, uint64_t now_ns)
 {
 	struct ip_state *ip = s->ip;

@@ -50,6 +50,8 @@ void tg_host_free(struct tg_host *h)
 	if (!h)
 		return;
 	tg_host_stop_thread(h);
+	for (struct host_inst *i = h->insts; i; i = i->next)
+		host_record_end(i);
 	while (h->taps) {
 		struct tap_link *l = h->taps;
 

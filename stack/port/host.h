@@ -26,7 +26,8 @@ struct host_inst {
 	uint64_t wish_ns; /* the application wants to be called by then */
 	struct tg_trace note[HOST_NOTES];
 	uint32_t n_notes;
-	bool writable; /* a device that was busy is not any more */
+	bool writable;              /* a device that was busy is not any more */
+	struct host_record *record; /* writes its journal; NULL: nobody does */
 	/* BSD sockets on this instance, or NULL: takes the events that are theirs. */
 	struct bsd_host *bsd;
 	bool (*bsd_event)(struct bsd_host *bh, const struct tg_event *e);
@@ -124,6 +125,9 @@ uint64_t tap_link_deadline(const struct tap_link *l);
 int tap_link_capture(struct tap_link *l, struct tg_capture *c);
 void tap_link_capture_end(struct tap_link *l, const struct tg_capture *c);
 void tap_link_free(struct tap_link *l);
+/* journal_file.c: says it if the recording ended by itself; ends it, should there be one. */
+void host_record_look(struct host_inst *i);
+void host_record_end(struct host_inst *i);
 /* link_wire.c */
 int wire_link_capture(struct wire_link *l, unsigned end, struct tg_capture *c);
 void wire_link_capture_end(struct wire_link *l, unsigned end, const struct tg_capture *c);

@@ -228,6 +228,8 @@ static bool serve(struct tg_host *h, struct host_inst *i)
 			break;
 		any = true;
 	}
+	if (i->record)
+		host_record_look(i);
 	if (i->app.round) {
 		i->wish_ns = i->app.round(i->app.arg, i->s, h->now_ns);
 		run_traces(i);

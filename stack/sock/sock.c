@@ -53,7 +53,7 @@ static void endpoint_end(struct tg *s, struct endpoint *e, bool abort)
 	}
 }
 
-int tg_sock_open(struct tg *s, enum tg_type type, int protocol, uint64_t cookie, tg_sock *out)
+int sock_open(struct tg *s, enum tg_type type, int protocol, uint64_t cookie, tg_sock *out)
 {
 	struct endpoint *e;
 	int r;
@@ -74,7 +74,7 @@ int tg_sock_open(struct tg *s, enum tg_type type, int protocol, uint64_t cookie,
 	return 0;
 }
 
-int tg_sock_bind(struct tg *s, tg_sock k, const struct tg_addr *a)
+int sock_bind(struct tg *s, tg_sock k, const struct tg_addr *a)
 {
 	struct endpoint *e = handle_find(s, k);
 
@@ -90,7 +90,7 @@ int tg_sock_bind(struct tg *s, tg_sock k, const struct tg_addr *a)
 	return -TG_EOPNOTSUPP;
 }
 
-int tg_sock_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns)
+int sock_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k);
 	int r;
@@ -105,7 +105,7 @@ int tg_sock_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns)
 	return r;
 }
 
-int tg_sock_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_t now_ns)
+int sock_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k);
 	int r;
@@ -125,7 +125,7 @@ int tg_sock_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_
 	return r;
 }
 
-int tg_sock_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint64_t now_ns)
+int sock_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k), *conn;
 	int r;
@@ -148,7 +148,7 @@ int tg_sock_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint6
 
 /* ---- Ending ---- */
 
-int tg_sock_shutdown(struct tg *s, tg_sock k, int how, uint64_t now_ns)
+int sock_shutdown(struct tg *s, tg_sock k, int how, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k);
 	int r;
@@ -181,12 +181,12 @@ static int end_socket(struct tg *s, tg_sock k, enum tg_call call, uint64_t now_n
 	return 0;
 }
 
-int tg_sock_close(struct tg *s, tg_sock k, uint64_t now_ns)
+int sock_close(struct tg *s, tg_sock k, uint64_t now_ns)
 {
 	return end_socket(s, k, TG_CALL_CLOSE, now_ns);
 }
 
-int tg_sock_abort(struct tg *s, tg_sock k, uint64_t now_ns)
+int sock_abort(struct tg *s, tg_sock k, uint64_t now_ns)
 {
 	return end_socket(s, k, TG_CALL_ABORT, now_ns);
 }

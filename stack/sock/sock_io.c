@@ -17,7 +17,7 @@ static int64_t dgram_recv(struct tg *s, struct endpoint *e, void *data, size_t n
 	return raw_recvfrom(s, e, data, n, flags, from);
 }
 
-int64_t tg_sock_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags,
+int64_t sock_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k);
@@ -37,12 +37,6 @@ int64_t tg_sock_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsi
 	return r;
 }
 
-int64_t tg_sock_send(
-	struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags, uint64_t now_ns)
-{
-	return tg_sock_sendto(s, k, data, n, flags, NULL, now_ns);
-}
-
 /* The sender of a stream's bytes is its peer. */
 static void stream_from(
 	const struct tg *s, const struct endpoint *e, int64_t bytes, struct tg_dgram *from)
@@ -55,7 +49,7 @@ static void stream_from(
 	from->bytes = bytes > 0 ? (uint32_t)bytes : 0;
 }
 
-int64_t tg_sock_recvfrom(struct tg *s, tg_sock k, void *data, size_t n, unsigned flags,
+int64_t sock_recvfrom(struct tg *s, tg_sock k, void *data, size_t n, unsigned flags,
 	struct tg_dgram *from, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k);
@@ -77,11 +71,6 @@ int64_t tg_sock_recvfrom(struct tg *s, tg_sock k, void *data, size_t n, unsigned
 	return r;
 }
 
-int64_t tg_sock_recv(struct tg *s, tg_sock k, void *data, size_t n, unsigned flags, uint64_t now_ns)
-{
-	return tg_sock_recvfrom(s, k, data, n, flags, NULL, now_ns);
-}
-
 /* ---- In place ---- */
 
 /* The stream behind k; NULL: *err says why not. */
@@ -93,7 +82,7 @@ static struct endpoint *stream_find(const struct tg *s, tg_sock k, int *err)
 	return e && e->type == TG_STREAM ? e : NULL;
 }
 
-int tg_sock_reserve(struct tg *s, tg_sock k, size_t want, struct tg_mspan out[2])
+int sock_reserve(struct tg *s, tg_sock k, size_t want, struct tg_mspan out[2])
 {
 	int err;
 	struct endpoint *e = stream_find(s, k, &err);
@@ -101,7 +90,7 @@ int tg_sock_reserve(struct tg *s, tg_sock k, size_t want, struct tg_mspan out[2]
 	return e ? tcp_user_reserve(s, e, want, out) : err;
 }
 
-int tg_sock_commit(struct tg *s, tg_sock k, size_t n, unsigned flags, uint64_t now_ns)
+int sock_commit(struct tg *s, tg_sock k, size_t n, unsigned flags, uint64_t now_ns)
 {
 	int r;
 	struct endpoint *e = stream_find(s, k, &r);
@@ -114,7 +103,7 @@ int tg_sock_commit(struct tg *s, tg_sock k, size_t n, unsigned flags, uint64_t n
 	return r;
 }
 
-int tg_sock_peek(struct tg *s, tg_sock k, struct tg_span *out, unsigned max)
+int sock_peek(struct tg *s, tg_sock k, struct tg_span *out, unsigned max)
 {
 	int err;
 	struct endpoint *e = stream_find(s, k, &err);
@@ -122,7 +111,7 @@ int tg_sock_peek(struct tg *s, tg_sock k, struct tg_span *out, unsigned max)
 	return e ? tcp_user_peek(s, e, out, max) : err;
 }
 
-int tg_sock_consume(struct tg *s, tg_sock k, size_t n, uint64_t now_ns)
+int sock_consume(struct tg *s, tg_sock k, size_t n, uint64_t now_ns)
 {
 	int r;
 	struct endpoint *e = stream_find(s, k, &r);

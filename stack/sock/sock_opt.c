@@ -3,7 +3,7 @@
 
 #include "core/dgram.h"
 
-int tg_sock_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns)
+int sock_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns)
 {
 	struct endpoint *e = handle_find(s, k);
 
@@ -36,7 +36,7 @@ static unsigned endpoint_level(const struct tg *s, const struct endpoint *e)
 	return e->type == TG_STREAM ? tcp_user_level(s, e) : e->level;
 }
 
-int tg_sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
+int sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
 {
 	struct endpoint *e = handle_find(s, k);
 
@@ -83,7 +83,7 @@ int sock_take_error(struct tg *s, tg_sock k)
 	return -(int)v;
 }
 
-void sock_put_error(struct tg *s, tg_sock k, int error)
+static void put_error(struct tg *s, tg_sock k, int error)
 {
 	struct endpoint *e = handle_find(s, k);
 
@@ -91,6 +91,16 @@ void sock_put_error(struct tg *s, tg_sock k, int error)
 		return;
 	e->error = (int16_t)error;
 	endpoint_set_level(s, e, endpoint_level(s, e) | TG_ERR);
+}
+
+/* A call of a user's, though not of tapglass.h: recorded as those are. */
+void sock_put_error(struct tg *s, tg_sock k, int error)
+{
+	const struct tg_record r = {
+		.type = TG_RECORD_PUT_ERROR, .n_words = 2, .word = {k, (uint64_t)(int64_t)error}};
+
+	put_error(s, k, error);
+	record_call(s, &r);
 }
 
 static void endpoint_addrs(

@@ -367,6 +367,24 @@ int tcp_user_commit(struct tg *s, struct endpoint *e, size_t n, unsigned flags)
 	return 0;
 }
 
+unsigned tcp_user_tail(
+	const struct tg *s, const struct endpoint *e, size_t n, struct tg_span *out, unsigned max)
+{
+	const struct tcp_conn *c = container_of(e, struct tcp_conn, ep);
+	struct bring_span span[8];
+	unsigned n_spans;
+	size_t got;
+
+	(void)s;
+	if (!c->tx || n > bring_len(&c->tx->ring))
+		return 0;
+	n_spans = bring_spans(&c->tx->ring, c->tx->ring.tail - n, n, span, min_u32(max, 8), &got);
+	ASSERT(got == n);
+	for (unsigned i = 0; i < n_spans; i++)
+		out[i] = (struct tg_span){span[i].base, span[i].len};
+	return n_spans;
+}
+
 /* ---- RECEIVE ---- */
 
 /* 0: text may be there; 1: end of stream; else an error [9293 3.10.3]. */

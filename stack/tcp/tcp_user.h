@@ -18,6 +18,9 @@ int64_t tcp_user_send(struct tg *s, struct endpoint *e, const void *data, size_t
 int64_t tcp_user_recv(struct tg *s, struct endpoint *e, void *data, size_t n, unsigned flags);
 int tcp_user_reserve(struct tg *s, struct endpoint *e, size_t want, struct tg_mspan out[2]);
 int tcp_user_commit(struct tg *s, struct endpoint *e, size_t n, unsigned flags);
+/* The last n bytes queued, n as just committed, as spans; returns their number. */
+unsigned tcp_user_tail(
+	const struct tg *s, const struct endpoint *e, size_t n, struct tg_span *out, unsigned max);
 int tcp_user_peek(struct tg *s, struct endpoint *e, struct tg_span *out, unsigned max);
 int tcp_user_consume(struct tg *s, struct endpoint *e, size_t n);
 int tcp_user_shutdown(struct tg *s, struct endpoint *e, int how);

@@ -241,6 +241,8 @@ bool stream_equal(uint64_t key, uint64_t at, const uint8_t *data, uint32_t n);
 
 /* sim_world.c */
 bool world_begin(const struct plan *p, bool verbose);
+/* If not NULL, called with each instance that world_begin makes, before anything is done to it. */
+extern void (*world_created)(unsigned host, struct tg *s);
 /* One event. False: there is nothing more to do, or the run failed. */
 bool world_event(void);
 void world_finish(void);

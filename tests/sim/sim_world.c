@@ -14,6 +14,7 @@
 
 struct world *sim;
 struct sim_watch sim_watch;
+void (*world_created)(unsigned host, struct tg *s);
 static uint8_t *host_mem[SIM_HOSTS], *wire_mem[SIM_WIRES];
 
 /* ---- Failing, hashing, contents ---- */
@@ -183,6 +184,8 @@ bool world_begin(const struct plan *p, bool verbose)
 					     : NULL;
 		if (!sim->host[h].s)
 			return false;
+		if (world_created)
+			world_created(h, sim->host[h].s);
 	}
 	for (unsigned w = 0; w + 1 < p->n_hosts; w++)
 		if (!lay_wire(w))
