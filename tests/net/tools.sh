@@ -62,7 +62,7 @@ show "ss -tan: no Netid with one kind" "^LISTEN +0 +[0-9]+ +0.0.0.0:80 " "$TAPGL
 lacks "ss -t: no UDP" "$work/out" "UNCONN"
 show "ss -ua" "^UNCONN +0 +0 +0.0.0.0:7 +0.0.0.0:\*" "$TAPGLASS" ss -ua
 lacks "ss -H: no heading" <("$TAPGLASS" ss -H) "^(Netid|State)"
-show "ss -i: what TCP knows" "ts sack wscale:[0-9]+,[0-9]+ rto:[0-9.]+ rtt:[0-9.]+/[0-9.]+ mss:[0-9]+ .*cwnd:[0-9]+ " \
+show "ss -i: what TCP knows" "ts sack cubic wscale:[0-9]+,[0-9]+ rto:[0-9.]+ rtt:[0-9.]+/[0-9.]+ mss:[0-9]+ .*cwnd:[0-9]+ " \
 	"$TAPGLASS" ss -ti
 matches "ss -i: bytes" "$work/out" "bytes_sent:1000 bytes_acked:100[01] bytes_received:1000 segs_out:"
 matches "ss -i: why the idle one waits" "$work/out" "why:app"
