@@ -53,7 +53,7 @@ static void undo(struct tg *s, struct tcp_conn *c)
 		s->counters.tcp_spurious_recoveries++;
 		c->reordering_seen = true; /* what else would have misled it? */
 	}
-	if (c->recovery != REC_OPEN && c->tx)
+	if (c->tx)
 		lost_is_in_flight(c);
 	c->recovery = REC_OPEN;
 	c->dup_acks = 0;
