@@ -114,7 +114,7 @@ END_TEST
 /* A reduction stands in the trace, with cwnd and ssthresh after it and what was in flight. */
 START_TEST (test_trace) {
 	struct tcp_rx r;
-	struct tg_trace t, last;
+	struct tg_trace t, last, *ring;
 	uint64_t cursor = 0;
 
 	turn(0);
@@ -131,6 +131,13 @@ START_TEST (test_trace) {
 	ck_assert_uint_eq(last.seq, w->c->cc.cwnd);
 	ck_assert_uint_eq(last.ack, w->c->cc.ssthresh);
 	ck_assert_uint_eq(last.len, TAIL);
+	/* and where none is kept it is a reduction all the same */
+	w->c->tx->ecn_reduced = false;
+	ring = w->s->trace;
+	w->s->trace = NULL;
+	tcp_ecn_ack_in(w->c, &r);
+	w->s->trace = ring;
+	ck_assert_uint_eq(w->s->counters.tcp_ecn_reductions, 2);
 }
 END_TEST
 
