@@ -261,7 +261,7 @@ static void send_probe(void)
 		range_split(w->s, c, r, seq_add(r->start, BASE));
 }
 
-/* [4821 7.6.1, 8899-4.1] Lost alone: it was the size. It goes again, and nothing is reduced. */
+/* [4821 7.6.1] [8899 4.1] Lost alone: it was the size. It goes again, and nothing is reduced. */
 START_TEST (test_lost_alone) {
 	uint32_t cwnd = c->cc.cwnd;
 

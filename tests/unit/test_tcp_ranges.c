@@ -559,74 +559,6 @@ START_TEST (test_pipe_without_sack) {
 }
 END_TEST
 
-/* [2883 4] A single block above SEG.ACK is no D-SACK, wherever in the sequence space it lies; nor
- * is anything believed of a peer that SACK was not agreed on with [2018 2]. */
-START_TEST (test_one_block) {
-	begin(11);
-	base = c->snd.una;
-	for (uint32_t at = 0; at < 8; at++) {
-		struct loss_ack a = {0};
-		struct tcp_rx r;
-
-		memset(&r, 0, sizeof(r));
-		r.s = w->s;
-		c->snd.una = seq_of((at << 29) - 500);
-		c->snd.max = c->snd.nxt = seq_add(c->snd.una, 5000);
-		r.g.ack = c->snd.una;
-		r.g.opts.has = TCP_HAS_SACK;
-		r.g.opts.n_sack = 1;
-		r.g.opts.sack[0] =
-			(struct tcp_sack_block){seq_add(c->snd.una, 100), seq_add(c->snd.una, 900)};
-		c->sack_ok = at & 2 || at & 4;
-		tcp_sack_blocks(c, &r, &a);
-		UNIT_CHECK(!a.dsack && a.sack_present == c->sack_ok);
-		r.g.opts.has = 0;
-		a.sack_present = false;
-		tcp_sack_blocks(c, &r, &a);
-		UNIT_CHECK(!a.dsack && !a.sack_present);
-	}
-	tw_end(w);
-}
-END_TEST
-
-/* Blocks come highest first, in one ACK or in many: of what they tell the highest counts, what
- * touches is one record, and one that begins half the sequence space back is not believed for its
- * end. */
-START_TEST (test_blocks) {
-	struct loss_ack a = {0};
-	struct tcp_rx r;
-	uint32_t n = 0;
-
-	begin(12);
-	while (m.nxt < 20 * MSS)
-		op_send();
-	memset(&r, 0, sizeof(r));
-	r.s = w->s;
-	r.g.ack = c->snd.una;
-	r.g.opts.has = TCP_HAS_SACK;
-	r.g.opts.n_sack = 3;
-	r.g.opts.sack[0] = (struct tcp_sack_block){seq_add(base, 8 * MSS), seq_add(base, 9 * MSS)};
-	r.g.opts.sack[1] = (struct tcp_sack_block){seq_add(base, 3 * MSS), seq_add(base, 4 * MSS)};
-	r.g.opts.sack[2] =
-		(struct tcp_sack_block){seq_add(base, 0x80000000u + MSS), seq_add(base, 12 * MSS)};
-	tcp_sack_blocks(c, &r, &a);
-	UNIT_CHECK(a.newly_sacked == 2 * MSS);
-	UNIT_CHECK(seq_eq(a.high_sacked, seq_add(base, 9 * MSS)));
-	UNIT_CHECK(seq_eq(c->tx->high_sacked, a.high_sacked));
-	for (uint32_t at = 4 * MSS; at < 8 * MSS; at += MSS / 10)
-		sack_one(at, at + MSS / 10);
-	UNIT_CHECK(c->tx->sacked_bytes == 6 * MSS);
-	check_list(true);
-	list_for_each (it, &c->tx->ranges) {
-		struct tcp_range *q = list_entry(it, struct tcp_range, node);
-
-		n += (q->flags & RANGE_SACKED) != 0;
-	}
-	UNIT_CHECK(n == 2); /* each joined the one before it */
-	tw_end(w);
-}
-END_TEST
-
 static Suite *tcp_ranges_suite(void)
 {
 	Suite *suite = suite_create("tcp ranges");
@@ -638,8 +570,6 @@ static Suite *tcp_ranges_suite(void)
 	tcase_add_loop_test(t, test_no_memory, 0, getenv("TG_TEST_BRIEF") ? 3 : 15);
 	tcase_add_loop_test(t, test_threshold, 0, 2);
 	tcase_add_test(t, test_limit);
-	tcase_add_test(t, test_one_block);
-	tcase_add_test(t, test_blocks);
 	tcase_add_test(t, test_pipe_without_sack);
 	suite_add_tcase(suite, t);
 	return suite;
