@@ -1,0 +1,250 @@
+/* The stepper's lab: what is predicted of an event is what happens, every position can be gone to
+ * and is the same each time, and the user's hand changes what comes. */
+#define _DEFAULT_SOURCE
+#include "step_support.h"
+#include "wire/ip4.h"
+#include "wire/tcp_wire.h"
+
+static struct tg_step_options opt;
+static struct tg_stepper *w;
+static struct tg_step_event ev;
+static struct tg_step_effects fx;
+static uint64_t hashes[4096];
+
+static void lab(void)
+{
+	const char *why = NULL;
+
+	step_options(&opt, TG_STEP_MEM_BYTES);
+	w = tg_step_lab(&opt, &why);
+	ck_assert_msg(w != NULL, "%s", why);
+	ck_assert_ptr_null(why);
+	hashes[0] = tg_stepper_hash(w);
+}
+
+static void end(void)
+{
+	step_free(&opt);
+}
+
+static int64_t act(const struct tg_step_action *a)
+{
+	const char *why;
+	int64_t r = tg_stepper_act(w, a, &ev, &fx, &why);
+
+	ck_assert_msg(why == NULL, "%s: %s", tg_step_act_name(a->act), why);
+	ck_assert_uint_lt(ev.number, ARRAY_LEN(hashes));
+	hashes[ev.number] = fx.hash;
+	return r;
+}
+
+static tg_sock call_listen(unsigned e)
+{
+	struct tg_step_action a = {.act = TG_ACT_LISTEN, .end = (uint8_t)e, .addr = {.port = 80}};
+	int64_t k = act(&a);
+
+	ck_assert_int_gt(k, 0);
+	return (tg_sock)k;
+}
+
+static tg_sock call_connect(unsigned e)
+{
+	struct tg_step_action a = {.act = TG_ACT_CONNECT,
+		.end = (uint8_t)e,
+		.addr = {.ip = tg_ip4(10, 0, 0, (uint8_t)(2 - e)), .port = 80}};
+	int64_t k = act(&a);
+
+	ck_assert_int_gt(k, 0);
+	return (tg_sock)k;
+}
+
+static int64_t call(unsigned a, unsigned e, tg_sock k, uint32_t bytes)
+{
+	struct tg_step_action x = {.act = (uint8_t)a, .end = (uint8_t)e, .sock = k, .bytes = bytes};
+
+	return act(&x);
+}
+
+static int64_t hand(unsigned a, uint32_t id, uint32_t offset, uint64_t ns)
+{
+	struct tg_step_action x = {
+		.act = (uint8_t)a, .frame_id = id, .frame_id2 = offset, .offset = offset, .ns = ns};
+
+	return act(&x);
+}
+
+/* One event, as predicted. */
+static bool step(void)
+{
+	if (!step_predicted(w, &ev, &fx))
+		return false;
+	ck_assert_uint_lt(ev.number, ARRAY_LEN(hashes));
+	hashes[ev.number] = fx.hash;
+	return true;
+}
+
+static enum tg_state state_of(unsigned e, tg_sock k)
+{
+	struct tg_tcp_info i = {.state = TG_CLOSED};
+
+	tg_tcp_status(tg_stepper_instance(w, e), k, &i);
+	return (enum tg_state)i.state;
+}
+
+/* Steps until nothing comes any more. */
+static unsigned step_all(void)
+{
+	unsigned n = 0;
+
+	while (step())
+		n++;
+	return n;
+}
+
+/* Every position once more, backwards and forwards. */
+static void check_all_positions(void)
+{
+	uint64_t last = tg_stepper_last(w);
+	const char *why;
+
+	for (uint64_t p = last + 1; p-- > 0;) {
+		ck_assert(tg_stepper_goto(w, p, &why));
+		ck_assert_uint_eq(tg_stepper_position(w), p);
+		ck_assert_msg(tg_stepper_hash(w) == hashes[p], "position %" PRIu64, p);
+	}
+	for (uint64_t p = 1; p <= last; p++) {
+		ck_assert(step_predicted(w, &ev, &fx));
+		ck_assert_uint_eq(ev.number, p);
+		ck_assert_msg(fx.hash == hashes[p], "position %" PRIu64, p);
+	}
+}
+
+START_TEST (a_handshake_in_three_frames) {
+	tg_sock c, l;
+
+	lab();
+	ck_assert(!step());
+	ck_assert_int_eq(ev.kind, TG_STEP_NOTHING);
+	l = call_listen(1);
+	ck_assert_int_eq(ev.kind, TG_STEP_CALL);
+	ck_assert_str_eq(ev.text, "listen(0.0.0.0:80)");
+	c = call_connect(0);
+	ck_assert_uint_eq(fx.n_frames, 1);
+	ck_assert_uint_eq(fx.frame[0].id, 1);
+	ck_assert_int_eq(state_of(0, c), TG_SYN_SENT);
+
+	ck_assert(step()); /* the SYN */
+	ck_assert_int_eq(ev.kind, TG_STEP_FRAME);
+	ck_assert_uint_eq(ev.end, 1);
+	ck_assert_uint_eq(ev.time_ns, 10 * NS_PER_MS);
+	ck_assert_uint_eq(ev.frame_id, 1);
+	ck_assert_uint_eq(ev.frame_bytes, IP4_HDR_BYTES + 40);
+	ck_assert_uint_eq(ev.frame[IP4_HDR_BYTES + 13], TCP_SYN);
+	ck_assert_uint_eq(fx.n_frames, 1);
+	ck_assert_uint_eq(fx.frame[0].head[IP4_HDR_BYTES + 13], TCP_SYN | TCP_ACK);
+	ck_assert_uint_eq(fx.n_conns, 1);
+	ck_assert(!fx.conn[0].was && fx.conn[0].is);
+	ck_assert_uint_eq(fx.conn[0].after.v[TG_TCB_STATE], TG_SYN_RECEIVED);
+
+	ck_assert(step()); /* the SYN-ACK */
+	ck_assert_uint_eq(ev.end, 0);
+	ck_assert_uint_ne(ev.conn, 0);
+	ck_assert_int_eq(state_of(0, c), TG_ESTABLISHED);
+	ck_assert_uint_eq(fx.n_conns, 1);
+	ck_assert_uint_eq(fx.conn[0].before.v[TG_TCB_STATE], TG_SYN_SENT);
+	ck_assert_uint_eq(fx.conn[0].after.v[TG_TCB_STATE], TG_ESTABLISHED);
+	ck_assert_uint_eq(fx.n_events, 1);
+	ck_assert_uint_eq(fx.event[0].sock, c);
+	ck_assert(fx.event[0].events & TG_OUT);
+
+	ck_assert(step()); /* the ACK: a half-open record becomes a connection */
+	ck_assert_uint_eq(ev.end, 1);
+	ck_assert_uint_eq(fx.n_conns, 1);
+	ck_assert(fx.conn[0].was && fx.conn[0].is);
+	ck_assert_uint_eq(fx.conn[0].before.v[TG_TCB_STATE], TG_SYN_RECEIVED);
+	ck_assert_uint_eq(fx.conn[0].after.v[TG_TCB_STATE], TG_ESTABLISHED);
+	ck_assert(!step());
+	ck_assert_int_gt(call(TG_ACT_ACCEPT, 1, l, 0), 0);
+	ck_assert_uint_ne(ev.conn, 0);
+	check_all_positions();
+	end();
+}
+END_TEST
+
+/* A listener and a connection to it, both ends of it. */
+static void connect_both(tg_sock k[2])
+{
+	tg_sock l = call_listen(1);
+
+	k[0] = call_connect(0);
+	while (step())
+		;
+	k[1] = (tg_sock)call(TG_ACT_ACCEPT, 1, l, 0);
+	ck_assert_int_gt((int64_t)k[1], 0);
+}
+
+START_TEST (data_and_close) {
+	tg_sock k[2];
+
+	lab();
+	connect_both(k);
+	ck_assert_int_eq(call(TG_ACT_SEND, 0, k[0], 5000), 5000);
+	ck_assert_uint_eq(fx.n_frames, 3); /* Nagle holds the rest */
+	step_all();
+	ck_assert_int_eq(call(TG_ACT_RECV, 1, k[1], 30), 30);
+	ck_assert_uint_eq(fx.n_got, 30);
+	ck_assert_mem_eq(fx.got, "abcdefghijklmnopqrstuvwxyzabcd", 30);
+	ck_assert_int_eq(call(TG_ACT_RECV, 1, k[1], 65536), 4970);
+	call(TG_ACT_CLOSE, 0, k[0], 0);
+	ck_assert(step());
+	ck_assert_int_eq(state_of(1, k[1]), TG_CLOSE_WAIT);
+	call(TG_ACT_CLOSE, 1, k[1], 0);
+	step_all();
+	/* The last event is the end of 2 MSL. */
+	ck_assert_uint_eq(tg_stepper_now(w) / NS_PER_SEC, 60);
+	check_all_positions();
+	end();
+}
+END_TEST
+
+START_TEST (a_dropped_segment_is_sent_again) {
+	struct tg_step_frame f;
+	tg_sock k[2];
+	bool rexmit = false;
+
+	lab();
+	connect_both(k);
+	call(TG_ACT_SEND, 0, k[0], 100);
+	ck_assert(tg_stepper_queue(w, 0, &f));
+	ck_assert_uint_eq(f.to_end, 1);
+	ck_assert_int_eq(hand(TG_ACT_DROP, f.id, 0, 0), 0);
+	ck_assert_int_eq(ev.kind, TG_STEP_HAND);
+	ck_assert(!tg_stepper_queue(w, 0, &f));
+	ck_assert(step());
+	ck_assert_int_eq(ev.kind, TG_STEP_TIMER);
+	ck_assert_uint_ne(ev.timers, 0);
+	ck_assert_uint_ne(ev.conn, 0);
+	for (uint32_t i = 0; i < fx.n_traces; i++)
+		rexmit |= fx.trace[i].t.kind == TG_TRACE_SEGMENT_OUT && fx.trace[i].t.a;
+	ck_assert(rexmit);
+	step_all();
+	ck_assert_int_eq(call(TG_ACT_RECV, 1, k[1], 1000), 100);
+	check_all_positions();
+	end();
+}
+END_TEST
+
+static Suite *step_lab_suite(void)
+{
+	Suite *s = suite_create("step_lab");
+	TCase *c = tcase_create("lab");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, a_handshake_in_three_frames);
+	tcase_add_test(c, data_and_close);
+	tcase_add_test(c, a_dropped_segment_is_sent_again);
+	suite_add_tcase(s, c);
+	return s;
+}
+
+UNIT_MAIN(step_lab_suite)
