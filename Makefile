@@ -58,6 +58,7 @@ JSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags json-c)
 JSON_LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 # Comes without a .pc file.
 WSLAY_LIBS := -lwslay
+EDIT_LIBS := -ledit
 CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 
@@ -241,7 +242,7 @@ $(LIB_SO_0): $(STACK_OBJ)
 
 $(PROGRAM): $(APPS_OBJ) $(LIB_A)
 	$(call say,LD,$(@F))
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(APPS_OBJ) $(LIB_A) $(JSON_LIBS) $(WSLAY_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(APPS_OBJ) $(LIB_A) $(JSON_LIBS) $(WSLAY_LIBS) $(EDIT_LIBS)
 
 # Tests see inside: plain archives of all objects, from which the linker takes only what a test calls for.
 # A test that defines tg_assert_fail itself thereby replaces the one of stack/port.
@@ -269,7 +270,7 @@ $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(filter $(patsubst %/,%,$(dir $<))/%,$(HELP_OBJ)) \
 		$(if $(findstring tests/diff/,$<),$(filter $(B)/obj/tests/sim/%,$(HELP_OBJ))) \
-		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) -lm
+		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) $(EDIT_LIBS) -lm
 
 $(TOOLS): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LD,$(@F))
