@@ -8,6 +8,7 @@
 
 struct rule_book {
 	uint32_t n;
+	bool seen[TG_RULE_COUNT];
 	struct tg_rule_hit hit[TG_RULE_HITS];
 };
 
@@ -16,8 +17,14 @@ struct rule_of {
 	uint32_t conn, iss, irs;
 };
 
-void rule_note(struct tg *s, const struct rule_of *of, enum tg_rule rule, const uint32_t *number,
-	uint32_t n);
+void rule_note(const struct tg *s, const struct rule_of *of, enum tg_rule rule,
+	const uint32_t *number, uint32_t n);
+
+/* A length of time as the numbers of rules have it: microseconds, at most 71 minutes. */
+static inline uint32_t rule_us(uint64_t ns)
+{
+	return (uint32_t)min_u64(ns / NS_PER_US, UINT32_MAX);
+}
 
 /* RULE_OF(s, of, NAME, numbers...): NAME of TG_RULE_LIST, `of` a struct rule_of, at least one
  * number. */

@@ -61,12 +61,18 @@ void tg_rules_clear(struct tg *s)
 		s->rules->n = 0;
 }
 
-void rule_note(struct tg *s, const struct rule_of *of, enum tg_rule rule, const uint32_t *number,
-	uint32_t n)
+bool tg_rules_seen(const struct tg *s, unsigned rule)
+{
+	return s->rules && rule < TG_RULE_COUNT && s->rules->seen[rule];
+}
+
+void rule_note(const struct tg *s, const struct rule_of *of, enum tg_rule rule,
+	const uint32_t *number, uint32_t n)
 {
 	struct rule_book *b = s->rules;
 	struct tg_rule_hit *h;
 
+	b->seen[rule] = true;
 	if (b->n == TG_RULE_HITS)
 		return;
 	h = &b->hit[b->n++];
