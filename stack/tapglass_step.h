@@ -137,7 +137,7 @@ struct tg_step_options {
 	struct tg_impair impair[2]; /* lab: of what end e sends - none */
 	uint8_t impair_seed[32];    /* - zeros */
 };
-#define TG_STEP_MEM_BYTES (96u << 20)
+#define TG_STEP_MEM_BYTES (128u << 20)
 
 TG_API void tg_step_options_default(struct tg_step_options *o);
 

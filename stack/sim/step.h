@@ -8,7 +8,8 @@
  * step_timers   which timers a deadline stands for
  * step_lab      two instances; step_queue: the frames between them
  * step_call     the user's calls on an instance
- * step_script   a packet script, run anew for every position
+ * step_script   a packet script, run anew for every position; step_script_run: these runs;
+ *               step_notes: its comments
  * step_journal  a recorded run
  * step_live     an instance that somebody else drives */
 #ifndef TG_SIM_STEP_H
@@ -128,6 +129,7 @@ struct tg_stepper {
 	struct tg_step_effects *fx; /* NULL: nobody wants to know */
 	struct step_before before[2];
 	uint64_t told; /* traces, frames and events so far: has anything come out? */
+	bool muted;    /* what comes out was told before */
 
 	/* History. */
 	struct step_log log;
@@ -145,7 +147,7 @@ struct tg_stepper {
 	uint32_t lines; /* names given by ourselves so far */
 
 	uint8_t frame[STEP_FRAME_MAX]; /* of the event that is told */
-	struct tg_step_effects scratch;
+	uint8_t data[STEP_FRAME_MAX];  /* of a call of the user's */
 };
 
 /* ---- step.c ---------------------------------------------------------------------------------- */

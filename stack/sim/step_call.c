@@ -127,8 +127,8 @@ static int64_t do_send(
 
 	if (!data) {
 		for (uint32_t i = 0; i < a->bytes; i++)
-			w->frame[i] = (uint8_t)('a' + i % 26);
-		data = w->frame;
+			w->data[i] = (uint8_t)('a' + i % 26);
+		data = w->data;
 	}
 	return tg_sock_send(s, a->sock, data, a->bytes, (unsigned)a->how, now_ns);
 }
@@ -136,9 +136,9 @@ static int64_t do_send(
 static int64_t do_recv(
 	struct tg_stepper *w, struct tg *s, const struct tg_step_action *a, uint64_t now_ns)
 {
-	int64_t n = tg_sock_recv(s, a->sock, w->frame, a->bytes, (unsigned)a->how, now_ns);
+	int64_t n = tg_sock_recv(s, a->sock, w->data, a->bytes, (unsigned)a->how, now_ns);
 
-	step_told_bytes(w, w->frame, n > 0 ? (uint32_t)n : 0);
+	step_told_bytes(w, w->data, n > 0 ? (uint32_t)n : 0);
 	return n;
 }
 
