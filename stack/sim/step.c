@@ -52,7 +52,6 @@ struct tg_stepper *step_create(const struct tg_step_options *o, const struct ste
 	memset(w, 0, sizeof(*w));
 	w->ops = ops;
 	w->o = *o;
-	w->snap_every = 8;
 	memcpy(w->line, "main", 5);
 	w->log.mem = h;
 	w->log.bytes = o->history_bytes / LOG_SHARE / PAGE * PAGE;
@@ -179,8 +178,7 @@ int64_t step_happen(struct tg_stepper *w, const struct tg_step_event *what,
 	if (a && !ev.conn && result > 0 && (a->act == TG_ACT_CONNECT || a->act == TG_ACT_ACCEPT))
 		ev.conn = step_conn_of(w->inst[ev.end], (tg_sock)result);
 	step_log_add(w, &ev, a);
-	if (w->st.position % w->snap_every == 0)
-		step_snap_take(w);
+	step_snap_now_and_then(w);
 	if (done)
 		*done = ev;
 	return result;

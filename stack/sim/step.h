@@ -138,7 +138,6 @@ struct tg_stepper {
 	struct list blocks;                  /* struct step_block */
 	struct step_block *snap[STEP_SNAPS]; /* by position */
 	uint32_t n_snaps;
-	uint64_t snap_every; /* positions between two snapshots */
 	struct step_branch branch[TG_STEP_BRANCHES];
 	uint32_t n_branches;
 	uint8_t *branch_mem;
@@ -188,6 +187,8 @@ uint64_t step_hash(struct tg_stepper *w);
 
 /* The present state is kept, as long as there is room for it. */
 void step_snap_take(struct tg_stepper *w);
+/* ... if the last one is so far behind that it is worth what it costs. */
+void step_snap_now_and_then(struct tg_stepper *w);
 /* The present state for a moment, or NULL: no room. step_unpin puts it back, if wanted. */
 struct step_block *step_pin(struct tg_stepper *w);
 void step_unpin(struct tg_stepper *w, struct step_block *k, bool restore);
