@@ -17,6 +17,7 @@
 
 #include "base/chain.h"
 #include "core/core.h"
+#include "core/rule.h"
 #include "tapglass_step.h"
 
 #define STEP_FRAME_MAX  69632u  /* bytes of a frame */
@@ -44,8 +45,17 @@ struct step_ops {
 	void (*save)(struct tg_stepper *w, uint8_t *buf, size_t bytes);
 	void (*restore)(struct tg_stepper *w, const uint8_t *buf, size_t bytes);
 	bool (*queue)(struct tg_stepper *w, uint32_t i, struct tg_step_frame *out);
-	/* Into the hash, beside the instances. */
+	/* Into the hash, beside the instances. NULL: nothing. */
 	uint64_t (*hash)(struct tg_stepper *w, uint64_t h);
+	/* Of a world that cannot do again what it did; NULL: it can. */
+	const struct step_live_ops *live;
+};
+
+struct step_live_ops {
+	/* There is nothing to do: what nobody would notice is done. */
+	void (*idle)(struct tg_stepper *w);
+	/* A snapshot can be put back: 0, or why not. */
+	const char *(*fixed)(const struct tg_stepper *w);
 };
 
 /* What goes with the world's state into a snapshot. */
@@ -128,8 +138,11 @@ struct tg_stepper {
 	/* While an event happens. */
 	struct tg_step_effects *fx; /* NULL: nobody wants to know */
 	struct step_before before[2];
-	uint64_t told; /* traces, frames and events so far: has anything come out? */
-	bool muted;    /* what comes out was told before */
+	struct rule_book book[2]; /* of the instances, but for a live one: not in their memory,
+				   * whose shortage has to come as it did when a run was recorded */
+	uint64_t told;            /* traces, frames and events so far: has anything come out? */
+	bool muted;               /* what comes out was told before */
+	bool dry;                 /* it is only tried: nothing may leave the world */
 
 	/* History. */
 	struct step_log log;
@@ -143,7 +156,8 @@ struct tg_stepper {
 	uint8_t *branch_mem;
 	size_t branch_bytes, branch_used;
 	char line[TG_STEP_NAME_BYTES];
-	uint32_t lines; /* names given by ourselves so far */
+	uint32_t lines;         /* names given by ourselves so far */
+	struct step_block *now; /* live: the present, while the past is looked at */
 
 	uint8_t frame[STEP_FRAME_MAX]; /* of the event that is told */
 	uint8_t data[STEP_FRAME_MAX];  /* of a call of the user's */
@@ -193,6 +207,8 @@ void step_snap_now_and_then(struct tg_stepper *w);
 struct step_block *step_pin(struct tg_stepper *w);
 void step_unpin(struct tg_stepper *w, struct step_block *k, bool restore);
 void step_snaps_cut(struct tg_stepper *w, uint64_t position); /* those behind it are forgotten */
+/* Live: returns from the past. */
+void step_return(struct tg_stepper *w);
 /* False: *why. */
 bool step_goto(struct tg_stepper *w, uint64_t position, const char **why);
 /* The event that has just happened, unless it is known. */

@@ -356,7 +356,7 @@ static bool journal_queue(struct tg_stepper *w, uint32_t i, struct tg_step_frame
 }
 
 static const struct step_ops journal_ops = {journal_next, journal_go, journal_may, journal_act,
-	journal_bytes, journal_save, journal_restore, journal_queue, NULL};
+	journal_bytes, journal_save, journal_restore, journal_queue, NULL, NULL};
 
 /* ---- Making it ------------------------------------------------------------------------------- */
 
@@ -420,7 +420,7 @@ struct tg_stepper *tg_step_journal(
 	*why = NULL;
 	w->inst[0] = j->r.s;
 	w->st.now_ns = w->epoch_ns = j->r.start_ns;
-	tg_rules_note(j->r.s, true);
+	j->r.s->rules = &w->book[0];
 	run_tail(j);
 	return step_begin(w, w->epoch_ns, why) ? w : NULL;
 }

@@ -177,7 +177,7 @@ static bool script_queue(struct tg_stepper *w, uint32_t i, struct tg_step_frame 
 }
 
 static const struct step_ops script_ops = {script_next, script_go, script_may, script_act,
-	script_bytes, script_save, script_restore, script_queue, NULL};
+	script_bytes, script_save, script_restore, script_queue, NULL, NULL};
 
 /* ---- Making it ------------------------------------------------------------------------------- */
 
@@ -228,7 +228,7 @@ static const char *make(
 	x->d = drill_open(o, text, n, &x->r);
 	if (x->d->failed || !drill_make(x->d))
 		return x->r.message;
-	tg_rules_note(x->d->s, true);
+	x->d->s->rules = &x->w->book[0];
 	x->d->hooks = &x->hooks;
 	script_hooks(x);
 	x->start = *x->d;
