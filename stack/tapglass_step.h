@@ -137,7 +137,7 @@ struct tg_step_options {
 	struct tg_impair impair[2]; /* lab: of what end e sends - none */
 	uint8_t impair_seed[32];    /* - zeros */
 };
-#define TG_STEP_MEM_BYTES (96u << 20)
+#define TG_STEP_MEM_BYTES (128u << 20)
 
 TG_API void tg_step_options_default(struct tg_step_options *o);
 
@@ -156,22 +156,32 @@ TG_API struct tg_stepper *tg_step_journal(
 /* Bytes of options.mem that this journal needs; 0: it is none. */
 TG_API size_t tg_step_journal_bytes(const void *file, size_t bytes);
 
-/* A world that somebody else drives. All but `now` are called from tg_stepper_* alone. The clock
- * must not go on between tg_stepper_next or tg_stepper_predict and the tg_stepper_step that
- * follows: it stands while the world is stopped. */
+/* A world that somebody else drives: a device of its own holds frames back, applications of its own
+ * use the instance. Nothing but the stepper may call into the instance while it is in use, except
+ * from `run`. The clock must not go on between tg_stepper_next or tg_stepper_predict and the
+ * tg_stepper_step that follows: it stands while the world is stopped.
+ *
+ * Events are a frame that waits (FRAME), a deadline (TIMER; of one that is not due yet next tells
+ * the time, and step returns false), and applications' turn when there is something to tell them
+ * (CALL; what they will do cannot be predicted). The user's calls are possible, and deliver, drop,
+ * dup and corrupt on waiting frames. The past can be looked at only; of what is recorded
+ * (tg_record_start) not even that. */
 struct tg_step_live {
 	struct tg *s;
 	void *arg;
 	uint64_t (*now)(void *arg);    /* the instance's clock */
 	uint32_t (*queued)(void *arg); /* frames that wait for the instance */
-	bool (*look)(void *arg, uint32_t i, struct tg_step_frame *out); /* in order of arrival */
+	/* The i-th of them, in order of arrival: id, link, data, bytes, netif and what the device
+	 * says of it. False: there are fewer. */
+	bool (*look)(void *arg, uint32_t i, struct tg_step_frame *out);
 	void (*take)(void *arg, uint32_t i); /* it was delivered, or dropped: forget it */
-	/* Applications take the instance's events (tg_event) and make their calls; the device is
-	 * told to go on. Called after everything that happened; true: something was done. */
-	bool (*run)(void *arg);
+	/* Applications take the instance's events (tg_event) and make their calls. */
+	void (*run)(void *arg);
 };
 TG_API struct tg_stepper *tg_step_live(
 	const struct tg_step_options *o, const struct tg_step_live *l, const char **why);
+/* Bytes of options.mem for a live world. */
+#define TG_STEP_LIVE_BYTES (2u << 20)
 
 /* ---- Looking --------------------------------------------------------------------------------- */
 
@@ -197,8 +207,8 @@ TG_API bool tg_stepper_queue(struct tg_stepper *w, uint32_t i, struct tg_step_fr
 
 /* ---- Doing ----------------------------------------------------------------------------------- */
 
-/* The next event happens. done and fx may be NULL. False: there is none, done says NOTHING or END.
- */
+/* The next event happens. done and fx may be NULL. False: there is none, done says NOTHING or END
+ * (or, of a live world, a TIMER that is not due). */
 TG_API bool tg_stepper_step(
 	struct tg_stepper *w, struct tg_step_event *done, struct tg_step_effects *fx);
 
@@ -251,7 +261,8 @@ TG_API int64_t tg_stepper_act(struct tg_stepper *w, const struct tg_step_action 
 /* ---- Time travel ----------------------------------------------------------------------------- */
 
 /* To any position from tg_stepper_first to tg_stepper_last, and beyond as far as there are events.
- * False: *why. A live world shows the past only, and the next step returns to now. */
+ * False: *why. A live world shows those positions of its past that are still kept, and the next
+ * step returns to now. */
 TG_API bool tg_stepper_goto(struct tg_stepper *w, uint64_t position, const char **why);
 /* The earliest position that can be gone to: 0 until the log is full. */
 TG_API uint64_t tg_stepper_first(const struct tg_stepper *w);

@@ -52,7 +52,6 @@ struct tg_stepper *step_create(const struct tg_step_options *o, const struct ste
 	memset(w, 0, sizeof(*w));
 	w->ops = ops;
 	w->o = *o;
-	w->snap_every = 8;
 	memcpy(w->line, "main", 5);
 	w->log.mem = h;
 	w->log.bytes = o->history_bytes / LOG_SHARE / PAGE * PAGE;
@@ -74,6 +73,8 @@ bool step_begin(struct tg_stepper *w, uint64_t epoch_ns, const char **why)
 	for (unsigned e = 0; e < 2; e++) {
 		if (!w->inst[e])
 			continue;
+		if (!w->ops->live)
+			w->inst[e]->rules = &w->book[e];
 		tg_rules_note(w->inst[e], true);
 		while (tg_trace_next(w->inst[e], &w->st.trace_cursor[e], &t, NULL))
 			;
@@ -116,13 +117,18 @@ void step_look(struct tg_stepper *w)
 {
 	const struct step_entry *e;
 
-	if (w->next_known)
+	if (w->next_known && !w->ops->live)
 		return;
 	memset(&w->next, 0, sizeof(w->next));
 	w->next_by_hand = w->next_unforeseen = false;
 	w->next_known = true;
 	w->next.number = w->st.position + 1;
 	e = step_log_at(w, w->st.position + 1);
+	if (e && w->now) { /* the past of a live world */
+		step_entry_event(e, w->st.position + 1, &w->next);
+		w->next_unforeseen = true;
+		return;
+	}
 	if (!e || !e->act) {
 		w->ops->next(w, &w->next);
 		return;
@@ -136,7 +142,8 @@ void step_look(struct tg_stepper *w)
 
 static bool nothing_comes(const struct tg_stepper *w)
 {
-	return w->next.kind == TG_STEP_NOTHING || w->next.kind == TG_STEP_END;
+	return w->next.kind == TG_STEP_NOTHING || w->next.kind == TG_STEP_END ||
+	       (w->ops->live && w->next.time_ns + w->epoch_ns > w->st.now_ns);
 }
 
 void tg_stepper_next(struct tg_stepper *w, struct tg_step_event *out)
@@ -179,8 +186,7 @@ int64_t step_happen(struct tg_stepper *w, const struct tg_step_event *what,
 	if (a && !ev.conn && result > 0 && (a->act == TG_ACT_CONNECT || a->act == TG_ACT_ACCEPT))
 		ev.conn = step_conn_of(w->inst[ev.end], (tg_sock)result);
 	step_log_add(w, &ev, a);
-	if (w->st.position % w->snap_every == 0)
-		step_snap_take(w);
+	step_snap_now_and_then(w);
 	if (done)
 		*done = ev;
 	return result;
@@ -188,8 +194,11 @@ int64_t step_happen(struct tg_stepper *w, const struct tg_step_event *what,
 
 bool step_do(struct tg_stepper *w, struct tg_step_event *done, struct tg_step_effects *fx)
 {
+	step_return(w);
 	step_look(w);
 	if (nothing_comes(w)) {
+		if (w->ops->live)
+			w->ops->live->idle(w);
 		if (done)
 			*done = w->next;
 		if (fx)
@@ -219,11 +228,13 @@ bool tg_stepper_predict(struct tg_stepper *w, struct tg_step_effects *out)
 	k = step_pin(w);
 	if (!k)
 		return false;
+	w->dry = true;
 	ev = w->next;
 	a = w->next_action;
 	by_hand = w->next_by_hand;
 	step_happen(w, &ev, by_hand ? &a : NULL, false, NULL, out);
 	step_unpin(w, k, true);
+	w->dry = false;
 	return true;
 }
 
@@ -238,6 +249,8 @@ int64_t tg_stepper_act(struct tg_stepper *w, const struct tg_step_action *a,
 	*why = NULL;
 	if (a->act == TG_ACT_NONE || a->act >= TG_ACT_COUNT || a->end > 1)
 		*why = "no such action";
+	else if (w->now)
+		*why = "this is the past of a live world: step returns to now";
 	else
 		*why = w->ops->may(w, a, &ev);
 	if (*why)

@@ -8,7 +8,8 @@
  * step_timers   which timers a deadline stands for
  * step_lab      two instances; step_queue: the frames between them
  * step_call     the user's calls on an instance
- * step_script   a packet script, run anew for every position
+ * step_script   a packet script, run anew for every position; step_script_run: these runs;
+ *               step_notes: its comments
  * step_journal  a recorded run
  * step_live     an instance that somebody else drives */
 #ifndef TG_SIM_STEP_H
@@ -16,6 +17,7 @@
 
 #include "base/chain.h"
 #include "core/core.h"
+#include "core/rule.h"
 #include "tapglass_step.h"
 
 #define STEP_FRAME_MAX  69632u  /* bytes of a frame */
@@ -43,8 +45,17 @@ struct step_ops {
 	void (*save)(struct tg_stepper *w, uint8_t *buf, size_t bytes);
 	void (*restore)(struct tg_stepper *w, const uint8_t *buf, size_t bytes);
 	bool (*queue)(struct tg_stepper *w, uint32_t i, struct tg_step_frame *out);
-	/* Into the hash, beside the instances. */
+	/* Into the hash, beside the instances. NULL: nothing. */
 	uint64_t (*hash)(struct tg_stepper *w, uint64_t h);
+	/* Of a world that cannot do again what it did; NULL: it can. */
+	const struct step_live_ops *live;
+};
+
+struct step_live_ops {
+	/* There is nothing to do: what nobody would notice is done. */
+	void (*idle)(struct tg_stepper *w);
+	/* A snapshot can be put back: 0, or why not. */
+	const char *(*fixed)(const struct tg_stepper *w);
 };
 
 /* What goes with the world's state into a snapshot. */
@@ -127,7 +138,11 @@ struct tg_stepper {
 	/* While an event happens. */
 	struct tg_step_effects *fx; /* NULL: nobody wants to know */
 	struct step_before before[2];
-	uint64_t told; /* traces, frames and events so far: has anything come out? */
+	struct rule_book book[2]; /* of the instances, but for a live one: not in their memory,
+				   * whose shortage has to come as it did when a run was recorded */
+	uint64_t told;            /* traces, frames and events so far: has anything come out? */
+	bool muted;               /* what comes out was told before */
+	bool dry;                 /* it is only tried: nothing may leave the world */
 
 	/* History. */
 	struct step_log log;
@@ -136,16 +151,16 @@ struct tg_stepper {
 	struct list blocks;                  /* struct step_block */
 	struct step_block *snap[STEP_SNAPS]; /* by position */
 	uint32_t n_snaps;
-	uint64_t snap_every; /* positions between two snapshots */
 	struct step_branch branch[TG_STEP_BRANCHES];
 	uint32_t n_branches;
 	uint8_t *branch_mem;
 	size_t branch_bytes, branch_used;
 	char line[TG_STEP_NAME_BYTES];
-	uint32_t lines; /* names given by ourselves so far */
+	uint32_t lines;         /* names given by ourselves so far */
+	struct step_block *now; /* live: the present, while the past is looked at */
 
 	uint8_t frame[STEP_FRAME_MAX]; /* of the event that is told */
-	struct tg_step_effects scratch;
+	uint8_t data[STEP_FRAME_MAX];  /* of a call of the user's */
 };
 
 /* ---- step.c ---------------------------------------------------------------------------------- */
@@ -186,10 +201,14 @@ uint64_t step_hash(struct tg_stepper *w);
 
 /* The present state is kept, as long as there is room for it. */
 void step_snap_take(struct tg_stepper *w);
+/* ... if the last one is so far behind that it is worth what it costs. */
+void step_snap_now_and_then(struct tg_stepper *w);
 /* The present state for a moment, or NULL: no room. step_unpin puts it back, if wanted. */
 struct step_block *step_pin(struct tg_stepper *w);
 void step_unpin(struct tg_stepper *w, struct step_block *k, bool restore);
 void step_snaps_cut(struct tg_stepper *w, uint64_t position); /* those behind it are forgotten */
+/* Live: returns from the past. */
+void step_return(struct tg_stepper *w);
 /* False: *why. */
 bool step_goto(struct tg_stepper *w, uint64_t position, const char **why);
 /* The event that has just happened, unless it is known. */

@@ -1,5 +1,7 @@
 /* Calls that the user of the stepper makes on an instance, as an application would. */
 #include "sim/step.h"
+#include "tcp/tcp.h"
+#include "tcp/tcp_user.h"
 #include "wire/eth.h"
 #include "wire/ip4.h"
 
@@ -7,13 +9,9 @@
 
 uint32_t step_conn_of(const struct tg *s, tg_sock k)
 {
-	uint64_t cursor = 0;
-	struct tg_tcb t;
+	const struct endpoint *e = k ? handle_find(s, k) : NULL;
 
-	while (k && tg_tcb_next(s, &cursor, &t))
-		if (t.sock == k)
-			return t.conn;
-	return 0;
+	return e && e->type == TG_STREAM ? tcp_user_serial(e) : 0;
 }
 
 /* The IPv4 packet in a frame; false: there is none. */
@@ -33,11 +31,11 @@ static bool packet_of(enum tg_link link, const uint8_t **data, uint32_t *bytes)
 uint32_t step_conn_of_frame(
 	const struct tg *s, enum tg_link link, const uint8_t *data, uint32_t bytes)
 {
+	const struct tcp_conn *c;
+	struct tg_ip us, them;
 	struct ip4_hdr h;
 	uint16_t to, from;
-	uint64_t cursor = 0;
-	uint32_t listener = 0;
-	struct tg_tcb t;
+	uint32_t hash;
 
 	if (!packet_of(link, &data, &bytes) || ip4_parse(data, bytes, &h) != TG_DROP_NONE ||
 		h.proto != IP_PROTO_TCP || h.frag_off || bytes < h.hdr_bytes + 4u)
@@ -45,15 +43,13 @@ uint32_t step_conn_of_frame(
 	data += h.hdr_bytes;
 	from = (uint16_t)(data[0] << 8 | data[1]);
 	to = (uint16_t)(data[2] << 8 | data[3]);
-	while (tg_tcb_next(s, &cursor, &t)) {
-		if (t.local.port != to)
-			continue;
-		if (t.peer.port == from && tg_ip4_value(&t.peer.ip) == h.src)
-			return t.conn;
-		if (t.v[TG_TCB_STATE] == TG_LISTEN)
-			listener = t.conn;
-	}
-	return listener;
+	us = tg_ip4_of(h.dst);
+	them = tg_ip4_of(h.src);
+	hash = tcp_tuple_hash(s, &us, to, &them, from);
+	c = tcp_find_conn(s, &us, to, &them, from, hash);
+	if (!c)
+		c = tcp_pick_listener(s, &us, to, hash);
+	return c ? c->serial : 0;
 }
 
 /* ---- Is it possible? ------------------------------------------------------------------------- */
@@ -127,8 +123,8 @@ static int64_t do_send(
 
 	if (!data) {
 		for (uint32_t i = 0; i < a->bytes; i++)
-			w->frame[i] = (uint8_t)('a' + i % 26);
-		data = w->frame;
+			w->data[i] = (uint8_t)('a' + i % 26);
+		data = w->data;
 	}
 	return tg_sock_send(s, a->sock, data, a->bytes, (unsigned)a->how, now_ns);
 }
@@ -136,9 +132,9 @@ static int64_t do_send(
 static int64_t do_recv(
 	struct tg_stepper *w, struct tg *s, const struct tg_step_action *a, uint64_t now_ns)
 {
-	int64_t n = tg_sock_recv(s, a->sock, w->frame, a->bytes, (unsigned)a->how, now_ns);
+	int64_t n = tg_sock_recv(s, a->sock, w->data, a->bytes, (unsigned)a->how, now_ns);
 
-	step_told_bytes(w, w->frame, n > 0 ? (uint32_t)n : 0);
+	step_told_bytes(w, w->data, n > 0 ? (uint32_t)n : 0);
 	return n;
 }
 

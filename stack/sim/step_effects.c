@@ -57,6 +57,8 @@ void step_told_frame(struct tg_stepper *w, unsigned end, const struct tg_frame *
 	uint64_t head[2] = {end, f->bytes};
 	uint32_t n;
 
+	if (w->muted)
+		return;
 	told(w, head, sizeof(head));
 	for (uint32_t i = 0; i < f->n_spans; i++)
 		if (f->span[i].len)
@@ -77,6 +79,8 @@ void step_told_event(struct tg_stepper *w, unsigned end, const struct tg_event *
 	uint64_t v[3] = {end, e->sock, e->events};
 	uint32_t n;
 
+	if (w->muted)
+		return;
 	told(w, v, sizeof(v));
 	if (!w->fx)
 		return;
@@ -90,6 +94,8 @@ void step_told_event(struct tg_stepper *w, unsigned end, const struct tg_event *
 
 void step_told_bytes(struct tg_stepper *w, const void *data, uint32_t n)
 {
+	if (w->muted)
+		return;
 	if (n)
 		told(w, data, n);
 	if (!w->fx)

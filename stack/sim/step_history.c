@@ -3,6 +3,10 @@
 #include "sim/step.h"
 
 #define ALIGN 64u
+/* A snapshot is taken every so many positions at the least, and so many bytes of it for each
+ * position that it saves doing again. */
+#define SNAP_EVERY 8u
+#define SNAP_WORTH 32768u
 
 static size_t round_up(size_t n)
 {
@@ -54,7 +58,7 @@ static bool thin_out(struct tg_stepper *w)
 	for (uint32_t i = 1; i < w->n_snaps; i++) {
 		uint64_t p = w->snap[i]->position, far = p > here ? p - here : here - p;
 		uint64_t behind = i + 1 < w->n_snaps ? w->snap[i + 1]->position
-						     : max_u64(here, p) + w->snap_every;
+						     : max_u64(here, p) + SNAP_EVERY;
 		uint64_t score = (behind - w->snap[i - 1]->position) * 65536 / (far + 1);
 
 		if (score >= best_score)
@@ -133,6 +137,18 @@ void step_snap_take(struct tg_stepper *w)
 	memmove(&w->snap[at + 1], &w->snap[at], (w->n_snaps - at) * sizeof(struct step_block *));
 	w->snap[at] = k;
 	w->n_snaps++;
+}
+
+void step_snap_now_and_then(struct tg_stepper *w)
+{
+	uint64_t p = w->st.position;
+	uint32_t i;
+
+	if (p % SNAP_EVERY && !w->ops->live)
+		return;
+	i = snap_before(w, p);
+	if (!i || w->ops->live || p - w->snap[i - 1]->position >= w->ops->bytes(w) / SNAP_WORTH)
+		step_snap_take(w);
 }
 
 void step_snaps_cut(struct tg_stepper *w, uint64_t position)
@@ -333,10 +349,47 @@ void step_entry_action(const struct step_entry *e, struct tg_step_action *out)
 
 /* ---- Going to a position --------------------------------------------------------------------- */
 
+void step_return(struct tg_stepper *w)
+{
+	if (!w->now)
+		return;
+	step_unpin(w, w->now, true);
+	w->now = NULL;
+}
+
+/* A live world cannot do again what it did: only what was kept can be looked at. */
+static bool look_back(struct tg_stepper *w, uint64_t position, const char **why)
+{
+	uint32_t i = snap_before(w, position);
+
+	if (position == tg_stepper_last(w)) {
+		step_return(w);
+		return true;
+	}
+	*why = w->ops->live->fixed(w);
+	if (*why)
+		return false;
+	*why = position > tg_stepper_last(w)
+		       ? "a live world's future comes by stepping alone"
+		       : "this position of the past was not kept: go to another one near it";
+	if (!i || w->snap[i - 1]->position != position)
+		return false;
+	if (!w->now)
+		w->now = step_pin(w);
+	i = snap_before(w, position); /* room may have been made */
+	if (!w->now || !i || w->snap[i - 1]->position != position)
+		return false;
+	put_back(w, w->snap[i - 1]);
+	*why = NULL;
+	return true;
+}
+
 bool step_goto(struct tg_stepper *w, uint64_t position, const char **why)
 {
 	uint32_t i = snap_before(w, position);
 
+	if (w->ops->live)
+		return look_back(w, position, why);
 	if (position < w->log.first) {
 		*why = "this part of the past is forgotten: `history` was full";
 		return false;
