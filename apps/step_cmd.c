@@ -77,7 +77,7 @@ static const struct command commands[] = {
 	{"corrupt", NULL, 3, act_corrupt, false, "[FRAME] OCTET", "that octet is inverted"},
 	{"delay", NULL, 4, act_delay, false, "[FRAME] TIME", "it comes so much later"},
 	{"connect", NULL, 4, act_connect, false, "[END] [ADDR:]PORT", "a new connection"},
-	{"listen", NULL, 3, act_listen, false, "[END] PORT", "a new listener"},
+	{"listen", NULL, 5, act_listen, false, "[END] PORT", "a new listener"},
 	{"accept", NULL, 3, act_accept, false, "[LISTENER]", "takes a connection"},
 	{"send", NULL, 3, act_send, false, "[CONN] TEXT | N", "sends this, or so many bytes"},
 	{"recv", NULL, 3, act_recv, false, "[CONN] [N]", "reads"},

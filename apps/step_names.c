@@ -27,8 +27,8 @@ const struct conn_name *name_of_tcb(struct repl *r, unsigned end, const struct t
 {
 	struct conn_name *n = find(r, end, t);
 
-	if (t->local.port == 0) {
-		return NULL; /* a socket that was never used */
+	if (t->v[TG_TCB_STATE] == TG_CLOSED && t->peer.port == 0) {
+		return NULL; /* a socket that was not used yet */
 	}
 	if (n == NULL && r->n_names < CONN_NAMES) {
 		n = &r->name[r->n_names++];

@@ -206,7 +206,7 @@ static void add_option(struct line *l, const uint8_t *o, uint8_t n, uint32_t pee
 	}
 }
 
-/* NOPs are left out: they tell nothing. */
+/* NOPs tell nothing, but to a packet script. */
 static void add_options(struct line *l, const struct packet *p, uint32_t peer_isn)
 {
 	bool some = false;
@@ -214,7 +214,10 @@ static void add_options(struct line *l, const struct packet *p, uint32_t peer_is
 	for (uint32_t i = 0; i < p->opts_bytes && p->opts[i] != 0;) {
 		uint8_t n = 1;
 
-		if (p->opts[i] != 1) {
+		if (p->opts[i] == 1 && p->with_nops) {
+			add(l, some ? ",nop" : " <nop");
+			some = true;
+		} else if (p->opts[i] != 1) {
 			n = i + 1 < p->opts_bytes ? p->opts[i + 1] : 0;
 			if (n < 2 || i + n > p->opts_bytes) {
 				add(l, some ? ",malformed" : " <malformed");

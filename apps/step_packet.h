@@ -29,6 +29,7 @@ struct packet {
 	uint8_t flags;
 	const uint8_t *opts; /* TCP's */
 	uint32_t opts_bytes;
+	bool with_nops; /* packet_text tells NOP and EOL options, too */
 };
 
 void packet_read(

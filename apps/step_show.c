@@ -104,12 +104,15 @@ static void frame_text(struct repl *r, const struct tg_step_event *e, char *buf,
 /* "c1: " of what it concerns, or "". */
 static const char *conn_prefix(struct repl *r, const struct tg_step_event *e, char buf[20])
 {
-	const struct conn_name *n = name_of_serial(r, e->end, e->conn);
+	const struct conn_name *n = NULL;
 	struct packet p;
 
-	if (n == NULL && e->frame != NULL) {
+	if (e->frame != NULL) {
 		packet_read(&p, (enum tg_link)e->link, e->frame, e->frame_here, e->frame_bytes);
 		n = name_of_packet(r, e->end, &p);
+	}
+	if (n == NULL) {
+		n = name_of_serial(r, e->end, e->conn);
 	}
 	buf[0] = '\0';
 	if (n != NULL) {
@@ -266,8 +269,12 @@ static void sent_show(struct repl *r, const struct tg_step_effects *fx, const ch
 				 ? TG_LINK_IP
 				 : (uint8_t)TG_LINK_ETHERNET;
 		frame_text(r, &e, text, sizeof text);
-		printf("  %-7s %s sends #%" PRIu32 "  %s\n", word, r->end_name[e.end],
-			fx->frame[i].id, text);
+		if (fx->frame[i].id != 0) {
+			printf("  %-7s %s sends #%" PRIu32 "  %s\n", word, r->end_name[e.end],
+				fx->frame[i].id, text);
+		} else {
+			printf("  %-7s %s sends  %s\n", word, r->end_name[e.end], text);
+		}
 	}
 	if (fx->n_frames > n) {
 		printf("  %-7s ... and %" PRIu32 " frames more\n", word, fx->n_frames - n);
