@@ -33,6 +33,7 @@ static const struct option_spec specs[] = {
 		"end"},
 	{"ethernet", 0, OPT_ETHERNET, NULL, "lab: the link is Ethernet, and ARP shows"},
 	{"latency", 0, OPT_LATENCY, "TIME", "lab: of a frame, one way (10ms)"},
+	{"lessons", 0, OPT_LESSONS, NULL, "list the lessons"},
 	{"commands", 'x', OPT_COMMANDS, "FILE", "commands from FILE instead of standard input"},
 	{"batch", 0, OPT_BATCH, NULL, "the first command that is refused or fails ends it"},
 	{NULL, 0, 0, NULL, NULL},
@@ -58,7 +59,7 @@ static int set_option(void *ctx, int value, const char *arg)
 }
 
 const struct verb_spec step_spec = {
-	.usage = "step [OPTION]... [SCRIPT | JOURNAL]",
+	.usage = "step [OPTION]... [SCRIPT | LESSON | JOURNAL]",
 	.about =
 		"Stops before every event of a connection, says which rule of the RFCs will decide "
 		"and what it\nwill change, goes on, and goes back. Without an argument: a lab, two "
@@ -66,7 +67,8 @@ const struct verb_spec step_spec = {
 		"0; "
 		"1 a command was refused or an\n`expect` not met (with commands from a file or a "
 		"pipe).",
-	.example = "  tapglass step                then: connect, step, step, step",
+	.example = "  tapglass step                then: connect, step, step, step\n"
+		   "  tapglass step handshake      a lesson",
 	.options = specs,
 	.min_args = 0,
 	.max_args = 1,
@@ -193,6 +195,19 @@ static bool open_journal(struct step_verb *v, struct tg_step_options *o, const c
 	return v->r.w != NULL;
 }
 
+/* The file named, or the lesson. NULL: neither, errno tells. */
+static char *read_argument(const char *name, size_t *bytes)
+{
+	const struct listed_file *lesson = lesson_find(name);
+	char *text = read_whole(name, bytes);
+
+	if (text == NULL && errno == ENOENT && lesson != NULL) {
+		*bytes = (size_t)(lesson->end - lesson->text);
+		text = strndup(lesson->text, *bytes);
+	}
+	return text;
+}
+
 static int open_world(struct step_verb *v)
 {
 	struct tg_step_options o;
@@ -204,9 +219,10 @@ static int open_world(struct step_verb *v)
 
 	tg_step_options_default(&o);
 	if (v->file != NULL) {
-		text = read_whole(v->file, &n);
+		text = read_argument(v->file, &n);
 		if (text == NULL) {
-			return failure("step: %s: %s", v->file, strerror(errno));
+			return failure("step: %s: %s (\"step --lessons\" lists the lessons)",
+				v->file, strerror(errno));
 		}
 		journal = tg_step_journal_bytes(text, n);
 		bytes = journal > bytes ? journal : bytes;
@@ -273,6 +289,11 @@ int step_main(int argc, char **argv)
 	if (rc == OPTIONS_GO) {
 		v->file = first < argc ? argv[first] : NULL;
 		v->r.batch = v->batch;
+		if (v->lessons) {
+			lessons_list();
+			free(v);
+			return EXIT_OK;
+		}
 		rc = open_world(v);
 		if (rc == EXIT_OK && v->r.world == WORLD_LAB) {
 			lab_begin(&v->r);

@@ -208,6 +208,19 @@ void info_why(struct repl *r, char *args);
 void info_expect(struct repl *r, char *args);
 void info_show(struct repl *r, char *args);
 
+/* Made by the Makefile: the list of clauses, the library's sources, the lessons; the last entry is
+ * all NULL. */
+struct listed_file {
+	const char *name, *text, *end;
+};
+extern const struct listed_file listed_files[] __attribute__((visibility("hidden")));
+
+/* ---- step_lessons.c ---- */
+
+/* "handshake"; NULL: there is no such lesson. */
+const struct listed_file *lesson_find(const char *name);
+void lessons_list(void);
+
 /* ---- pictures, saving ---- */
 
 void ladder_show(struct repl *r, char *args);

@@ -11,12 +11,6 @@
 
 #include "step.h"
 
-/* Made by the Makefile; the first file is the list of clauses, the last entry is all NULL. */
-struct listed_file {
-	const char *name, *text, *end;
-};
-extern const struct listed_file listed_files[] __attribute__((visibility("hidden")));
-
 #define BEFORE 6
 #define AFTER  12
 
@@ -58,6 +52,11 @@ static void print_around(const struct listed_file *f, const char *at)
 			p);
 		p = stop + 1;
 	}
+}
+
+static bool is_source(const struct listed_file *f)
+{
+	return strncmp(f->name, "stack/", 6) == 0;
 }
 
 /* ---- Clauses --------------------------------------------------------------------------------- */
@@ -132,7 +131,7 @@ static unsigned print_code(const char *id)
 	unsigned found = 0;
 
 	for (const struct listed_file *f = &listed_files[1]; f->name != NULL; f++) {
-		const char *p = f->text;
+		const char *p = is_source(f) ? f->text : f->end;
 
 		while ((p = memchr(p, '[', (size_t)(f->end - p))) != NULL) {
 			const char *end = memchr(p, ']', (size_t)(f->end - p));

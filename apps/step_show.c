@@ -121,6 +121,14 @@ static const char *conn_prefix(struct repl *r, const struct tg_step_event *e, ch
 	return buf;
 }
 
+/* A script's line without its time: the stop has told it. */
+static const char *after_time(const char *line)
+{
+	size_t n = strcspn(line, " ");
+
+	return strchr("+*0123456789", line[0]) != NULL && line[n] == ' ' ? line + n + 1 : line;
+}
+
 void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap)
 {
 	const char *who = r->end_name[e->end];
@@ -137,7 +145,8 @@ void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t
 		snprintf(buf, cap, "%s%s's %s timer expires", conn_prefix(r, e, conn), who, text);
 		return;
 	case TG_STEP_CALL:
-		snprintf(buf, cap, "%s%s calls %s", conn_prefix(r, e, conn), who, e->text);
+		snprintf(buf, cap, "%s%s calls %s", conn_prefix(r, e, conn), who,
+			r->world == WORLD_SCRIPT ? after_time(e->text) : e->text);
 		return;
 	case TG_STEP_LINE: snprintf(buf, cap, "line %" PRIu32 ": %s", e->line, e->text); return;
 	case TG_STEP_HAND: snprintf(buf, cap, "by hand: %s", e->text); return;
@@ -232,7 +241,7 @@ static const char *trace_conn(struct repl *r, unsigned end, const struct tg_trac
 			return n->name;
 		}
 	}
-	return "a new connection";
+	return t->b == TG_LISTEN ? "a new listener" : "a new connection";
 }
 
 static void moves_show(struct repl *r, const struct tg_step_effects *fx, const char *word)
@@ -424,7 +433,10 @@ void did_show(struct repl *r)
 	moves_show(r, fx, "moved");
 	sent_show(r, fx, "sent");
 	for (uint32_t i = 0; i < n; i++) {
-		fields_show(r, fx, i);
+		if (name_of_tcb(r, fx->conn[i].end, &fx->conn[i].after) != NULL &&
+			state_at(fx, i, true) != TG_LISTEN) {
+			fields_show(r, fx, i);
+		}
 		if (fx->conn[i].was && !fx->conn[i].is && state_at(fx, i, false) != TG_CLOSED) {
 			printf("  %-7s %s is gone\n", "changed",
 				conn_label(r, fx->conn[i].end, &fx->conn[i].before));
