@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "step_live.h"
 #include "verbs.h"
 
 #define HISTORY_BYTES (256u << 20)
@@ -31,6 +32,7 @@ static const struct option_spec specs[] = {
 	{"lab", 0, OPT_LAB, NULL,
 		"both ends are ours, in virtual time; with SCRIPT a packet script is the other "
 		"end"},
+	{"live", 0, OPT_LIVE, NULL, "the peer is the host's kernel, whose frames wait for you"},
 	{"ethernet", 0, OPT_ETHERNET, NULL, "lab: the link is Ethernet, and ARP shows"},
 	{"latency", 0, OPT_LATENCY, "TIME", "lab: of a frame, one way (10ms)"},
 	{"lessons", 0, OPT_LESSONS, NULL, "list the lessons"},
@@ -70,6 +72,7 @@ const struct verb_spec step_spec = {
 	.example = "  tapglass step                then: connect, step, step, step\n"
 		   "  tapglass step handshake      a lesson",
 	.options = specs,
+	.link_options = true,
 	.min_args = 0,
 	.max_args = 1,
 	.args_name = "FILE",
@@ -218,6 +221,9 @@ static int open_world(struct step_verb *v)
 	bool good;
 
 	tg_step_options_default(&o);
+	if (v->live && v->file != NULL) {
+		return usage_error("step: --live takes no file");
+	}
 	if (v->file != NULL) {
 		text = read_argument(v->file, &n);
 		if (text == NULL) {
@@ -227,7 +233,12 @@ static int open_world(struct step_verb *v)
 		journal = tg_step_journal_bytes(text, n);
 		bytes = journal > bytes ? journal : bytes;
 	}
-	good = memory(&o, bytes);
+	good = memory(&o, v->live ? TG_STEP_LIVE_BYTES : bytes);
+	if (good && v->live) {
+		v->r.world = WORLD_LIVE;
+		ends(&v->r, "stack", "host");
+		return live_open(&v->r, &v->opt, &o);
+	}
 	if (good && text == NULL) {
 		good = open_lab(v, &o, &why);
 	} else if (good && journal > 0) {
@@ -272,6 +283,7 @@ static int run(struct step_verb *v)
 	}
 	break_free(r);
 	free(r->move);
+	free(r->sent);
 	return r->failed && !r->terminal ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -301,6 +313,7 @@ int step_main(int argc, char **argv)
 		if (rc == EXIT_OK) {
 			rc = run(v);
 		}
+		rc = live_close(&v->r, rc);
 	}
 	free(v);
 	return rc;

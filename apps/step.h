@@ -36,6 +36,13 @@ struct move {
 	char name[12];
 };
 
+/* A frame that went to an end that is not ours, for ladders. */
+struct sent {
+	uint64_t position;
+	uint8_t end; /* that sent it */
+	char text[64];
+};
+
 struct breakpoint;
 struct line_input;
 struct step_live_world;
@@ -51,6 +58,8 @@ struct repl {
 	char current[12]; /* connection spoken of last */
 	struct move *move;
 	size_t n_moves, moves_room;
+	struct sent *sent;
+	size_t n_sent, sent_room;
 	struct breakpoint *breaks; /* in order of their numbers */
 	unsigned next_break;
 	struct tg_step_event next, last; /* of the stop; the event that happened last */
@@ -124,6 +133,7 @@ char *tcb_value_text(
 char *length_text(uint64_t ns, char buf[24]);
 char *time_text(uint64_t ns, char buf[24]);
 uint64_t deadline_ns(const struct repl *r, uint64_t clock_ns); /* since the world began */
+void ladder_text(struct repl *r, const struct packet *p, char *buf, size_t cap);
 /* Keeps the moves of what was done. */
 void moves_note(struct repl *r);
 /* Forgets those behind the present position. */

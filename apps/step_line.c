@@ -3,14 +3,18 @@
 #define _GNU_SOURCE 1
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <wchar.h>
 
-#include "step.h"
+#include "step_live.h"
 
 #define HISTORY_FILE ".tapglass_step_history"
 #define HISTORY_LEN  1000
+#define IDLE_MS      20
 
 struct line_input {
 	struct repl *r;
@@ -22,7 +26,19 @@ struct line_input {
 	char *path; /* of the history; NULL: none is kept */
 	char *line;
 	size_t room;
+	char input[4096]; /* read from the file, not used yet */
+	size_t input_at, input_n;
 };
+
+/* Waits for input, in which a live world goes on with what needs no user. */
+static void wait_input(struct line_input *l)
+{
+	struct pollfd p = {.fd = fileno(l->file), .events = POLLIN};
+
+	while (l->r->world == WORLD_LIVE && poll(&p, 1, IDLE_MS) == 0) {
+		live_look(l->r);
+	}
+}
 
 static char *prompt_text(EditLine *e)
 {
@@ -118,6 +134,25 @@ static unsigned char complete(EditLine *e, int c)
 
 /* ---- Input ----------------------------------------------------------------------------------- */
 
+/* libedit's next character. */
+static int edit_char(EditLine *e, wchar_t *out)
+{
+	struct line_input *l;
+	mbstate_t state = {0};
+	size_t n;
+	char c;
+
+	el_get(e, EL_CLIENTDATA, &l);
+	do {
+		wait_input(l);
+		if (read(fileno(l->file), &c, 1) != 1) {
+			return 0;
+		}
+		n = mbrtowc(out, &c, 1, &state);
+	} while (n == (size_t)-2);
+	return n == (size_t)-1 ? -1 : 1;
+}
+
 static void edit_open(struct line_input *l)
 {
 	const char *home = getenv("HOME");
@@ -139,6 +174,7 @@ static void edit_open(struct line_input *l)
 	el_set(l->edit, EL_BIND, "^I", "tapglass-complete", NULL);
 	el_set(l->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
 	el_source(l->edit, NULL);
+	el_set(l->edit, EL_GETCFN, edit_char);
 	if (home != NULL && asprintf(&l->path, "%s/" HISTORY_FILE, home) < 0) {
 		l->path = NULL;
 	}
@@ -189,6 +225,48 @@ static const char *edit_next(struct line_input *l)
 	return l->line;
 }
 
+/* The next character, or EOF. */
+static int plain_char(struct line_input *l)
+{
+	ssize_t n;
+
+	if (l->input_at == l->input_n) {
+		wait_input(l);
+		n = read(fileno(l->file), l->input, sizeof l->input);
+		l->input_at = 0;
+		l->input_n = n > 0 ? (size_t)n : 0;
+	}
+	return l->input_at < l->input_n ? (unsigned char)l->input[l->input_at++] : EOF;
+}
+
+static const char *plain_next(struct line_input *l)
+{
+	size_t n = 0;
+	int c;
+
+	while ((c = plain_char(l)) != EOF && c != '\n') {
+		if (n + 2 > l->room) {
+			char *grown = realloc(l->line, l->room + 256);
+
+			if (grown == NULL) {
+				return NULL;
+			}
+			l->line = grown;
+			l->room += 256;
+		}
+		l->line[n++] = (char)c;
+	}
+	if (c == EOF && n == 0) {
+		return NULL;
+	}
+	if (n == 0) {
+		return "";
+	}
+	l->line[n] = '\0';
+	l->line[strcspn(l->line, "\r")] = '\0';
+	return l->line;
+}
+
 const char *line_next(struct line_input *l, const char *prompt)
 {
 	l->prompt = prompt;
@@ -196,11 +274,7 @@ const char *line_next(struct line_input *l, const char *prompt)
 	if (l->edit != NULL) {
 		return edit_next(l);
 	}
-	if (getline(&l->line, &l->room, l->file) < 0) {
-		return NULL;
-	}
-	l->line[strcspn(l->line, "\r\n")] = '\0';
-	return l->line;
+	return plain_next(l);
 }
 
 void line_close(struct line_input *l)

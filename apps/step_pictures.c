@@ -13,34 +13,6 @@
 static const char dashes[] =
 	"----------------------------------------------------------------------";
 
-/* In few words: of options SACK alone has a place here, and of a SYN what it offers. */
-static void ladder_text(struct repl *r, const struct packet *p, char *buf, size_t cap)
-{
-	uint32_t isn, peer_isn;
-	char *ts;
-
-	packet_isns(r, p, &isn, &peer_isn);
-	packet_text(p, isn, peer_isn, buf, cap);
-	ts = strstr(buf, "TS val");
-	if (ts != NULL) {
-		char *end = strpbrk(ts, ",>");
-		bool first = ts[-1] == '<', more = end != NULL && *end == ',';
-
-		if (end != NULL && first && !more) { /* nothing else is there */
-			ts -= ts - buf >= 2 ? 2 : 1;
-			end++;
-		} else if (end != NULL && more) {
-			end++;
-		} else {
-			ts -= 1;
-		}
-		memmove(ts, end != NULL ? end : "", end != NULL ? strlen(end) + 1 : 1);
-	}
-	if (cap > LADDER_COLUMNS - 12) {
-		buf[LADDER_COLUMNS - 12] = '\0';
-	}
-}
-
 /* The segment that the event delivered, or that was dropped, as an arrow. */
 static void ladder_arrow(struct repl *r, const struct tg_step_event *e)
 {
@@ -50,6 +22,7 @@ static void ladder_arrow(struct repl *r, const struct tg_step_event *e)
 
 	packet_read(&p, (enum tg_link)e->link, e->frame, e->frame_here, e->frame_bytes);
 	ladder_text(r, &p, text, sizeof text);
+	text[LADDER_COLUMNS - 12] = '\0';
 	room = LADDER_COLUMNS - 7 - (int)strlen(text);
 	if (e->kind == TG_STEP_HAND && e->end == 1) {
 		printf("|-- %s %.*sX%*s|", text, room / 2, dashes, room - room / 2, "");
@@ -60,6 +33,44 @@ static void ladder_arrow(struct repl *r, const struct tg_step_event *e)
 	} else {
 		printf("|<%.*s %s --|", room, dashes, text);
 	}
+}
+
+/* What went to an end that is not ours, at the same time. */
+static void ladder_sent(const struct repl *r, uint64_t position, uint64_t time_ns)
+{
+	for (size_t i = 0; i < r->n_sent; i++) {
+		const struct sent *s = &r->sent[i];
+		int room = LADDER_COLUMNS - 7 - (int)strlen(s->text);
+		char at[24];
+
+		if (s->position != position) {
+			continue;
+		}
+		printf("%12s  ", time_text(time_ns, at));
+		if (s->end == 0) {
+			printf("|-- %s %.*s>|\n", s->text, room, dashes);
+		} else {
+			printf("|<%.*s %s --|\n", room, dashes, s->text);
+		}
+	}
+}
+
+/* Frames that are no IP, and timers of no connection, tell nothing here. */
+static bool ladder_skips(const struct repl *r, const struct tg_step_event *e)
+{
+	struct packet p;
+
+	if (r->world != WORLD_LIVE && r->world != WORLD_JOURNAL) {
+		return false;
+	}
+	if (e->kind == TG_STEP_TIMER) {
+		return e->timers == 0;
+	}
+	if (e->kind != TG_STEP_FRAME || e->frame == NULL) {
+		return false;
+	}
+	packet_read(&p, (enum tg_link)e->link, e->frame, e->frame_here, e->frame_bytes);
+	return !p.ip;
 }
 
 static void ladder_moves(struct repl *r, uint64_t position, bool *broken)
@@ -88,7 +99,7 @@ void ladder_show(struct repl *r, char *args)
 		bool some = false;
 		char text[400], at[24];
 
-		if (!tg_stepper_past(r->w, i, &e)) {
+		if (!tg_stepper_past(r->w, i, &e) || ladder_skips(r, &e)) {
 			continue;
 		}
 		printf("%12s  ", time_text(e.time_ns, at));
@@ -101,6 +112,7 @@ void ladder_show(struct repl *r, char *args)
 		}
 		ladder_moves(r, i, &some);
 		putchar('\n');
+		ladder_sent(r, i, e.time_ns);
 	}
 }
 

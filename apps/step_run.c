@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "step.h"
+#include "step_live.h"
 
 /* One command does no more events than this: a world may go on for ever. */
 #define EVENTS_MAX 10000000u
@@ -24,6 +25,23 @@ static void catch_interrupt(bool on)
 
 	interrupted = 0;
 	sigaction(SIGINT, &a, NULL);
+}
+
+/* In a live world: the clock goes on until what was shown happens, or something else comes before
+ * it, or until_ns. False: the latter, or nothing came at all; the stop is to be shown. */
+static bool live_ready(struct repl *r, uint64_t until_ns)
+{
+	struct tg_step_event shown = r->next, now;
+
+	if (r->world != WORLD_LIVE || tg_stepper_position(r->w) < tg_stepper_last(r->w)) {
+		return true;
+	}
+	if (!live_wait(r, until_ns, &interrupted)) {
+		return false;
+	}
+	tg_stepper_next(r->w, &now);
+	return now.kind == shown.kind && now.frame_id == shown.frame_id &&
+	       now.timers == shown.timers;
 }
 
 /* The next event happens. False: there is none. */
@@ -53,14 +71,18 @@ void run_step(struct repl *r, char *args)
 	if (!count_parse(r, word_next(&args), &n)) {
 		return;
 	}
+	catch_interrupt(true);
 	while (n-- > 0) {
-		if (!one(r)) {
+		if (!live_ready(r, UINT64_MAX) || !one(r)) {
+			catch_interrupt(false);
 			stop_read(r, true);
 			stop_show(r, NULL);
 			return;
 		}
 		did_show(r);
+		stop_read(r, false);
 	}
+	catch_interrupt(false);
 	stop_read(r, true);
 	stop_show(r, NULL);
 }
@@ -77,7 +99,8 @@ static void run_while(struct repl *r, stop_fn *stop, const void *arg)
 
 	catch_interrupt(true);
 	while (!ended) {
-		if (!one(r)) {
+		/* what came before it is a stop of its own: breakpoints may want it */
+		if (live_ready(r, UINT64_MAX) && !one(r)) {
 			break;
 		}
 		ended = break_after(r, why, sizeof why) ||
@@ -154,6 +177,33 @@ void run_finish(struct repl *r, char *args)
 	run_while(r, is_closed, n);
 }
 
+/* The same live: what comes until then happens. */
+static void run_live_to(struct repl *r, uint64_t until_ns)
+{
+	uint64_t clock_ns = until_ns + tg_stepper_epoch(r->w);
+	char why[256] = "";
+	bool ended = false;
+
+	catch_interrupt(true);
+	stop_read(r, break_any(r));
+	while (!ended && !interrupted) {
+		if (live_ready(r, clock_ns)) {
+			if (!one(r)) {
+				break;
+			}
+			ended = break_after(r, why, sizeof why);
+		} else if (tg_stepper_now(r->w) >= until_ns) {
+			break;
+		}
+		stop_read(r, break_any(r));
+		ended = ended || break_before(r, why, sizeof why);
+		ended = ended || (r->next.time_ns >= until_ns && r->next.kind != TG_STEP_FRAME);
+	}
+	catch_interrupt(false);
+	stop_read(r, true);
+	stop_show(r, why[0] != '\0' ? why : NULL);
+}
+
 /* Everything up to that time, and then the clock stands there. */
 static void run_to(struct repl *r, uint64_t until_ns)
 {
@@ -162,6 +212,10 @@ static void run_to(struct repl *r, uint64_t until_ns)
 	bool ended = false;
 	uint64_t now;
 
+	if (r->world == WORLD_LIVE) {
+		run_live_to(r, until_ns);
+		return;
+	}
 	stop_read(r, break_any(r));
 	while (!ended && r->next.kind != TG_STEP_NOTHING && r->next.kind != TG_STEP_END &&
 		r->next.time_ns <= until_ns && one(r)) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "step.h"
+#include "step_live.h"
 
 /* ---- Values ---------------------------------------------------------------------------------- */
 
@@ -145,6 +146,10 @@ void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t
 		snprintf(buf, cap, "%s%s's %s timer expires", conn_prefix(r, e, conn), who, text);
 		return;
 	case TG_STEP_CALL:
+		if (r->world == WORLD_LIVE && e->act == 0) {
+			snprintf(buf, cap, "%s at %s", e->text, who);
+			return;
+		}
 		snprintf(buf, cap, "%s%s calls %s", conn_prefix(r, e, conn), who,
 			r->world == WORLD_SCRIPT ? after_time(e->text) : e->text);
 		return;
@@ -450,9 +455,16 @@ void did_show(struct repl *r)
 
 void stop_read(struct repl *r, bool predict)
 {
+	if (r->world == WORLD_LIVE) {
+		live_look(r);
+	}
 	names_update(r);
 	r->predicted = predict && tg_stepper_predict(r->w, &r->will);
-	tg_stepper_next(r->w, &r->next);
+	if (r->world == WORLD_LIVE) {
+		live_next(r);
+	} else {
+		tg_stepper_next(r->w, &r->next);
+	}
 	r->shown = false;
 }
 
@@ -483,6 +495,9 @@ void stop_show(struct repl *r, const char *why)
 	}
 	if (why != NULL) {
 		printf("%s\n", why);
+	}
+	if (r->world == WORLD_LIVE) {
+		live_meanwhile(r);
 	}
 	note_show(r);
 	event_text(r, &r->next, text, sizeof text);
@@ -533,8 +548,80 @@ void prompt_hint(struct repl *r)
 
 /* ---- Moves that have been -------------------------------------------------------------------- */
 
+/* Makes room for one more of `size` bytes in *list. */
+static bool room_for(void **list, size_t n, size_t *room, size_t size)
+{
+	size_t more = *room ? *room * 2 : 64;
+	void *grown;
+
+	if (n < *room) {
+		return true;
+	}
+	grown = realloc(*list, more * size);
+	if (grown == NULL) {
+		return false; /* pictures lack it */
+	}
+	*list = grown;
+	*room = more;
+	return true;
+}
+
+/* In few words: of options SACK alone has a place in a ladder, and of a SYN what it offers. */
+void ladder_text(struct repl *r, const struct packet *p, char *buf, size_t cap)
+{
+	uint32_t isn, peer_isn;
+	char *ts, *end;
+
+	packet_isns(r, p, &isn, &peer_isn);
+	packet_text(p, isn, peer_isn, buf, cap);
+	ts = strstr(buf, "TS val");
+	if (ts == NULL) {
+		return;
+	}
+	end = strpbrk(ts, ",>");
+	if (end != NULL && *end == ',') {
+		end++;
+	} else if (end != NULL && ts[-1] == '<') { /* nothing else is there */
+		ts -= ts - buf >= 2 ? 2 : 1;
+		end++;
+	} else {
+		ts--;
+	}
+	memmove(ts, end != NULL ? end : "", end != NULL ? strlen(end) + 1 : 1);
+}
+
+/* Frames that leave for an end that is no instance of ours are seen now or never. */
+static void sent_note(struct repl *r)
+{
+	uint32_t n = r->did.n_frames < TG_STEP_FRAMES ? r->did.n_frames : TG_STEP_FRAMES;
+
+	for (uint32_t i = 0; r->world != WORLD_LAB && i < n; i++) {
+		uint32_t bytes = r->did.frame[i].bytes;
+		const uint8_t *head = r->did.frame[i].head;
+		enum tg_link link = head[0] >> 4 == 4 ? TG_LINK_IP : TG_LINK_ETHERNET;
+		struct packet p;
+		char text[320];
+
+		if (!room_for((void **)&r->sent, r->n_sent, &r->sent_room, sizeof *r->sent)) {
+			return;
+		}
+		packet_read(&p, link, head, bytes < TG_STEP_HEAD ? bytes : TG_STEP_HEAD, bytes);
+		if (!p.ip) {
+			continue;
+		}
+		ladder_text(r, &p, text, sizeof text);
+		r->sent[r->n_sent] =
+			(struct sent){tg_stepper_position(r->w), r->did.frame[i].end, ""};
+		snprintf(r->sent[r->n_sent].text, sizeof r->sent->text, "%.54s", text);
+		r->n_sent++;
+	}
+}
+
 void moves_cut(struct repl *r)
 {
+	while (r->n_sent > 0 && r->sent[r->n_sent - 1].position > tg_stepper_position(r->w)) {
+		r->n_sent--;
+	}
 	while (r->n_moves > 0 && r->move[r->n_moves - 1].position > tg_stepper_position(r->w)) {
 		r->n_moves--;
 	}
@@ -547,7 +634,11 @@ void moves_note(struct repl *r)
 	while (r->n_moves > 0 && r->move[r->n_moves - 1].position >= tg_stepper_position(r->w)) {
 		r->n_moves--;
 	}
+	while (r->n_sent > 0 && r->sent[r->n_sent - 1].position >= tg_stepper_position(r->w)) {
+		r->n_sent--;
+	}
 	names_update(r);
+	sent_note(r);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct tg_trace *t = &r->did.trace[i].t;
 		struct move *m;
@@ -555,15 +646,8 @@ void moves_note(struct repl *r)
 		if (t->kind != TG_TRACE_STATE) {
 			continue;
 		}
-		if (r->n_moves == r->moves_room) {
-			size_t room = r->moves_room ? r->moves_room * 2 : 64;
-			struct move *grown = realloc(r->move, room * sizeof *grown);
-
-			if (grown == NULL) {
-				return; /* pictures lack it */
-			}
-			r->move = grown;
-			r->moves_room = room;
+		if (!room_for((void **)&r->move, r->n_moves, &r->moves_room, sizeof *r->move)) {
+			return;
 		}
 		m = &r->move[r->n_moves++];
 		*m = (struct move){
