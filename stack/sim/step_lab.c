@@ -275,7 +275,8 @@ static bool make_end(struct tg_stepper *w, unsigned e, uint8_t *mem, size_t byte
 	int netif;
 
 	/* The same seed at both ends would give them the same numbers. */
-	cfg.seed[0] = (uint8_t)(cfg.seed[0] + e);
+	for (size_t i = 0; e && i < sizeof(cfg.seed); i++)
+		cfg.seed[i] = (uint8_t)~cfg.seed[i];
 	memcpy(ic.seed, w->o.impair_seed, sizeof(ic.seed));
 	end->w = w;
 	end->lab = lab;
