@@ -452,6 +452,66 @@ START_TEST (the_past_can_be_read) {
 }
 END_TEST
 
+START_TEST (a_full_queue_makes_the_device_busy) {
+	struct tg_step_action a = {.act = TG_ACT_DUP, .frame_id = 1};
+	const char *why;
+	uint32_t n = 0;
+	tg_sock c;
+
+	lab();
+	c = call_connect(0);
+	for (; tg_stepper_act(w, &a, NULL, NULL, &why) > 0; n++)
+		ck_assert_uint_lt(n, 5000);
+	ck_assert_ptr_nonnull(strstr(why, "too many"));
+	ck_assert_uint_gt(n, 4000);
+	a = (struct tg_step_action){.act = TG_ACT_CONNECT, .addr = {tg_ip4(10, 0, 0, 2), 81}};
+	ck_assert_int_gt(tg_stepper_act(w, &a, NULL, &fx, &why), 0);
+	ck_assert_uint_eq(fx.n_frames, 0);
+	a = (struct tg_step_action){.act = TG_ACT_DROP, .frame_id = 1};
+	ck_assert_int_eq(tg_stepper_act(w, &a, NULL, &fx, &why), 0);
+	ck_assert_uint_eq(fx.n_frames, 1); /* there is room again */
+	ck_assert_int_eq(state_of(0, c), TG_SYN_SENT);
+	end();
+}
+END_TEST
+
+/* At one moment: timers before frames, the client's before the server's. */
+START_TEST (what_comes_at_one_moment_has_an_order) {
+	struct tg_step_frame f;
+	uint64_t at;
+
+	lab();
+	call_connect(0);
+	call_connect(1);
+	/* Both SYNs are lost: both ends' timers are due at once. */
+	hand(TG_ACT_DROP, 1, 0, 0);
+	hand(TG_ACT_DROP, 2, 0, 0);
+	ck_assert(step());
+	ck_assert_int_eq(ev.kind, TG_STEP_TIMER);
+	ck_assert_uint_eq(ev.end, 0);
+	ck_assert_uint_eq(ev.timers, 1u << TG_TIMER_REXMIT);
+	at = ev.time_ns;
+	ck_assert(step());
+	ck_assert_uint_eq(ev.end, 1);
+	ck_assert_uint_eq(ev.time_ns, at);
+	/* A frame that comes when the next timer goes off. */
+	ck_assert(tg_stepper_queue(w, 0, &f));
+	hand(TG_ACT_DELAY, f.id, 0, 2 * NS_PER_SEC - 10 * NS_PER_MS);
+	ck_assert(tg_stepper_queue(w, 0, &f));
+	hand(TG_ACT_DROP, f.id, 0, 0);
+	ck_assert(step());
+	ck_assert_int_eq(ev.kind, TG_STEP_TIMER);
+	ck_assert_uint_eq(ev.time_ns, at + 2 * NS_PER_SEC);
+	ck_assert(step());
+	ck_assert_int_eq(ev.kind, TG_STEP_TIMER);
+	ck_assert(step());
+	ck_assert_int_eq(ev.kind, TG_STEP_FRAME);
+	ck_assert_uint_eq(ev.time_ns, at + 2 * NS_PER_SEC);
+	check_all_positions();
+	end();
+}
+END_TEST
+
 static Suite *step_lab_suite(void)
 {
 	Suite *s = suite_create("step_lab");
@@ -467,6 +527,8 @@ static Suite *step_lab_suite(void)
 	tcase_add_test(c, lines_are_kept_and_gone_on_with);
 	tcase_add_test(c, a_long_past_is_forgotten_from_its_beginning);
 	tcase_add_test(c, the_past_can_be_read);
+	tcase_add_test(c, a_full_queue_makes_the_device_busy);
+	tcase_add_test(c, what_comes_at_one_moment_has_an_order);
 	suite_add_tcase(s, c);
 	return s;
 }
