@@ -2,6 +2,10 @@
  * follows, so a line is a list of actions with their positions, and its last position. */
 #include "sim/step.h"
 
+#define NO_ROOM                                                                                    \
+	"there is no room for another line: at most 16 are kept, and what was sent in them takes " \
+	"room as well"
+
 static size_t round_up(size_t n)
 {
 	return (n + 15) / 16 * 16;
@@ -179,7 +183,7 @@ bool tg_stepper_fork(struct tg_stepper *w, const char *name, const char **why)
 	if (*why)
 		return false;
 	if (!keep(w, name)) {
-		*why = "there is no room for another line: at most 16 are kept";
+		*why = NO_ROOM;
 		return false;
 	}
 	step_log_cut(w, w->st.position);
@@ -242,7 +246,7 @@ bool tg_stepper_switch(struct tg_stepper *w, const char *name, const char **why)
 		return false;
 	}
 	if (!keep(w, w->line)) {
-		*why = "there is no room for another line: at most 16 are kept";
+		*why = NO_ROOM;
 		return false;
 	}
 	if (!step_goto(w, at, why))

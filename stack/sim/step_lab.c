@@ -5,7 +5,6 @@
  * (timers are re-armed lazily): the clock passes over it. */
 #include "sim/step_lab.h"
 
-#define WORLD_BYTES    (8u << 20)
 #define INSTANCE_LEAST (8u << 20)
 #define INSTANCE_BYTES (16u << 20)
 #define PREFIX         24u
@@ -111,7 +110,7 @@ static void wake_refused(struct tg_stepper *w)
 	struct lab *lab = w->world;
 
 	for (unsigned e = 0; e < 2; e++) {
-		if (!lab->end[e].refused || lab->n_queue + 2 >= LAB_FRAMES)
+		if (!lab->end[e].refused || !lab_has_room(w))
 			continue;
 		lab->end[e].refused = false;
 		step_settle(w, e);
@@ -263,7 +262,7 @@ static bool make_end(struct tg_stepper *w, unsigned e, uint8_t *mem, size_t byte
 		.purpose = e,
 		.link = w->o.link,
 		.latency_ns = w->o.latency_ns,
-		.max_bytes = WORLD_BYTES / 2};
+		.max_bytes = LAB_BYTES / 2};
 	struct tg_netif_config nc = {.name = "eth0",
 		.link = w->o.link,
 		.mac = {2, 0, 0, 0, 0, (uint8_t)(e + 1)},
@@ -275,7 +274,8 @@ static bool make_end(struct tg_stepper *w, unsigned e, uint8_t *mem, size_t byte
 	int netif;
 
 	/* The same seed at both ends would give them the same numbers. */
-	cfg.seed[0] = (uint8_t)(cfg.seed[0] + e);
+	for (size_t i = 0; e && i < sizeof(cfg.seed); i++)
+		cfg.seed[i] = (uint8_t)~cfg.seed[i];
 	memcpy(ic.seed, w->o.impair_seed, sizeof(ic.seed));
 	end->w = w;
 	end->lab = lab;
@@ -303,11 +303,11 @@ struct tg_stepper *tg_step_lab(const struct tg_step_options *o, const char **why
 	if (!w)
 		return NULL;
 	*why = "too little memory for a lab: 32 MiB are the least";
-	if (bytes < WORLD_BYTES + (size_t)2 * INSTANCE_LEAST)
+	if (bytes < LAB_BYTES + (size_t)2 * INSTANCE_LEAST)
 		return NULL;
-	each = (bytes - WORLD_BYTES) / 2 / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
+	each = (bytes - LAB_BYTES) / 2 / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
 	each = each < INSTANCE_BYTES ? each : INSTANCE_BYTES;
-	a = arena_init(rest, WORLD_BYTES, 0);
+	a = arena_init(rest, LAB_BYTES, 0);
 	lab = a ? arena_alloc(a, sizeof(*lab)) : NULL;
 	if (!lab)
 		return NULL;
@@ -317,7 +317,7 @@ struct tg_stepper *tg_step_lab(const struct tg_step_options *o, const char **why
 	w->st.now_ns = STEP_EPOCH_NS;
 	*why = "the configuration, the MTU or an impairment is impossible";
 	for (unsigned e = 0; e < 2; e++)
-		if (!make_end(w, e, rest + WORLD_BYTES + e * each, each))
+		if (!make_end(w, e, rest + LAB_BYTES + e * each, each))
 			return NULL;
 	for (unsigned e = 0; e < 2; e++)
 		step_settle(w, e);

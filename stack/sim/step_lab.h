@@ -6,7 +6,8 @@
 #include "sim/impair.h"
 #include "sim/step.h"
 
-#define LAB_FRAMES 4096u /* under way at once; then a device is busy */
+#define LAB_BYTES  (8u << 20) /* of the world beside the instances */
+#define LAB_FRAMES 4096u      /* under way at once; then a device is busy */
 
 struct lab_frame {
 	struct list node;
@@ -29,12 +30,15 @@ struct lab {
 	struct arena *arena;
 	struct list queue; /* in order of delivery */
 	uint32_t n_queue, next_id;
+	uint64_t queue_bytes; /* of memory */
 	struct lab_end end[2];
 };
 
 /* step_queue.c */
 /* What an end sends: into the queue, by way of its impairments. */
 bool lab_transmit(void *end, const struct tg_frame *f);
+/* Is there room for one more frame, and its twin? */
+bool lab_has_room(const struct tg_stepper *w);
 struct lab_frame *lab_find(const struct lab *lab, uint32_t id); /* NULL: none */
 struct lab_frame *lab_head(const struct lab *lab);
 void lab_forget(struct lab *lab, struct lab_frame *f);

@@ -113,6 +113,15 @@ static const char *line_end(const char *at, const char *end)
 	return nl ? nl : end;
 }
 
+/* Settings: lines that are no events. What stands above them is told with the first event. */
+static bool is_setting(const char *at, const char *end)
+{
+	at = skip_blanks(at, end);
+	if (starts(at, end, "//@"))
+		return starts(skip_blanks(at + 3, end), end, "config");
+	return starts(at, end, "--") || starts(at, end, "`");
+}
+
 static void read_line(struct script *x, struct reader *r, const char *end, struct script_note *n)
 {
 	const char *behind;
@@ -121,7 +130,7 @@ static void read_line(struct script *x, struct reader *r, const char *end, struc
 		r->from = (uint32_t)(r->out - x->notes); /* what stood above stands alone */
 		return;
 	}
-	if (take_comment(r, r->at, end))
+	if (take_comment(r, r->at, end) || is_setting(r->at, end))
 		return;
 	behind = comment_behind(r->at, end);
 	if (behind < end)

@@ -2,12 +2,22 @@
  * the user can do to them. */
 #include "sim/segment.h"
 #include "sim/step_lab.h"
+#include "wire/eth.h"
 
 /* ---- In and out ------------------------------------------------------------------------------ */
 
 static size_t frame_size(uint32_t bytes)
 {
 	return sizeof(struct lab_frame) + bytes;
+}
+
+bool lab_has_room(const struct tg_stepper *w)
+{
+	const struct lab *lab = w->world;
+	uint64_t frame_bytes = arena_capacity(frame_size(w->o.mtu + ETH_HDR_BYTES));
+
+	return lab->n_queue + 2 <= LAB_FRAMES &&
+	       lab->queue_bytes + 2 * frame_bytes <= LAB_BYTES / 2;
 }
 
 struct lab_frame *lab_head(const struct lab *lab)
@@ -46,6 +56,7 @@ static struct lab_frame *frame_new(struct lab *lab, uint32_t bytes)
 	if (!f)
 		return NULL;
 	lab->n_queue++;
+	lab->queue_bytes += arena_capacity(frame_size(bytes));
 	list_init(&f->node);
 	f->id = ++lab->next_id;
 	f->bytes = bytes;
@@ -56,6 +67,7 @@ void lab_forget(struct lab *lab, struct lab_frame *f)
 {
 	list_del(&f->node);
 	lab->n_queue--;
+	lab->queue_bytes -= arena_capacity(frame_size(f->bytes));
 	arena_free(lab->arena, f, frame_size(f->bytes));
 }
 
@@ -79,7 +91,7 @@ bool lab_transmit(void *end, const struct tg_frame *f)
 	struct impair_pkt *k;
 	uint32_t id = 0;
 
-	if (e->lab->n_queue + 2 >= LAB_FRAMES) {
+	if (!lab_has_room(e->w)) {
 		e->refused = true;
 		return false;
 	}
@@ -142,12 +154,12 @@ const char *lab_hand_may(
 		return "the frame is shorter than that: `x/frame` shows its octets";
 	if (a->act == TG_ACT_DELAY && a->ns > UINT64_MAX / 4)
 		return "that is longer than any clock goes";
-	if (a->act == TG_ACT_DUP && lab->n_queue + 2 >= LAB_FRAMES)
+	if (a->act == TG_ACT_DUP && !lab_has_room(w))
 		return "too many frames are on their way: deliver or drop some";
 	return NULL;
 }
 
-static int64_t dup(struct lab *lab, const struct lab_frame *f)
+static int64_t dup(struct lab *lab, struct lab_frame *f)
 {
 	struct lab_frame *copy = frame_new(lab, f->bytes);
 
@@ -156,7 +168,7 @@ static int64_t dup(struct lab *lab, const struct lab_frame *f)
 	copy->due_ns = f->due_ns;
 	copy->to = f->to;
 	memcpy(copy->data, f->data, f->bytes);
-	list_insert_after((struct list *)(uintptr_t)&f->node, &copy->node);
+	list_insert_after(&f->node, &copy->node);
 	return copy->id;
 }
 

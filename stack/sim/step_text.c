@@ -9,6 +9,25 @@ static void put_addr(struct text *t, const struct tg_addr *a)
 	text_add(t, "%s:%u", tg_ip_format(&a->ip, ip), (uint32_t)a->port);
 }
 
+static const char *option_name(unsigned option)
+{
+	static const struct {
+		uint8_t option;
+		const char *name;
+	} known[] = {{TG_SO_REUSEADDR, "SO_REUSEADDR"}, {TG_SO_KEEPALIVE, "SO_KEEPALIVE"},
+		{TG_SO_SNDBUF, "SO_SNDBUF"}, {TG_SO_RCVBUF, "SO_RCVBUF"},
+		{TG_SO_LINGER, "SO_LINGER"}, {TG_SO_RCVLOWAT, "SO_RCVLOWAT"},
+		{TG_TCP_NODELAY, "TCP_NODELAY"}, {TG_TCP_CORK, "TCP_CORK"},
+		{TG_TCP_MAXSEG, "TCP_MAXSEG"}, {TG_TCP_QUICKACK, "TCP_QUICKACK"},
+		{TG_TCP_KEEPIDLE, "TCP_KEEPIDLE"}, {TG_TCP_KEEPINTVL, "TCP_KEEPINTVL"},
+		{TG_TCP_KEEPCNT, "TCP_KEEPCNT"}, {TG_TCP_USER_TIMEOUT, "TCP_USER_TIMEOUT"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (known[i].option == option)
+			return known[i].name;
+	return "option";
+}
+
 static void put_call(struct text *t, const struct tg_step_action *a)
 {
 	text_add(t, "%s(", tg_step_act_name(a->act));
@@ -22,7 +41,7 @@ static void put_call(struct text *t, const struct tg_step_action *a)
 			: a->how == TG_SHUT_WR ? "SHUT_WR"
 					       : "SHUT_RDWR");
 	else if (a->act == TG_ACT_SETOPT)
-		text_add(t, "%u, %d", (uint32_t)a->option, a->value);
+		text_add(t, "%s, %d", option_name(a->option), a->value);
 	text_add(t, ")");
 }
 
