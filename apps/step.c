@@ -19,6 +19,7 @@
 
 struct step_verb {
 	struct options opt;
+	uint64_t position;
 	bool lab, live, lessons, ethernet, batch;
 	const char *commands; /* a file of them; NULL: standard input */
 	const char *file;
@@ -26,7 +27,16 @@ struct step_verb {
 	struct repl r;
 };
 
-enum { OPT_LAB = 1, OPT_LIVE, OPT_LESSONS, OPT_ETHERNET, OPT_COMMANDS, OPT_BATCH, OPT_LATENCY };
+enum {
+	OPT_LAB = 1,
+	OPT_LIVE,
+	OPT_LESSONS,
+	OPT_ETHERNET,
+	OPT_COMMANDS,
+	OPT_BATCH,
+	OPT_LATENCY,
+	OPT_GOTO
+};
 
 static const struct option_spec specs[] = {
 	{"lab", 0, OPT_LAB, NULL,
@@ -36,6 +46,7 @@ static const struct option_spec specs[] = {
 	{"ethernet", 0, OPT_ETHERNET, NULL, "lab: the link is Ethernet, and ARP shows"},
 	{"latency", 0, OPT_LATENCY, "TIME", "lab: of a frame, one way (10ms)"},
 	{"lessons", 0, OPT_LESSONS, NULL, "list the lessons"},
+	{"goto", 0, OPT_GOTO, "EVENT", "begin where so many events have happened"},
 	{"commands", 'x', OPT_COMMANDS, "FILE", "commands from FILE instead of standard input"},
 	{"batch", 0, OPT_BATCH, NULL, "the first command that is refused or fails ends it"},
 	{NULL, 0, 0, NULL, NULL},
@@ -52,6 +63,11 @@ static int set_option(void *ctx, int value, const char *arg)
 	case OPT_ETHERNET: v->ethernet = true; break;
 	case OPT_COMMANDS: v->commands = arg; break;
 	case OPT_BATCH: v->batch = true; break;
+	case OPT_GOTO:
+		if (!parse_u64(arg, 0, UINT64_MAX / 2, &v->position)) {
+			return usage_error("step: --goto %s: not a number of events", arg);
+		}
+		break;
 	default:
 		if (!time_parse(arg, &v->latency_ns) || v->latency_ns > 60 * NS_PER_S) {
 			return usage_error("step: --latency %s: no time up to 60s", arg);
@@ -272,8 +288,12 @@ static int run(struct step_verb *v)
 	if (r->in == NULL) {
 		return failure("out of memory");
 	}
-	stop_read(r, true);
-	stop_show(r, NULL);
+	if (v->position > 0) {
+		run_begin(r, v->position);
+	} else {
+		stop_read(r, true);
+		stop_show(r, NULL);
+	}
 	while (!r->quit && !(r->batch && r->failed) && (line = line_next(r->in, PROMPT)) != NULL) {
 		command_run(r, line);
 	}

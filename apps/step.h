@@ -182,6 +182,8 @@ void run_restart(struct repl *r, char *args);
 void run_back(struct repl *r, char *args);
 void run_reverse_continue(struct repl *r, char *args);
 void run_goto(struct repl *r, char *args);
+/* At the beginning of a session: to that position, or as far as it goes. */
+void run_begin(struct repl *r, uint64_t position);
 void run_fork(struct repl *r, char *args);
 void run_branches(struct repl *r, char *args);
 void run_switch(struct repl *r, char *args);

@@ -356,6 +356,14 @@ void run_reverse_continue(struct repl *r, char *args)
 	}
 }
 
+void run_begin(struct repl *r, uint64_t position)
+{
+	stop_read(r, false);
+	go(r, position);
+	stop_read(r, true);
+	stop_show(r, NULL);
+}
+
 void run_goto(struct repl *r, char *args)
 {
 	const char *word = word_next(&args);

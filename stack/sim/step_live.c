@@ -231,11 +231,11 @@ static void live_go(struct tg_stepper *w, const struct tg_step_event *ev)
 {
 	struct live *v = w->world;
 
+	taps_in(v);
 	if (ev->kind == TG_STEP_CALL) {
 		v->l.run(v->l.arg);
 		w->st.now_ns = max_u64(w->st.now_ns, v->l.now(v->l.arg));
 	}
-	taps_in(v);
 	if (ev->kind == TG_STEP_FRAME)
 		deliver(v, 0, false);
 	else
