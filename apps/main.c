@@ -35,6 +35,8 @@ static const struct verb verbs[] = {
 		"print an event log (up --log FILE) as text, a table, a ladder or for Perfetto"},
 	{"replay", replay_main, &replay_spec,
 		"make a run recorded by up --record again, bit for bit"},
+	{"step", step_main, &step_spec,
+		"step through TCP: stop before every event, see the rule, go back"},
 	{"help", help_main, NULL, "this text, or that of a verb"},
 	{"version", version_main, NULL, "print the version"},
 };

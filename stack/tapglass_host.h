@@ -187,6 +187,31 @@ TG_API void tg_host_stop_thread(struct tg_host *h);
 TG_API void tg_host_lock(struct tg_host *h);
 TG_API void tg_host_unlock(struct tg_host *h); /* sends what the caller's calls have caused */
 
+/* ---- Stepping -------------------------------------------------------------------------------- */
+
+/* Puts a gate in front of an instance, until the host ends: what its links read waits there, and
+ * the loop, which still reads and watches descriptors, leaves the instance alone. It is driven by
+ * calls on it (tg_input, tg_step), with the gate's clock. 0; -EINVAL: not an instance of this host,
+ * or the loop has a thread; -EBUSY: it has one; -ENOMEM. */
+TG_API int tg_host_gate(struct tg_host *h, const struct tg *s);
+/* A clock that stands while `runs` is false, as it does at first. */
+TG_API uint64_t tg_host_gate_now(const struct tg_host *h, const struct tg *s);
+TG_API void tg_host_gate_clock(struct tg_host *h, const struct tg *s, bool runs);
+/* A frame that waits; data stay until it is taken. */
+struct tg_host_frame {
+	uint32_t id, bytes;
+	const uint8_t *data;
+	uint16_t netif, gso_size;
+	uint8_t gso, csum; /* as in struct tg_pkt */
+};
+TG_API uint32_t tg_host_gate_queued(const struct tg_host *h, const struct tg *s);
+/* The i-th of them, in order of arrival. False: there are fewer. */
+TG_API bool tg_host_gate_look(
+	const struct tg_host *h, const struct tg *s, uint32_t i, struct tg_host_frame *out);
+TG_API void tg_host_gate_take(struct tg_host *h, const struct tg *s, uint32_t i); /* forgets it */
+/* The application has its turn: events, what they lead to, its round. Whether anything was done. */
+TG_API bool tg_host_gate_serve(struct tg_host *h, const struct tg *s);
+
 /* ---- Captures -------------------------------------------------------------------------------- */
 
 /* A pcapng file (IETF draft pcapng): nanoseconds, direction flags, interface names, what the stack

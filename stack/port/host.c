@@ -1,5 +1,6 @@
 /* The host: its instances and their memory, and what is known of its links. */
 #define _GNU_SOURCE
+#include "port/gate.h"
 #include "port/host.h"
 
 #include <errno.h>
@@ -70,6 +71,7 @@ void tg_host_free(struct tg_host *h)
 		h->insts = i->next;
 		if (i->bsd)
 			i->bsd_free(i->bsd);
+		gate_free(i->gate);
 		host_unmap(i->mem, i->mem_bytes);
 		free(i);
 	}

@@ -16,6 +16,7 @@
 #define HOST_NOTES        256u   /* decisions of impairing devices kept for app->trace */
 #define HOST_LARGE_BYTES  69632u /* holds any frame a TAP hands over */
 
+struct host_gate;
 struct host_inst {
 	struct host_inst *next;
 	struct tg *s;
@@ -28,6 +29,7 @@ struct host_inst {
 	uint32_t n_notes;
 	bool writable;              /* a device that was busy is not any more */
 	struct host_record *record; /* writes its journal; NULL: nobody does */
+	struct host_gate *gate;     /* where its frames wait; NULL: it is not stepped */
 	/* BSD sockets on this instance, or NULL: takes the events that are theirs. */
 	struct bsd_host *bsd;
 	bool (*bsd_event)(struct bsd_host *bh, const struct tg_event *e);
@@ -108,6 +110,9 @@ struct host_inst *host_find(const struct tg_host *h, const struct tg *s);
 /* A call on the instance has ended: sends what it caused, wakes who waits for it, and the loop if
  * it has to look sooner. With the lock held. */
 void host_serve_call(struct tg_host *h, struct host_inst *i);
+/* The applications of an instance with a gate have their turn, at the time of its clock. Returns
+ * whether anything was done. */
+bool host_serve_at(struct tg_host *h, struct host_inst *i, uint64_t now_ns);
 /* Remembers a decision of an impairing device for app->trace. */
 void host_note(
 	struct host_inst *i, enum tg_impair_what what, uint8_t dir, int netif, uint64_t now_ns);

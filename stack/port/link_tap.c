@@ -2,6 +2,7 @@
  * the two an impairing device in each direction and the points of a capture. */
 #define _GNU_SOURCE
 #include "port/error.h"
+#include "port/gate.h"
 #include "port/host.h"
 #include "sim/segment.h"
 
@@ -141,6 +142,30 @@ static void deliver(struct tap_link *l, const struct impair_pkt *k)
 	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
 }
 
+/* Reads one frame, which waits at the gate. */
+static bool read_gated(struct tap_link *l)
+{
+	struct tg_pkt meta = {0};
+	uint32_t n = tap_read(&l->tap, l->scratch, HOST_LARGE_BYTES, &meta);
+	struct tg_frame f;
+
+	if (!n)
+		return false;
+	meta.len = n;
+	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
+	l->packet_id += seen(l, HUB_BOTH, false, &f, l->packet_id);
+	if (!gate_hold(l->inst->gate, &meta, l->scratch, l->netif))
+		l->lost++;
+	return true;
+}
+
+static bool read_one(struct tap_link *l)
+{
+	if (l->inst->gate)
+		return read_gated(l);
+	return l->dir[0].imp.active ? read_impaired(l) : read_direct(l);
+}
+
 bool tap_link_receive(struct tap_link *l, uint64_t now_ns)
 {
 	struct impair *m = &l->dir[0].imp;
@@ -148,7 +173,7 @@ bool tap_link_receive(struct tap_link *l, uint64_t now_ns)
 	uint32_t n = 0;
 
 	while (l->readable && n < HOST_BATCH_FRAMES) {
-		l->readable = m->active ? read_impaired(l) : read_direct(l);
+		l->readable = read_one(l);
 		n += l->readable;
 	}
 	while (m->active && (k = impair_pop(m, now_ns)) != NULL) {

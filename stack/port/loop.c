@@ -237,6 +237,17 @@ static bool serve(struct tg_host *h, struct host_inst *i)
 	return any || stepped;
 }
 
+bool host_serve_at(struct tg_host *h, struct host_inst *i, uint64_t now_ns)
+{
+	uint64_t host_ns = h->now_ns;
+	bool any;
+
+	h->now_ns = now_ns;
+	any = serve(h, i);
+	h->now_ns = host_ns;
+	return any;
+}
+
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
 /* Everything that can be done now. Returns whether that was anything. */
@@ -255,7 +266,7 @@ static bool pass(struct tg_host *h)
 	if (any)
 		set_now(h);
 	for (struct host_inst *i = h->insts; i; i = i->next)
-		any |= serve(h, i);
+		any |= !i->gate && serve(h, i);
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		any |= tap_link_flush(l, h->now_ns);
 	return any;
@@ -267,7 +278,9 @@ static uint64_t next_deadline(const struct tg_host *h)
 	uint64_t t = NEVER_NS;
 
 	for (const struct host_inst *i = h->insts; i; i = i->next)
-		t = min_u64(t, i->writable ? 0 : min_u64(i->wish_ns, tg_next_deadline(i->s)));
+		if (!i->gate)
+			t = min_u64(
+				t, i->writable ? 0 : min_u64(i->wish_ns, tg_next_deadline(i->s)));
 	for (const struct tap_link *l = h->taps; l; l = l->next)
 		t = min_u64(t, l->readable ? 0 : tap_link_deadline(l));
 	for (const struct wire_link *l = h->wires; l; l = l->next)
