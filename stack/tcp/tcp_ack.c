@@ -223,8 +223,6 @@ static bool ack_in_syn_received(struct tcp_conn *c, struct tcp_rx *r)
 	c->was_connected = true;
 	tcp_update_mss(s, c);
 	tcp_set_state(s, c, TG_ESTABLISHED, TG_CAUSE_ACK_OF_SYN);
-	if (c->fin_queued) /* [9293 3.10.4] a CLOSE that waited behind data */
-		tcp_set_state(s, c, TG_FIN_WAIT_1, TG_CAUSE_CLOSE_CALL);
 	if (c->parent && c->passive)
 		tcp_accept_enqueue(s, c->parent, c);
 	tcp_conn_established(s, c);
