@@ -136,7 +136,6 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		rtt_ns = sample_rtt(c, r, &m);
 	c->backoff = 0; /* [6298 5.3] the timer starts over with what is measured */
 	c->stalled_ns = NEVER_NS;
-	c->told_r1 = false;
 	c->soft_error = 0; /* [1122 4.2.3.9] it has passed */
 	if (c->urg_out && seq_ge(ack, c->snd.up))
 		c->urg_out = false;

@@ -184,6 +184,8 @@ static void mark_on_rto(struct tg *s, struct tcp_conn *c)
 				range_mark(c, r, RANGE_LOST, RANGE_RETRANS);
 		}
 	}
+	if (reneged)
+		x->high_sacked = c->snd.una;
 	x->limited_bytes = 0;
 }
 

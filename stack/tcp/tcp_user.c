@@ -210,7 +210,6 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 	c->syn_retrans = 0;
 	c->srtt_ns = 0;
 	c->soft_error = 0;
-	c->told_r1 = false;
 	c->recovery = REC_OPEN;
 	c->frto = FRTO_NONE;
 	c->dup_acks = 0;

@@ -132,6 +132,8 @@ START_TEST (test_loss_probe_goes_later) {
 	ck_assert_int_eq(w->c->rexmit_mode, RM_PTO);
 	n = until_due();
 	ck_assert_uint_eq(tg_counters(w->s)->tcp_loss_probes, 0);
+	ck_assert_int_eq(w->c->rexmit_mode, RM_RTO); /* until the probe has gone */
+	ck_assert(w->c->deadline[CT_REXMIT] != NEVER_NS);
 	tw_step(w, 20 * NS_PER_MS);
 	device_ready();
 	ck_assert_uint_eq(w->dev.n, n + 1);

@@ -92,7 +92,18 @@ START_TEST (test_numbers) {
 }
 END_TEST
 
-/* What the user chose comes back, and probes that nobody answers are counted. */
+static uint32_t keepalives_traced(void)
+{
+	uint64_t cursor = 0, lost;
+	struct tg_trace t;
+	uint32_t n = 0;
+
+	while (tg_trace_next(w->s, &cursor, &t, &lost))
+		n += t.kind == TG_TRACE_TIMER && t.a == TG_TIMER_KEEPALIVE;
+	return n;
+}
+
+/* What the user chose comes back, and probes that nobody answers are counted, and traced. */
 START_TEST (test_choices) {
 	ck_assert_uint_eq(status().probes, 0);
 	ck_assert_int_eq(
@@ -104,7 +115,9 @@ START_TEST (test_choices) {
 	ck_assert_int_eq(
 		tg_sock_setopt(w->s, w->conn, TG_TCP_KEEPINTVL, 2 * (int64_t)NS_PER_SEC, w->now_ns),
 		0);
+	ck_assert_uint_eq(keepalives_traced(), 0);
 	tw_step(w, 8 * NS_PER_SEC);
+	ck_assert_uint_eq(keepalives_traced(), 2);
 	ck_assert_uint_eq(status().probes, 2);
 	ck_assert_uint_eq(status().max_pacing_rate, 123456);
 }
