@@ -1,0 +1,169 @@
+/* The user's calls (tcp_user.c) where packet scripts do not reach: errors in the stack's own
+ * numbers, zero-copy sends, failing memory, and the cause that the trace tells. */
+#include "tcp_support.h"
+
+static struct tcp_world *w;
+
+static void setup(void)
+{
+	w = tw_new(NULL);
+}
+
+static void teardown(void)
+{
+	tw_end(w);
+}
+
+static int64_t send_some(tg_sock k)
+{
+	return tg_sock_send(w->s, k, "abc", 3, 0, w->now_ns);
+}
+
+/* [9293 3.10.2] */
+START_TEST (test_send_without_connection) {
+	struct tcp_seg g;
+	tg_sock k;
+
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	ck_assert_int_eq(send_some(k), -TG_ENOTCONN);
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+
+	tw_establish(w, TW_FAR, seq_of(TW_IRS));
+	g = tw_seg(w);
+	g.flags = TCP_RST;
+	tw_in(w, &g, NULL, 0);
+	ck_assert_int_eq(send_some(w->conn), -TG_ECONNRESET);
+	ck_assert_int_eq(send_some(w->conn), -TG_EPIPE);
+}
+END_TEST
+
+/* [9293 MUST-30] Nothing committed is nothing urgent. */
+START_TEST (test_commit_nothing) {
+	struct tg_mspan span[2];
+
+	tw_establish(w, TW_FAR, seq_of(TW_IRS));
+	ck_assert_int_gt(tg_sock_reserve(w->s, w->conn, 10, span), 0);
+	ck_assert_int_eq(tg_sock_commit(w->s, w->conn, 0, TG_MSG_OOB, w->now_ns), 0);
+	ck_assert(!w->c->urg_out);
+	ck_assert_int_eq(send_some(w->conn), 3);
+	tg_step(w->s, w->now_ns);
+	ck_assert_uint_eq(tw_last(w).flags & TCP_URG, 0);
+
+	ck_assert_int_gt(tg_sock_reserve(w->s, w->conn, 10, span), 0);
+	memcpy(span[0].base, "x", 1);
+	ck_assert_int_eq(tg_sock_commit(w->s, w->conn, 1, TG_MSG_OOB, w->now_ns), 0);
+	tg_step(w->s, w->now_ns);
+	ck_assert_uint_eq(tw_last(w).flags & TCP_URG, TCP_URG);
+}
+END_TEST
+
+/* [9293 3.10.1] Without memory there is no passive OPEN, and later there is. */
+START_TEST (test_listen_without_memory) {
+	struct tg_addr a = {{{0}}, 99};
+	tg_sock k;
+
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	ck_assert_int_eq(tg_sock_bind(w->s, k, &a), 0);
+	tg_memory_fail_after(w->s, 1, 0);
+	ck_assert_int_eq(tg_sock_listen(w->s, k, 3, w->now_ns), -TG_ENOMEM);
+	tg_memory_fail_after(w->s, 0, 0);
+	ck_assert_int_eq(tw_record(w, k)->state, TG_CLOSED);
+	ck_assert_int_eq(tg_sock_listen(w->s, k, 3, w->now_ns), 0);
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+}
+END_TEST
+
+/* Completes a handshake that nobody accepts. */
+static void queue_one(uint16_t far_port)
+{
+	struct tcp_seg g = {.src_port = far_port,
+		.dst_port = TW_PORT,
+		.seq = seq_of(1),
+		.flags = TCP_ACK,
+		.wnd = 65535};
+
+	g.ack = seq_add(tw_syn(w, far_port, seq_of(0)), 1);
+	tw_in(w, &g, NULL, 0);
+	tg_step(w->s, w->now_ns);
+}
+
+/* A listener's memory may be that of an earlier one, whose queue was full. */
+START_TEST (test_listen_again) {
+	for (int i = 0; i < 3; i++) {
+		w->listener = tw_listen(w, TW_PORT, 2);
+		queue_one(TW_FAR);
+		ck_assert_uint_eq(tw_record(w, w->listener)->listener->queued, 1);
+		queue_one(TW_FAR + 1);
+		ck_assert_uint_eq(tw_record(w, w->listener)->listener->queued, 2);
+		ck_assert_int_eq(tg_sock_close(w->s, w->listener, w->now_ns), 0);
+		tw_step(w, NS_PER_SEC);
+		w->listener = 0;
+	}
+}
+END_TEST
+
+/* How often the trace tells of a move to CLOSED for that cause. */
+static uint32_t closed_for(enum tg_cause why)
+{
+	uint64_t cursor = 0, lost;
+	struct tg_trace t;
+	uint32_t n = 0;
+
+	while (tg_trace_next(w->s, &cursor, &t, &lost))
+		n += t.kind == TG_TRACE_STATE && t.b == TG_CLOSED && t.reason == why;
+	return n;
+}
+
+/* [9293 3.10.5] ABORT of a listener resets all that came to it. */
+START_TEST (test_abort_listener) {
+	uint32_t n;
+
+	w->listener = tw_listen(w, TW_PORT, 8);
+	queue_one(TW_FAR);
+	tw_syn(w, TW_FAR + 1, seq_of(0));
+	n = w->dev.n;
+	ck_assert_int_eq(tg_sock_abort(w->s, w->listener, w->now_ns), 0);
+	w->listener = 0;
+	tg_step(w->s, w->now_ns);
+	ck_assert_uint_eq(w->dev.n, n + 2);
+	ck_assert_uint_eq(tw_last(w).flags & TCP_RST, TCP_RST);
+	ck_assert_uint_eq(closed_for(TG_CAUSE_LISTENER_CLOSED), 1);
+	ck_assert_uint_eq(closed_for(TG_CAUSE_ABORT_CALL), 1);
+}
+END_TEST
+
+/* [9293 SHLD-3] The trace tells whether text was lost to the abort. */
+START_TEST (test_abort_cause) {
+	struct tcp_seg g;
+	uint32_t aborts;
+
+	tw_establish(w, TW_FAR, seq_of(TW_IRS));
+	if (_i) {
+		g = tw_seg(w);
+		tw_in(w, &g, "abc", 3);
+	}
+	aborts = closed_for(TG_CAUSE_ABORT_CALL);
+	ck_assert_int_eq(tg_sock_abort(w->s, w->conn, w->now_ns), 0);
+	w->conn = 0;
+	ck_assert_uint_eq(closed_for(TG_CAUSE_UNREAD_DATA), _i ? 1 : 0);
+	ck_assert_uint_eq(closed_for(TG_CAUSE_ABORT_CALL) - aborts, _i ? 0 : 1);
+}
+END_TEST
+
+static Suite *tcp_calls_suite(void)
+{
+	Suite *suite = suite_create("tcp calls");
+	TCase *t = tcase_create("rfc 9293 3.10");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_send_without_connection);
+	tcase_add_test(t, test_commit_nothing);
+	tcase_add_test(t, test_listen_without_memory);
+	tcase_add_test(t, test_listen_again);
+	tcase_add_test(t, test_abort_listener);
+	tcase_add_loop_test(t, test_abort_cause, 0, 2);
+	suite_add_tcase(suite, t);
+	return suite;
+}
+
+UNIT_MAIN(tcp_calls_suite)
