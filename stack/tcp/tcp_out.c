@@ -505,8 +505,7 @@ void tcp_window_opened(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t now = seq_dist(c->rcv.adv, c->rcv.nxt), wnd = tcp_window_offer(s, c, false);
 
-	if (c->fin_seen || c->state < TG_ESTABLISHED || c->state == TG_TIME_WAIT ||
-		c->state == TG_CLOSED)
+	if (c->fin_seen || c->state < TG_ESTABLISHED) /* CLOSED is the least of them */
 		return;
 	if (wnd > now && wnd >= 2u * now) {
 		c->ack_now = true;

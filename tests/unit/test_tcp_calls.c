@@ -150,6 +150,24 @@ START_TEST (test_abort_cause) {
 }
 END_TEST
 
+/* [9293 MUST-39] What takes nothing says nothing: before the connection stands there is no window
+ * to tell of. */
+START_TEST (test_consume_nothing) {
+	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9};
+	tg_sock k;
+	uint32_t n;
+
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	ck_assert_int_eq(tg_sock_connect(w->s, k, &peer, w->now_ns), -TG_EINPROGRESS);
+	tg_step(w->s, w->now_ns);
+	n = w->dev.n;
+	ck_assert_int_eq(tg_sock_consume(w->s, k, 0, w->now_ns), 0);
+	tg_step(w->s, w->now_ns);
+	ck_assert_uint_eq(w->dev.n, n);
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+}
+END_TEST
+
 static Suite *tcp_calls_suite(void)
 {
 	Suite *suite = suite_create("tcp calls");
@@ -162,6 +180,7 @@ static Suite *tcp_calls_suite(void)
 	tcase_add_test(t, test_listen_again);
 	tcase_add_test(t, test_abort_listener);
 	tcase_add_loop_test(t, test_abort_cause, 0, 2);
+	tcase_add_test(t, test_consume_nothing);
 	suite_add_tcase(suite, t);
 	return suite;
 }
