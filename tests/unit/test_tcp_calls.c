@@ -2,6 +2,9 @@
  * numbers, zero-copy sends, failing memory, and the cause that the trace tells. */
 #include "tcp_support.h"
 
+#include "wire/arp.h"
+#include "wire/eth.h"
+
 static struct tcp_world *w;
 
 static void setup(void)
@@ -168,6 +171,71 @@ START_TEST (test_consume_nothing) {
 }
 END_TEST
 
+/* ---- Advice to the network layer ---- */
+
+#define HERE  0x0a010002u
+#define THERE 0x0a010001u
+
+static const uint8_t far_mac[6] = {2, 0, 0, 0, 0, 9};
+
+static void arp_reply_in(unsigned netif)
+{
+	struct arp_msg m = {.op = ARP_REPLY, .spa = THERE, .tpa = HERE};
+	uint8_t b[ETH_HDR_BYTES + ARP_BYTES];
+
+	memcpy(m.sha, far_mac, 6);
+	memcpy(m.tha, dev_mac, 6);
+	eth_emit(b, dev_mac, far_mac, ETH_TYPE_ARP);
+	arp_emit(b + ETH_HDR_BYTES, &m);
+	w->s->now_ns = w->now_ns;
+	world_input(w->s, netif, b, sizeof(b));
+}
+
+/* Questions to the peer itself that are among the frames sent. */
+static uint32_t asked(const struct dev *d)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < d->n; i++) {
+		const uint8_t *b = d->frame[i].bytes;
+
+		n += !memcmp(b, far_mac, 6) && b[12] == 8 && b[13] == 6;
+	}
+	return n;
+}
+
+/* [9293 MUST-20, SHLD-10] After R1 retransmissions the next hop is asked whether it is there, and
+ * again as they go on. */
+START_TEST (test_negative_advice) {
+	struct tg_addr peer = {tg_ip4_of(THERE), 80};
+	struct tg_ip here = tg_ip4_of(HERE);
+	unsigned netif;
+	struct dev d;
+	tg_sock k;
+
+	dev_init(&d);
+	netif = world_netif(w->s, &d, TG_LINK_ETHERNET, 0, 1500);
+	ck_assert_int_eq(tg_addr_add(w->s, netif, &here, 24, w->now_ns), 0);
+	tw_step(w, 10 * NS_PER_SEC); /* what announces the address is over */
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	ck_assert_int_eq(tg_sock_connect(w->s, k, &peer, w->now_ns), -TG_EINPROGRESS);
+	tg_step(w->s, w->now_ns);
+	arp_reply_in(netif);
+	tg_step(w->s, w->now_ns);
+	tw_step(w, 6900 * NS_PER_MS); /* the SYN goes after 0, 1, 3 s */
+	ck_assert_uint_eq(asked(&d), 0);
+	tw_step(w, 200 * NS_PER_MS); /* and after 7 s */
+	ck_assert_uint_eq(asked(&d), 1);
+	arp_reply_in(netif);
+	tw_step(w, 8 * NS_PER_SEC);
+	ck_assert_uint_eq(asked(&d), 2);
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+	tw_free(w);
+	dev_clear(&d);
+	w = tw_new(NULL);
+}
+END_TEST
+
 static Suite *tcp_calls_suite(void)
 {
 	Suite *suite = suite_create("tcp calls");
@@ -181,6 +249,7 @@ static Suite *tcp_calls_suite(void)
 	tcase_add_test(t, test_abort_listener);
 	tcase_add_loop_test(t, test_abort_cause, 0, 2);
 	tcase_add_test(t, test_consume_nothing);
+	tcase_add_test(t, test_negative_advice);
 	suite_add_tcase(suite, t);
 	return suite;
 }
