@@ -171,6 +171,25 @@ START_TEST (test_consume_nothing) {
 }
 END_TEST
 
+/* [4987 3.6] The trace tells of a connection that came out of a cookie. */
+START_TEST (test_cookie_traced) {
+	struct tg_config cfg;
+	uint64_t cursor = 0, lost;
+	struct tg_trace t;
+	uint32_t n = 0;
+
+	world_config(&cfg);
+	cfg.tcp.syncookies = 2;
+	tw_free(w);
+	w = tw_new(&cfg);
+	tw_establish(w, TW_FAR, seq_of(TW_IRS));
+	while (tg_trace_next(w->s, &cursor, &t, &lost))
+		n += t.kind == TG_TRACE_STATE && t.a == TG_LISTEN && t.b == TG_SYN_RECEIVED &&
+		     t.reason == TG_CAUSE_SYN_COOKIE;
+	ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
 /* ---- Advice to the network layer ---- */
 
 #define HERE  0x0a010002u
@@ -249,6 +268,7 @@ static Suite *tcp_calls_suite(void)
 	tcase_add_test(t, test_abort_listener);
 	tcase_add_loop_test(t, test_abort_cause, 0, 2);
 	tcase_add_test(t, test_consume_nothing);
+	tcase_add_test(t, test_cookie_traced);
 	tcase_add_test(t, test_negative_advice);
 	suite_add_tcase(suite, t);
 	return suite;
