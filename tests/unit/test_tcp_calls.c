@@ -105,6 +105,37 @@ START_TEST (test_listen_again) {
 }
 END_TEST
 
+/* [9293 3.10.1] A backlog of none is one; one that nobody could fill is cut. */
+START_TEST (test_listen_backlog) {
+	w->listener = tw_listen(w, TW_PORT, 0);
+	queue_one(TW_FAR);
+	ck_assert_uint_eq(tw_record(w, w->listener)->listener->queued, 1);
+	ck_assert_int_eq(tg_sock_listen(w->s, w->listener, UINT32_MAX, w->now_ns), 0);
+	ck_assert_uint_eq(tw_record(w, w->listener)->listener->backlog, TCP_BACKLOG_MAX);
+}
+END_TEST
+
+/* [9293 3.10.1] What is connecting, or was connected, is no listener. */
+START_TEST (test_listen_connected) {
+	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9};
+	struct tcp_seg g;
+	tg_sock k;
+
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	ck_assert_int_eq(tg_sock_connect(w->s, k, &peer, w->now_ns), -TG_EINPROGRESS);
+	ck_assert_int_eq(tg_sock_listen(w->s, k, 3, w->now_ns), -TG_EINVAL);
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+
+	tw_establish(w, TW_FAR, seq_of(TW_IRS));
+	ck_assert_int_eq(tg_sock_listen(w->s, w->conn, 3, w->now_ns), -TG_EINVAL);
+	g = tw_seg(w);
+	g.flags = TCP_RST;
+	tw_in(w, &g, NULL, 0);
+	ck_assert_int_eq(tw_record(w, w->conn)->state, TG_CLOSED);
+	ck_assert_int_eq(tg_sock_listen(w->s, w->conn, 3, w->now_ns), -TG_EINVAL);
+}
+END_TEST
+
 /* How often the trace tells of a move to CLOSED for that cause. */
 static uint32_t closed_for(enum tg_cause why)
 {
@@ -265,6 +296,8 @@ static Suite *tcp_calls_suite(void)
 	tcase_add_test(t, test_commit_nothing);
 	tcase_add_test(t, test_listen_without_memory);
 	tcase_add_test(t, test_listen_again);
+	tcase_add_test(t, test_listen_backlog);
+	tcase_add_test(t, test_listen_connected);
 	tcase_add_test(t, test_abort_listener);
 	tcase_add_loop_test(t, test_abort_cause, 0, 2);
 	tcase_add_test(t, test_consume_nothing);

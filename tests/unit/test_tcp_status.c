@@ -92,6 +92,25 @@ START_TEST (test_numbers) {
 }
 END_TEST
 
+/* [9293 SHLD-19] Of many segments received as one, one counts. */
+START_TEST (test_size_of_coalesced) {
+	static const uint8_t bytes[3000];
+	static uint8_t b[4000];
+	struct tcp_seg g = tw_seg(w);
+	uint32_t len = tw_build(b, TW_US, &g, bytes, sizeof(bytes));
+	struct tg_pkt *p = tg_pkt_alloc(w->s, len);
+
+	ck_assert_ptr_nonnull(p);
+	memcpy(p->data, b, len);
+	p->len = len;
+	p->gso = TG_GSO_TCP4;
+	p->gso_size = 1000;
+	tg_input(w->s, w->netif, p, w->now_ns);
+	ck_assert_uint_eq(status().rcv_nxt, TW_IRS + 3001);
+	ck_assert_uint_eq(status().mss_rcv, 1000);
+}
+END_TEST
+
 static uint32_t keepalives_traced(void)
 {
 	uint64_t cursor = 0, lost;
@@ -130,6 +149,7 @@ static Suite *tcp_status_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_numbers);
+	tcase_add_test(t, test_size_of_coalesced);
 	tcase_add_test(t, test_choices);
 	suite_add_tcase(suite, t);
 	return suite;
