@@ -130,7 +130,6 @@ int tcp_user_listen(struct tg *s, struct endpoint *e, uint32_t backlog)
 		return -TG_ENOMEM;
 	list_init(&c->listener->queue);
 	list_init(&c->listener->deferred);
-	c->listener->queued = 0;
 	c->listener->backlog = backlog;
 	tcp_set_state(s, c, TG_LISTEN, TG_CAUSE_LISTEN_CALL);
 	tcp_notify(s, c);

@@ -136,6 +136,103 @@ START_TEST (test_listen_connected) {
 }
 END_TEST
 
+static unsigned events_of(tg_sock k)
+{
+	struct tg_event e;
+	unsigned got = 0;
+
+	while (tg_event(w->s, &e))
+		got |= e.sock == k ? e.events : 0;
+	return got;
+}
+
+/* The peer refuses k's SYN. */
+static void refuse(tg_sock k, const struct tg_addr *peer)
+{
+	struct tcp_seg g;
+
+	ck_assert_int_eq(tg_sock_connect(w->s, k, peer, w->now_ns), -TG_EINPROGRESS);
+	tg_step(w->s, w->now_ns);
+	g = tw_last(w);
+	g = (struct tcp_seg){.src_port = g.dst_port,
+		.dst_port = g.src_port,
+		.flags = TCP_RST | TCP_ACK,
+		.ack = seq_add(g.seq, 1)};
+	tw_in(w, &g, NULL, 0);
+	ck_assert_int_eq(tw_record(w, k)->state, TG_CLOSED);
+}
+
+/* A socket that was refused has an end to tell; as a listener it has none, until it ends. */
+START_TEST (test_listen_told) {
+	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9};
+	tg_sock k;
+
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	refuse(k, &peer);
+	ck_assert_uint_eq(events_of(k) & TG_HUP, TG_HUP);
+	ck_assert_int_eq(tg_sock_listen(w->s, k, 3, w->now_ns), 0);
+	ck_assert_int_eq(tg_sock_shutdown(w->s, k, TG_SHUT_RD, w->now_ns), 0);
+	ck_assert_uint_eq(events_of(k) & TG_HUP, TG_HUP);
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+}
+END_TEST
+
+/* The same for one that tries again. */
+START_TEST (test_connect_told) {
+	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9};
+	tg_sock k;
+
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	for (int i = 0; i < 3; i++) {
+		refuse(k, &peer);
+		ck_assert_uint_eq(events_of(k) & TG_HUP, TG_HUP);
+	}
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+}
+END_TEST
+
+/* [9293 MUST-8, SHLD-1] An active OPEN begins at what the clock and the key say. */
+START_TEST (test_connect_iss) {
+	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9};
+	struct tcp_conn *c;
+	tg_sock k;
+
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	ck_assert_int_eq(tg_sock_connect(w->s, k, &peer, w->now_ns), -TG_EINPROGRESS);
+	c = tw_record(w, k);
+	ck_assert(seq_eq(c->iss, tcp_isn(w->s, &c->laddr, c->lport, &c->raddr, c->rport)));
+	ck_assert_uint_eq(
+		c->ts_offset, tcp_ts_offset(w->s, &c->laddr, c->lport, &c->raddr, c->rport));
+	tg_step(w->s, w->now_ns);
+	ck_assert(seq_eq(tw_last(w).seq, c->iss));
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+}
+END_TEST
+
+/* An OPEN that fails for want of memory leaves neither port nor peer behind. */
+START_TEST (test_connect_without_memory) {
+	struct tg_addr peer = {tg_ip4_of(TW_PEER), 9}, local, far;
+	tg_sock k;
+	int r = 0;
+
+	ck_assert_int_eq(tg_sock_open(w->s, TG_STREAM, 0, 0, &k), 0);
+	for (unsigned at = 1; at < 20 && r != -TG_EINPROGRESS; at++) {
+		tg_memory_fail_after(w->s, at, 0);
+		r = tg_sock_connect(w->s, k, &peer, w->now_ns);
+		tg_memory_fail_after(w->s, 0, 0);
+		if (r == -TG_EINPROGRESS)
+			break;
+		ck_assert_int_eq(r, -TG_ENOMEM);
+		tcp_user_addrs(w->s, &tw_record(w, k)->ep, &local, &far);
+		ck_assert_uint_eq(local.port, 0);
+		ck_assert_uint_eq(far.port, 0);
+		ck_assert_ptr_null(tw_record(w, k)->port);
+	}
+	ck_assert_int_eq(r, -TG_EINPROGRESS);
+	ck_assert_int_eq(tg_sock_close(w->s, k, w->now_ns), 0);
+}
+END_TEST
+
 /* How often the trace tells of a move to CLOSED for that cause. */
 static uint32_t closed_for(enum tg_cause why)
 {
@@ -298,6 +395,10 @@ static Suite *tcp_calls_suite(void)
 	tcase_add_test(t, test_listen_again);
 	tcase_add_test(t, test_listen_backlog);
 	tcase_add_test(t, test_listen_connected);
+	tcase_add_test(t, test_listen_told);
+	tcase_add_test(t, test_connect_told);
+	tcase_add_test(t, test_connect_iss);
+	tcase_add_test(t, test_connect_without_memory);
 	tcase_add_test(t, test_abort_listener);
 	tcase_add_loop_test(t, test_abort_cause, 0, 2);
 	tcase_add_test(t, test_consume_nothing);
