@@ -324,8 +324,6 @@ static enum tx_result send_mtu_probe(struct tg *s, struct tcp_conn *c, uint32_t 
 		c->cwnd_limited = true;
 	if (advice != MTU_PROBE)
 		return TX_OK;
-	if (*budget == 0)
-		return TX_MORE;
 	res = send_frame(s, c, text, false, EMIT_MTU);
 	if (res == TX_OK) {
 		tcp_mtu_sent(s, c, from, text);
