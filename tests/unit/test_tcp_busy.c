@@ -159,6 +159,27 @@ START_TEST (test_loss_probe_not_needed) {
 }
 END_TEST
 
+/* [8899 4.1] A probe of the path's MTU that the device did not take was not sent. */
+START_TEST (test_mtu_probe_goes_later) {
+	static const uint8_t much[6000];
+	struct tg_config cfg;
+
+	world_config(&cfg);
+	cfg.tcp.mtu_probing = 2;
+	cfg.tcp.initial_window_segs = 20;
+	tw_free(w);
+	w = tw_new(&cfg);
+	w->syn_opts = (struct tcp_opts){.has = TCP_HAS_MSS, .mss = 1460};
+	tw_establish(w, TW_FAR, seq_of(TW_IRS));
+	w->dev.room = 0;
+	ck_assert_int_eq(tg_sock_send(w->s, w->conn, much, sizeof(much), 0, w->now_ns), 6000);
+	tg_step(w->s, w->now_ns);
+	ck_assert_uint_eq(tg_counters(w->s)->tcp_mtu_probes, 0);
+	device_ready();
+	ck_assert_uint_eq(tg_counters(w->s)->tcp_mtu_probes, 1);
+}
+END_TEST
+
 static Suite *tcp_busy_suite(void)
 {
 	Suite *suite = suite_create("tcp busy");
@@ -171,6 +192,7 @@ static Suite *tcp_busy_suite(void)
 	tcase_add_test(t, test_probe_of_the_next);
 	tcase_add_test(t, test_loss_probe_goes_later);
 	tcase_add_test(t, test_loss_probe_not_needed);
+	tcase_add_test(t, test_mtu_probe_goes_later);
 	suite_add_tcase(suite, t);
 	return suite;
 }
