@@ -15,6 +15,7 @@
 #include "control.h"
 #include "eventlog.h"
 #include "http_server.h"
+#include "iperf.h"
 #include "link.h"
 #include "livelog.h"
 #include "relay.h"
@@ -38,6 +39,10 @@ struct up {
 	struct services services;
 	struct simple_services *simple;
 	struct http_server *http;
+	struct iperf_opt iperf_opt;
+	struct iperf_sink iperf_sink;
+	struct iperf_server *iperf;
+	uint16_t iperf_port; /* 0: none */
 	struct relay *relay;
 	struct control *control;
 	int control_fd; /* listening; -1: none */
@@ -54,6 +59,7 @@ static const struct option_spec up_options[] = {
 	{"log", 0, 4, "FILE",
 		"log events (qlog, JSON-SEQ); json: to standard output instead of text"},
 	{"log-level", 0, 5, "LEVEL", "of --log: events (default), or all: every segment and call"},
+	{"iperf3", 0, 7, "[=PORT]", "serve iperf3's tests as well (5201)"},
 	{"record", 0, 6, "FILE", "write down the run, for tapglass replay (it has every byte)"},
 	{NULL, 0, 0, NULL, NULL},
 };
@@ -87,6 +93,13 @@ static int up_set(void *ctx, int value, const char *arg)
 	}
 	if (value == 6) {
 		u->opt.record = arg;
+		return 0;
+	}
+	if (value == 7) {
+		if (!parse_u64(arg != NULL ? arg : "5201", 1, 65535, &port)) {
+			return usage_error("--iperf3=%s: not a port, 1 to 65535", arg);
+		}
+		u->iperf_port = (uint16_t)port;
 		return 0;
 	}
 	u->www = arg;
@@ -150,6 +163,7 @@ static uint64_t up_round(void *arg, struct tg *s, uint64_t now_ns)
 		due = min_of(svc_round(&u->services, now_ns), http_round(u->http, now_ns));
 	}
 	due = min_of(due, min_of(relay_round(u->relay, now_ns), control_round(u->control, now_ns)));
+	due = min_of(due, iperf_server_round(u->iperf, now_ns));
 	due = min_of(due, eventlog_round(&u->events, now_ns));
 	return min_of(due, livelog_round(&u->log, now_ns));
 }
@@ -197,6 +211,34 @@ static void signals_set(struct tg_host *h)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
+static void iperf_line(void *arg, const char *text, size_t n, bool error)
+{
+	struct up *u = arg;
+
+	if (u->opt.quiet) {
+		return;
+	}
+	if (error) {
+		text += strlen("tapglass: ");
+		n -= strlen("tapglass: ");
+	}
+	livelog_text(&u->log, "%s%.*s", error ? "" : "iperf3: ", (int)n - 1, text);
+}
+
+static int iperf_start(struct up *u, uint64_t now_ns)
+{
+	int rc;
+
+	if (u->iperf_port == 0) {
+		return EXIT_OK;
+	}
+	u->iperf_opt = (struct iperf_opt){.quiet = true, .idle_ns = IPERF_IDLE_NS};
+	u->iperf_sink = (struct iperf_sink){.arg = u, .line = iperf_line};
+	u->iperf = iperf_server_start(
+		&u->services, u->iperf_port, &u->iperf_opt, &u->iperf_sink, now_ns, &rc);
+	return u->iperf != NULL ? EXIT_OK : failure("cannot start iperf3: %s", errno_text(rc));
+}
+
 static int services_start(struct up *u)
 {
 	struct http_config c = {.port = PORT_HTTP,
@@ -225,7 +267,7 @@ static int services_start(struct up *u)
 	if (u->http == NULL) {
 		return failure("cannot start http: %s", errno_text(rc));
 	}
-	return EXIT_OK;
+	return iperf_start(u, now);
 }
 
 static void ready(struct up *u)
@@ -389,6 +431,9 @@ static int up_run(struct up *u)
 	rc = tg_host_run(u->link.host, u->opt.busy_ns);
 	u->log.on = false;
 	doors_close(u);
+	if (u->iperf != NULL) {
+		iperf_server_stop(u->iperf, tg_host_now());
+	}
 	goodbye(u);
 	log_close(u);
 	summary_print(&u->log, &u->opt, &u->link, u->start_ns);
@@ -426,6 +471,7 @@ int up_main(int argc, char **argv)
 	u->start_ns = tg_host_now();
 	rc = up_run(u);
 	doors_close(u);
+	iperf_server_free(u->iperf, tg_host_now());
 	livelog_close(&u->log);
 	closed = link_close(&u->link, &u->opt);
 	http_free(u->http);

@@ -81,6 +81,7 @@ if [ "$what" = check ]; then
 	cmd tcpdump tcpdump
 	cmd tshark tshark
 	cmd wrk wrk
+	cmd iperf3 iperf3
 	cmd nmap nmap
 	cmd chromium chromium
 	cmd ethtool ethtool
