@@ -356,7 +356,7 @@ static bool journal_queue(struct tg_stepper *w, uint32_t i, struct tg_step_frame
 }
 
 static const struct step_ops journal_ops = {journal_next, journal_go, journal_may, journal_act,
-	journal_bytes, journal_save, journal_restore, journal_queue, NULL, NULL};
+	journal_bytes, journal_save, journal_restore, journal_queue, NULL, NULL, true};
 
 /* ---- Making it ------------------------------------------------------------------------------- */
 
