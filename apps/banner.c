@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tables.h"
+
 #define NAME_DEFAULT "default"
 
 /* ---- First ----------------------------------------------------------------------------------- */
@@ -187,12 +189,17 @@ static void drops_text(const struct tg_counters *c, char *buf, size_t n)
 void summary_print(
 	struct livelog *g, const struct options *o, const struct link *l, uint64_t start_ns)
 {
-	const struct tg_counters *c = tg_counters(l->stack);
+	struct tg_counters sum = {0};
+	const struct tg_counters *c = &sum;
 	char a[28], b[28], d[16], e[16], drops[300];
 	uint64_t dropped = 0;
 
 	if (o->quiet) {
 		return;
+	}
+	tables_counters_add(&sum, tg_counters(l->stack));
+	for (unsigned i = 1; i < l->n_queues; i++) {
+		tables_counters_add(&sum, tg_counters(l->queue[i].stack));
 	}
 	for (int i = 1; i < TG_DROP_COUNT; i++) {
 		dropped += c->drops[i] + c->discards[i];

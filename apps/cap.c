@@ -82,6 +82,13 @@ static int capture_start(struct cap *c)
 	struct tg_host_error err;
 	int rc;
 
+	if (l->n_queues > 1) {
+		job_error(c->job,
+			"tapglass: cap: this stack has %u queues, a capture only one (tcpdump -i "
+			"%s sees them all)\n",
+			l->n_queues, l->name);
+		return EXIT_FAILED;
+	}
 	c->capture = tg_capture_open_fd(c->fd, &c->what, &err);
 	if (c->capture == NULL) {
 		job_error(c->job, "tapglass: cap: %s: %s\n", err.what, err.why);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -21,14 +22,17 @@
 #define PRIVATE_TAP  "tap0"
 #define PRIVATE_VETH "veth0"
 #define RELAY_TRIES  20
+#define SEED_APART   UINT64_C(0x9e3779b97f4a7c15) /* between the seeds of queues */
 
 struct attempt {
 	struct link *link;
 	const struct options *opt;
-	const struct tg_host_app *app, *peer_app;
+	const struct tg_host_app *app, *peer_app, *queue_apps;
+	uint8_t share_key[16];
 	struct tg_link_options dev;
 	bool no_relay;   /* no port is free for it */
 	bool no_private; /* no namespace is to be had */
+	bool no_queues;  /* not all queues are to be had */
 	bool no_record;  /* the recording that was asked for cannot begin */
 	bool expected;   /* the failure is an ordinary one, not worth a word */
 };
@@ -117,8 +121,8 @@ static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_e
 /* ---- Instances ------------------------------------------------------------------------------- */
 
 /* salt: makes the seeds of several instances differ. */
-static int instance_add(
-	struct attempt *t, const struct tg_host_app *app, uint64_t salt, struct tg **out)
+static int instance_add(struct attempt *t, struct tg_host *h, const struct tg_host_app *app,
+	uint64_t salt, unsigned queue, struct tg **out)
 {
 	struct tg_config c;
 	int rc = tg_host_config(&c);
@@ -129,12 +133,18 @@ static int instance_add(
 	c.tcp.cc = (uint8_t)t->opt->cc;
 	c.tcp.pacing = t->opt->pacing;
 	if (t->opt->has_seed) {
-		seed_expand(t->opt->seed * 4 + salt, c.seed, sizeof c.seed);
+		seed_expand((t->opt->seed + queue * SEED_APART) * 4 + salt, c.seed, sizeof c.seed);
 	}
 	for (unsigned i = 0; i < t->opt->n_sysctls; i++) {
 		options_sysctl(&c, t->opt->sysctl[i]);
 	}
-	return tg_host_add(t->link->host, &c, 0, app, out);
+	if (t->opt->queues > 1) {
+		c.share.index = (uint8_t)queue;
+		c.share.count = (uint8_t)t->opt->queues;
+		memcpy(c.share.key, t->share_key, sizeof c.share.key);
+		c.ip.icmp_errors_per_sec = c.ip.icmp_errors_per_sec / t->opt->queues + 1;
+	}
+	return tg_host_add(h, &c, 0, app, out);
 }
 
 static void device_options(struct attempt *t)
@@ -148,6 +158,7 @@ static void device_options(struct attempt *t)
 	t->dev.in = o->in;
 	t->dev.out = o->out;
 	t->dev.capture = t->link->capture;
+	t->dev.queues = o->queues;
 	if (o->has_seed) {
 		seed_expand(~o->seed, t->dev.impair_seed, sizeof t->dev.impair_seed);
 	} else {
@@ -155,15 +166,107 @@ static void device_options(struct attempt *t)
 	}
 }
 
-static int stack_configure(struct link *l)
+static int instance_configure(const struct link *l, struct tg *s, unsigned netif)
 {
 	struct tg_ip any = {{0}};
 	uint64_t now = tg_host_now();
-	int rc = tg_addr_add(l->stack, (unsigned)l->netif, &l->stack_ip, l->prefix_len, now);
+	int rc = tg_addr_add(s, netif, &l->stack_ip, l->prefix_len, now);
 
 	/* the host's end is the way to everywhere else */
-	return rc < 0 ? rc
-		      : tg_route_add(l->stack, &any, 0, &l->host_ip, (unsigned)l->netif, 0, now);
+	return rc < 0 ? rc : tg_route_add(s, &any, 0, &l->host_ip, netif, 0, now);
+}
+
+static int stack_configure(struct link *l)
+{
+	return instance_configure(l, l->stack, (unsigned)l->netif);
+}
+
+/* ---- Queues ---------------------------------------------------------------------------------- */
+
+/* "FILE.2": the journal of a queue after the first. */
+static int queue_record(
+	struct attempt *t, const struct link_queue *q, unsigned i, struct tg_host_error *err)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s.%u", t->opt->record, i);
+
+	if (n < 0 || n >= PATH_MAX) {
+		error_set(err, ENAMETOOLONG, "cannot record", "the file's name is too long", "");
+		return -ENAMETOOLONG;
+	}
+	return tg_host_record(q->host, q->stack, path, 0, err);
+}
+
+/* Queue i of the TAP: a host, an instance, the addresses of the first. */
+static int queue_open(struct attempt *t, unsigned i, struct tg_host_error *err)
+{
+	struct link *l = t->link;
+	struct link_queue *q = &l->queue[i];
+	int rc;
+
+	q->host = tg_host_new();
+	rc = q->host == NULL
+		     ? -ENOMEM
+		     : instance_add(t, q->host, t->queue_apps != NULL ? &t->queue_apps[i] : NULL, 0,
+			       i, &q->stack);
+	if (rc == 0 && t->opt->record != NULL) {
+		rc = queue_record(t, q, i, err);
+		t->no_record = rc < 0;
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	t->dev.queue = i;
+	rc = tg_host_tap(q->host, q->stack, l->name, NULL, 0, &t->dev, err);
+	return rc < 0 ? rc : instance_configure(l, q->stack, (unsigned)rc);
+}
+
+static int queues_open(struct attempt *t, struct tg_host_error *err)
+{
+	struct link *l = t->link;
+	struct tg_host *hosts[TG_QUEUES_MAX] = {l->host};
+	int rc = 0;
+
+	l->queue[0] = (struct link_queue){l->host, l->stack};
+	l->n_queues = 1;
+	if (t->opt->queues <= 1) {
+		return 0;
+	}
+	for (unsigned i = 1; rc >= 0 && i < t->opt->queues; i++) {
+		l->n_queues = i + 1;
+		rc = queue_open(t, i, err);
+		hosts[i] = l->queue[i].host;
+	}
+	if (rc >= 0) {
+		rc = tg_host_join(hosts, l->n_queues);
+	}
+	t->no_queues = rc < 0;
+	return rc;
+}
+
+struct each {
+	void (*fn)(void *arg, unsigned queue, struct tg_host *h, struct tg *s);
+	void *arg;
+	unsigned queue;
+	const struct link_queue *q;
+};
+
+static void each_call(void *arg)
+{
+	const struct each *e = arg;
+
+	e->fn(e->arg, e->queue, e->q->host, e->q->stack);
+}
+
+void link_each_queue(const struct link *l,
+	void (*fn)(void *arg, unsigned queue, struct tg_host *h, struct tg *s), void *arg)
+{
+	fn(arg, 0, l->host, l->stack);
+	for (unsigned i = 1; i < l->n_queues; i++) {
+		struct each e = {fn, arg, i, &l->queue[i]};
+
+		tg_host_call(l->queue[i].host, each_call, &e);
+	}
 }
 
 /* ---- Rungs ----------------------------------------------------------------------------------- */
@@ -172,7 +275,7 @@ static int stack_configure(struct link *l)
 static int stack_make(struct attempt *t, struct tg_host_error *err)
 {
 	bool made = t->link->stack == NULL;
-	int rc = made ? instance_add(t, t->app, 0, &t->link->stack) : 0;
+	int rc = made ? instance_add(t, t->link->host, t->app, 0, 0, &t->link->stack) : 0;
 
 	if (rc < 0) {
 		error_set(err, -rc, "cannot make an instance", "out of memory or address space",
@@ -205,7 +308,8 @@ static int on_tap(struct attempt *t, const char *name, struct tg_host_error *err
 	}
 	l->netif = rc;
 	snprintf(l->name, sizeof l->name, "%s", tg_host_link_name(l->host, l->stack, rc));
-	return stack_configure(l);
+	rc = stack_configure(l);
+	return rc < 0 ? rc : queues_open(t, err);
 }
 
 static bool may_administer(void)
@@ -361,7 +465,7 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 	addresses_set(l, t->opt, t->opt->net);
 	rc = stack_make(t, err);
 	if (rc == 0) {
-		rc = instance_add(t, t->peer_app, 1, &l->peer);
+		rc = instance_add(t, l->host, t->peer_app, 1, 0, &l->peer);
 	}
 	if (t->no_record) {
 		return rc;
@@ -434,7 +538,7 @@ static int climb(struct attempt *t, int from, int to)
 		/* The person chose a network, a port or a file that cannot be: no other rung is
 		 * what was asked for. */
 		if ((rc == -EADDRINUSE && t->opt->has_net) ||
-			(t->no_relay && t->opt->relay_asked) || t->no_record) {
+			(t->no_relay && t->opt->relay_asked) || t->no_record || t->no_queues) {
 			next = to + 1;
 		}
 		if (next <= to && err.meanwhile[0] == '\0') {
@@ -451,11 +555,12 @@ static int climb(struct attempt *t, int from, int to)
 
 static int climb_as_told(struct attempt *t)
 {
+	bool only_tap = t->opt->queues > 1;
 	struct tg_host_error err;
 
 	switch (t->opt->link) {
-	case LINK_AUTO: return climb(t, RUNG_OWN, RUNG_SIM);
-	case LINK_PRIVATE: return climb(t, RUNG_PRIVATE, RUNG_VETH);
+	case LINK_AUTO: return climb(t, RUNG_OWN, only_tap ? RUNG_PRIVATE : RUNG_SIM);
+	case LINK_PRIVATE: return climb(t, RUNG_PRIVATE, only_tap ? RUNG_PRIVATE : RUNG_VETH);
 	case LINK_VETH: return climb(t, RUNG_VETH, RUNG_VETH);
 	case LINK_SIM: return climb(t, RUNG_SIM, RUNG_SIM);
 	case LINK_TAP: break;
@@ -488,12 +593,25 @@ int link_open(struct link *l, const struct options *o, const struct tg_host_app 
 int link_open_with(struct link *l, const struct options *o, const struct tg_host_app *app,
 	const struct tg_host_app *peer_app)
 {
-	struct attempt t = {.link = l, .opt = o, .app = app, .peer_app = peer_app};
+	return link_open_queues(l, o, app, peer_app, NULL);
+}
+
+int link_open_queues(struct link *l, const struct options *o, const struct tg_host_app *app,
+	const struct tg_host_app *peer_app, const struct tg_host_app *queue_apps)
+{
+	struct attempt t = {
+		.link = l, .opt = o, .app = app, .peer_app = peer_app, .queue_apps = queue_apps};
 	struct tg_host_error err;
 	int rc;
 
 	memset(l, 0, sizeof *l);
 	l->relay_fd = -1;
+	l->n_queues = 1;
+	if (o->has_seed) {
+		seed_expand(o->seed ^ SEED_APART, t.share_key, sizeof t.share_key);
+	} else {
+		tg_host_random(t.share_key, sizeof t.share_key);
+	}
 	l->host = tg_host_new();
 	if (l->host == NULL) {
 		return failure("out of memory or descriptors");
@@ -525,6 +643,9 @@ int link_close(struct link *l, const struct options *o)
 {
 	int rc = EXIT_OK, failed;
 
+	for (unsigned i = 1; i < l->n_queues; i++) {
+		tg_host_free(l->queue[i].host);
+	}
 	if (l->host != NULL) {
 		tg_host_free(l->host);
 		if (l->relay_fd >= 0) {

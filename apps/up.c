@@ -17,6 +17,7 @@
 #include "http_server.h"
 #include "link.h"
 #include "livelog.h"
+#include "queues.h"
 #include "relay.h"
 #include "serve_simple.h"
 
@@ -38,6 +39,7 @@ struct up {
 	struct services services;
 	struct simple_services *simple;
 	struct http_server *http;
+	struct queue_workers workers;
 	struct relay *relay;
 	struct control *control;
 	int control_fd; /* listening; -1: none */
@@ -55,8 +57,50 @@ static const struct option_spec up_options[] = {
 		"log events (qlog, JSON-SEQ); json: to standard output instead of text"},
 	{"log-level", 0, 5, "LEVEL", "of --log: events (default), or all: every segment and call"},
 	{"record", 0, 6, "FILE", "write down the run, for tapglass replay (it has every byte)"},
+	{"queues", 0, 7, "N",
+		"so many queues of the TAP, each with a stack and a thread of its own, all with "
+		"one "
+		"address"},
 	{NULL, 0, 0, NULL, NULL},
 };
+
+static int set_queues(struct up *u, const char *arg)
+{
+	uint64_t n;
+
+	if (!parse_u64(arg, 1, TG_QUEUES_MAX, &n)) {
+		return usage_error("--queues %s: not 1 to %u", arg, TG_QUEUES_MAX);
+	}
+	u->opt.queues = (unsigned)n;
+	return 0;
+}
+
+/* What is made for one queue and one thread. */
+static int check_queues(const struct up *u)
+{
+	const struct options *o = &u->opt;
+
+	if (o->queues <= 1) {
+		return EXIT_OK;
+	}
+	if (o->link == LINK_VETH || o->link == LINK_SIM) {
+		return usage_error("--queues %u: only a TAP has several queues", o->queues);
+	}
+	if (tg_impair_active(&o->in) || tg_impair_active(&o->out)) {
+		return usage_error("--queues %u: a link that is impaired has one queue", o->queues);
+	}
+	if (o->pcap != NULL) {
+		return usage_error("--queues %u: --pcap captures one queue only (tcpdump on the "
+				   "TAP sees them all)",
+			o->queues);
+	}
+	if (u->log_file != NULL && strcmp(u->log_file, "json") == 0) {
+		return usage_error("--queues %u: --log json is one queue's; --log FILE makes "
+				   "FILE.1 and so on",
+			o->queues);
+	}
+	return EXIT_OK;
+}
 
 static int up_set(void *ctx, int value, const char *arg)
 {
@@ -88,6 +132,9 @@ static int up_set(void *ctx, int value, const char *arg)
 	if (value == 6) {
 		u->opt.record = arg;
 		return 0;
+	}
+	if (value == 7) {
+		return set_queues(u, arg);
 	}
 	u->www = arg;
 	return 0;
@@ -219,6 +266,7 @@ static int services_start(struct up *u)
 		c.access = http_accessed;
 	}
 	u->http = http_start(&u->services, &c, now, &rc, &bad_www);
+	u->workers.http = c;
 	if (u->http == NULL && bad_www) {
 		return usage_error("--www %s: %s", u->www, errno_text(rc));
 	}
@@ -239,9 +287,8 @@ static void ready(struct up *u)
 }
 
 /* Resets what is still open, so that no peer is left waiting for a stack that has gone. */
-static void goodbye(struct up *u)
+static void goodbye(struct tg_host *h, struct tg *s)
 {
-	struct tg *s = u->link.stack;
 	uint64_t cursor = 0, now = tg_host_now(), end = now + GOODBYE_PATIENCE_NS;
 	tg_sock *open = malloc(GOODBYE_SOCKS_MAX * sizeof *open);
 	struct tg_sock_row row;
@@ -257,7 +304,7 @@ static void goodbye(struct up *u)
 	}
 	free(open);
 	for (int i = 0; i < GOODBYE_ROUNDS && n > 0 && now < end; i++) {
-		tg_host_round(u->link.host, 0);
+		tg_host_round(h, 0);
 		now = tg_host_now();
 		if (tg_next_deadline(s) > now) {
 			break;
@@ -330,7 +377,8 @@ static int log_open(struct up *u)
 	if (u->log_file != NULL && strcmp(u->log_file, "json") == 0) {
 		u->opt.quiet = true; /* text would not be JSON */
 	}
-	return rc < 0 ? usage_error("--log %s: %s", u->log_file, strerror(-rc)) : EXIT_OK;
+	return rc < 0 ? usage_error("--log %s: %s", u->log_file, strerror(-rc))
+		      : queue_workers_log(&u->workers, u->log_file, u->log_all);
 }
 
 static void log_start(struct up *u)
@@ -348,6 +396,10 @@ static void log_close(struct up *u)
 {
 	uint64_t lost = eventlog_close(&u->events, tg_host_now());
 
+	for (unsigned i = 1; i < u->workers.n; i++) {
+		lost += eventlog_close(&u->workers.w[i].events, tg_host_now());
+	}
+
 	if (lost > 0) {
 		say("--log %s: the last %llu events could not be written", u->log_file,
 			(unsigned long long)lost);
@@ -360,13 +412,19 @@ static int up_run(struct up *u)
 	struct tg_host_app app = {
 		u, up_event, impaired || u->opt.verbose > 1 ? up_trace : NULL, up_round};
 	struct tg_host_app peer = {.arg = u, .event = peer_event};
-	int rc = control_take(u);
+	int rc = check_queues(u);
 
+	if (rc == EXIT_OK) {
+		rc = control_take(u);
+	}
+	if (rc == EXIT_OK) {
+		rc = queue_workers_make(&u->workers, u->opt.queues);
+	}
 	if (rc == EXIT_OK) {
 		rc = log_open(u);
 	}
 	if (rc == EXIT_OK) {
-		rc = link_open_with(&u->link, &u->opt, &app, &peer);
+		rc = link_open_queues(&u->link, &u->opt, &app, &peer, u->workers.app);
 	}
 	if (rc == EXIT_OK) {
 		livelog_open(&u->log, &u->opt, u->link.stack, &u->link.stack_ip, u->link.mac,
@@ -376,6 +434,10 @@ static int up_run(struct up *u)
 	}
 	if (rc == EXIT_OK) {
 		rc = doors_open(u);
+	}
+	if (rc == EXIT_OK) {
+		rc = queue_workers_start(
+			&u->workers, &u->link, &u->opt, &u->workers.http, u->start_ns);
 	}
 	if (rc != EXIT_OK) {
 		return rc;
@@ -389,7 +451,11 @@ static int up_run(struct up *u)
 	rc = tg_host_run(u->link.host, u->opt.busy_ns);
 	u->log.on = false;
 	doors_close(u);
-	goodbye(u);
+	queue_workers_stop(&u->workers, &u->link);
+	for (unsigned i = 1; i < u->link.n_queues; i++) {
+		goodbye(u->link.queue[i].host, u->link.queue[i].stack);
+	}
+	goodbye(u->link.host, u->link.stack);
 	log_close(u);
 	summary_print(&u->log, &u->opt, &u->link, u->start_ns);
 	if (u->log_file != NULL && !u->opt.quiet) {
@@ -426,10 +492,12 @@ int up_main(int argc, char **argv)
 	u->start_ns = tg_host_now();
 	rc = up_run(u);
 	doors_close(u);
+	queue_workers_stop(&u->workers, &u->link);
 	livelog_close(&u->log);
 	closed = link_close(&u->link, &u->opt);
 	http_free(u->http);
 	simple_free(u->simple);
+	queue_workers_free(&u->workers);
 	free(u);
 	return rc != EXIT_OK ? rc : closed;
 }

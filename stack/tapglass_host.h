@@ -101,6 +101,9 @@ struct tg_link_options {
 	struct tg_impair in, out; /* towards the instance, from it */
 	uint8_t impair_seed[32];
 	struct tg_capture *capture; /* or NULL */
+	/* A TAP with several queues, each for a host of its own (tg_host_join): this is number
+	 * `queue` of `queues`, attached in this order. 0 of 0 or 1: it has one. */
+	unsigned queue, queues;
 };
 TG_API void tg_link_options_default(struct tg_link_options *o);
 
@@ -224,6 +227,25 @@ TG_API void tg_capture_counts(const struct tg_capture *c, struct tg_capture_coun
 TG_API int tg_host_capture(struct tg_host *h, const struct tg *s, int netif, struct tg_capture *c);
 /* Stops on all links of the host and writes the statistics, after which no packet follows. */
 TG_API void tg_host_capture_end(struct tg_host *h, struct tg_capture *c);
+
+/* ---- Several queues of a TAP, a thread each -------------------------------------------------- */
+
+#define TG_QUEUES_MAX 16u
+
+/* Joins n hosts, each with one instance, number i of n that share an address (tg_config.share), on
+ * queue i of one TAP: what comes by the wrong queue crosses to the instance that it is for, in a
+ * bounded ring for each pair; what finds it full is dropped (pass_queue_full). 0, -ENOMEM, -EINVAL.
+ */
+TG_API int tg_host_join(struct tg_host *const *h, unsigned n);
+/* Runs the loop of a joined host in a thread of its own. From then on the host's functions and
+ * those of its instance may be called only from there: by its application's functions, and by
+ * tg_host_call. 0 or -errno. */
+TG_API int tg_host_spawn(struct tg_host *h, uint64_t busy_ns);
+/* Calls fn in h's thread, between two rounds, and waits for it; without a thread, at once. One
+ * thread calls, and none that has to answer such a call itself. */
+TG_API void tg_host_call(struct tg_host *h, void (*fn)(void *arg), void *arg);
+/* Ends the thread and waits for it; what its loop returned. */
+TG_API int tg_host_reap(struct tg_host *h);
 
 #ifdef __cplusplus
 }

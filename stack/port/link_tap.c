@@ -77,6 +77,13 @@ bool tap_link_flush(struct tap_link *l, uint64_t now_ns)
 	}
 }
 
+static bool tap_link_pass(void *dev, unsigned to, const struct tg_pkt *p)
+{
+	struct tap_link *l = dev;
+
+	return group_pass(l->h, to, p);
+}
+
 /* ---- Towards the instance -------------------------------------------------------------------- */
 
 /* Reads one frame straight into a packet and inputs it. False: there is none. */
@@ -256,7 +263,8 @@ static int add_netif(struct tap_link *l, const struct tg_link_options *o)
 		.caps = l->tap.caps,
 		.transmit = tap_link_transmit,
 		.dev = l,
-		.announce = true,
+		.announce = o->queue == 0,
+		.pass = o->queues > 1 ? tap_link_pass : NULL,
 	};
 
 	memcpy(c.name, l->tap.name, sizeof(c.name));
@@ -320,6 +328,8 @@ int tg_host_tap(struct tg_host *h, struct tg *s, const char *name, const struct 
 		.mtu = o->mtu,
 		.host_ip = host_ip ? tg_ip4_value(host_ip) : 0,
 		.prefix_len = prefix_len < 32 ? prefix_len : 32,
+		.queue = o->queue,
+		.queues = o->queues,
 	};
 	struct tap_link *l = tap_link_new(h, s);
 	int result;
