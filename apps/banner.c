@@ -32,6 +32,15 @@ static const char *name_option(const struct options *o, char buf[48])
 	return buf;
 }
 
+static void queues_print(struct livelog *g, const struct link *l)
+{
+	if (l->n_queues > 1) {
+		livelog_text(g, "  queues  %-2u, a stack and a thread each      %s", l->n_queues,
+			tg_host_steered(l->host) ? "the kernel knows each flow's (BPF)"
+						 : "the kernel learns flows' queues");
+	}
+}
+
 static void link_print(struct livelog *g, const struct link *l)
 {
 	const char *offloads = tg_host_link_offloads(l->host, l->stack, l->netif);
@@ -142,6 +151,7 @@ void banner_print(struct livelog *g, const struct options *o, const struct link 
 	livelog_text(g, "tapglass " TAPGLASS_VERSION " — a TCP/IP stack in one process.%s\n",
 		l->where == LINK_HERE ? "" : " Nothing on this machine was changed.");
 	link_print(g, l);
+	queues_print(g, l);
 	livelog_text(g, "  host    %-11s %-17s  %s", host, theirs, host_text(l));
 	livelog_text(g, "  stack   %-11s %-17s  ← all handwritten: Ethernet ARP IP ICMP UDP TCP",
 		stack, format_mac(l->mac, mac));

@@ -238,7 +238,7 @@ static int queues_open(struct attempt *t, struct tg_host_error *err)
 		hosts[i] = l->queue[i].host;
 	}
 	if (rc >= 0) {
-		rc = tg_host_join(hosts, l->n_queues);
+		rc = tg_host_join(hosts, l->n_queues, !t->opt->learned);
 	}
 	t->no_queues = rc < 0;
 	return rc;

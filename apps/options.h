@@ -39,6 +39,7 @@ struct options {
 	int ready_fd; /* -1: none */
 	uint64_t busy_ns;
 	unsigned queues; /* of the TAP, an instance each; 0 or 1: one */
+	bool learned;    /* the kernel finds flows' queues without our help */
 };
 
 /* One option of a verb. */

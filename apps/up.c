@@ -57,19 +57,23 @@ static const struct option_spec up_options[] = {
 		"log events (qlog, JSON-SEQ); json: to standard output instead of text"},
 	{"log-level", 0, 5, "LEVEL", "of --log: events (default), or all: every segment and call"},
 	{"record", 0, 6, "FILE", "write down the run, for tapglass replay (it has every byte)"},
-	{"queues", 0, 7, "N",
-		"so many queues of the TAP, each with a stack and a thread of its own, all with "
-		"one "
-		"address"},
+	{"queues", 0, 7, "N[,learn]",
+		"queues of the TAP, a stack and a thread each, all with one address; learn: the "
+		"kernel learns a flow's queue, instead of computing it (BPF)"},
 	{NULL, 0, 0, NULL, NULL},
 };
 
 static int set_queues(struct up *u, const char *arg)
 {
+	char number[8];
+	size_t len = strcspn(arg, ",");
 	uint64_t n;
 
-	if (!parse_u64(arg, 1, TG_QUEUES_MAX, &n)) {
-		return usage_error("--queues %s: not 1 to %u", arg, TG_QUEUES_MAX);
+	snprintf(number, sizeof number, "%.*s", len < sizeof number ? (int)len : 0, arg);
+	u->opt.learned = strcmp(arg + len, ",learn") == 0;
+	if (!parse_u64(number, 1, TG_QUEUES_MAX, &n) || (arg[len] != '\0' && !u->opt.learned)) {
+		return usage_error("--queues %s: not 1 to %u, or such a number and \",learn\"", arg,
+			TG_QUEUES_MAX);
 	}
 	u->opt.queues = (unsigned)n;
 	return 0;

@@ -234,9 +234,12 @@ TG_API void tg_host_capture_end(struct tg_host *h, struct tg_capture *c);
 
 /* Joins n hosts, each with one instance, number i of n that share an address (tg_config.share), on
  * queue i of one TAP: what comes by the wrong queue crosses to the instance that it is for, in a
- * bounded ring for each pair; what finds it full is dropped (pass_queue_full). 0, -ENOMEM, -EINVAL.
- */
-TG_API int tg_host_join(struct tg_host *const *h, unsigned n);
+ * bounded ring for each pair; what finds it full is dropped (pass_queue_full). steer: the kernel is
+ * given a program that finds the right queue, if that is allowed; else it learns flows from what is
+ * written, and forgets the idle. 0, -ENOMEM, -EINVAL. */
+TG_API int tg_host_join(struct tg_host *const *h, unsigned n, bool steer);
+/* The kernel has that program. */
+TG_API bool tg_host_steered(const struct tg_host *h);
 /* Runs the loop of a joined host in a thread of its own. From then on the host's functions and
  * those of its instance may be called only from there: by its application's functions, and by
  * tg_host_call. 0 or -errno. */

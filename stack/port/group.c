@@ -5,8 +5,10 @@
  * and then looking whether there is anything, there, cannot both miss. */
 #define _GNU_SOURCE
 #include "port/group.h"
+#include "core/core.h"
 #include "port/host.h"
 #include "port/ring.h"
+#include "port/steer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -27,6 +29,7 @@ struct group_end {
 struct host_group {
 	atomic_uint users;
 	unsigned n;
+	bool steered;
 	struct group_end end[TG_QUEUES_MAX];
 };
 
@@ -68,7 +71,7 @@ static struct host_group *group_new(unsigned n)
 	return NULL;
 }
 
-int tg_host_join(struct tg_host *const *h, unsigned n)
+int tg_host_join(struct tg_host *const *h, unsigned n, bool steer)
 {
 	struct host_group *g;
 
@@ -85,7 +88,16 @@ int tg_host_join(struct tg_host *const *h, unsigned n)
 		h[i]->group = g;
 		h[i]->queue = i;
 	}
+	if (steer)
+		g->steered = steer_on(h[0]->taps->tap.fd, &h[0]->taps->inst->s->cfg) == 0;
+	else
+		steer_off(h[0]->taps->tap.fd);
 	return 0;
+}
+
+bool tg_host_steered(const struct tg_host *h)
+{
+	return h->group && h->group->steered;
 }
 
 void group_leave(struct tg_host *h)
