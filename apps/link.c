@@ -2,10 +2,10 @@
  * says why. */
 #define _GNU_SOURCE 1
 #include "link.h"
+#include "link_attempt.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -22,36 +22,12 @@
 #define PRIVATE_TAP  "tap0"
 #define PRIVATE_VETH "veth0"
 #define RELAY_TRIES  20
-#define SEED_APART   UINT64_C(0x9e3779b97f4a7c15) /* between the seeds of queues */
-
-struct attempt {
-	struct link *link;
-	const struct options *opt;
-	const struct tg_host_app *app, *peer_app, *queue_apps;
-	uint8_t share_key[16];
-	struct tg_link_options dev;
-	bool no_relay;   /* no port is free for it */
-	bool no_private; /* no namespace is to be had */
-	bool no_queues;  /* not all queues are to be had */
-	bool no_record;  /* the recording that was asked for cannot begin */
-	bool expected;   /* the failure is an ordinary one, not worth a word */
-};
 
 /* 0, or -errno with err filled in. Nothing is left behind by a rung that failed. */
 struct rung {
 	const char *name;
 	int (*climb)(struct attempt *t, struct tg_host_error *err);
 };
-
-static void error_set(
-	struct tg_host_error *e, int errnum, const char *what, const char *why, const char *fix)
-{
-	memset(e, 0, sizeof *e);
-	e->errnum = errnum;
-	snprintf(e->what, sizeof e->what, "%s", what);
-	snprintf(e->why, sizeof e->why, "%s", why);
-	snprintf(e->fix, sizeof e->fix, "%s", fix);
-}
 
 /* ---- Addresses ------------------------------------------------------------------------------- */
 
@@ -99,7 +75,7 @@ static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_e
 	}
 	if (!o->has_net && !o->has_addr) {
 		if (!net_choose(NET_ROUTES_PATH, &net, o->prefix_len, tap, why)) {
-			error_set(err, EADDRINUSE, "no free network for the link", why,
+			link_error(err, EADDRINUSE, "no free network for the link", why,
 				"name one with --net, for instance --net 10.9.0.0/24");
 			return -EADDRINUSE;
 		}
@@ -109,7 +85,7 @@ static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_e
 	} else if (net_routed(NET_ROUTES_PATH, net, o->prefix_len, tap, ifname)) {
 		snprintf(what, sizeof what, "%s/%u is already routed via %s",
 			tg_ip_format(&ip, dotted), o->prefix_len, ifname);
-		error_set(err, EADDRINUSE, what,
+		link_error(err, EADDRINUSE, what,
 			"the stack would hide addresses that this machine reaches there",
 			"choose another network with --net");
 		return -EADDRINUSE;
@@ -119,33 +95,6 @@ static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_e
 }
 
 /* ---- Instances ------------------------------------------------------------------------------- */
-
-/* salt: makes the seeds of several instances differ. */
-static int instance_add(struct attempt *t, struct tg_host *h, const struct tg_host_app *app,
-	uint64_t salt, unsigned queue, struct tg **out)
-{
-	struct tg_config c;
-	int rc = tg_host_config(&c);
-
-	if (rc < 0) {
-		return rc;
-	}
-	c.tcp.cc = (uint8_t)t->opt->cc;
-	c.tcp.pacing = t->opt->pacing;
-	if (t->opt->has_seed) {
-		seed_expand((t->opt->seed + queue * SEED_APART) * 4 + salt, c.seed, sizeof c.seed);
-	}
-	for (unsigned i = 0; i < t->opt->n_sysctls; i++) {
-		options_sysctl(&c, t->opt->sysctl[i]);
-	}
-	if (t->opt->queues > 1) {
-		c.share.index = (uint8_t)queue;
-		c.share.count = (uint8_t)t->opt->queues;
-		memcpy(c.share.key, t->share_key, sizeof c.share.key);
-		c.ip.icmp_errors_per_sec = c.ip.icmp_errors_per_sec / t->opt->queues + 1;
-	}
-	return tg_host_add(h, &c, 0, app, out);
-}
 
 static void device_options(struct attempt *t)
 {
@@ -166,107 +115,9 @@ static void device_options(struct attempt *t)
 	}
 }
 
-static int instance_configure(const struct link *l, struct tg *s, unsigned netif)
-{
-	struct tg_ip any = {{0}};
-	uint64_t now = tg_host_now();
-	int rc = tg_addr_add(s, netif, &l->stack_ip, l->prefix_len, now);
-
-	/* the host's end is the way to everywhere else */
-	return rc < 0 ? rc : tg_route_add(s, &any, 0, &l->host_ip, netif, 0, now);
-}
-
 static int stack_configure(struct link *l)
 {
-	return instance_configure(l, l->stack, (unsigned)l->netif);
-}
-
-/* ---- Queues ---------------------------------------------------------------------------------- */
-
-/* "FILE.2": the journal of a queue after the first. */
-static int queue_record(
-	struct attempt *t, const struct link_queue *q, unsigned i, struct tg_host_error *err)
-{
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof path, "%s.%u", t->opt->record, i);
-
-	if (n < 0 || n >= PATH_MAX) {
-		error_set(err, ENAMETOOLONG, "cannot record", "the file's name is too long", "");
-		return -ENAMETOOLONG;
-	}
-	return tg_host_record(q->host, q->stack, path, 0, err);
-}
-
-/* Queue i of the TAP: a host, an instance, the addresses of the first. */
-static int queue_open(struct attempt *t, unsigned i, struct tg_host_error *err)
-{
-	struct link *l = t->link;
-	struct link_queue *q = &l->queue[i];
-	int rc;
-
-	q->host = tg_host_new();
-	rc = q->host == NULL
-		     ? -ENOMEM
-		     : instance_add(t, q->host, t->queue_apps != NULL ? &t->queue_apps[i] : NULL, 0,
-			       i, &q->stack);
-	if (rc == 0 && t->opt->record != NULL) {
-		rc = queue_record(t, q, i, err);
-		t->no_record = rc < 0;
-	}
-	if (rc < 0) {
-		return rc;
-	}
-	t->dev.queue = i;
-	rc = tg_host_tap(q->host, q->stack, l->name, NULL, 0, &t->dev, err);
-	return rc < 0 ? rc : instance_configure(l, q->stack, (unsigned)rc);
-}
-
-static int queues_open(struct attempt *t, struct tg_host_error *err)
-{
-	struct link *l = t->link;
-	struct tg_host *hosts[TG_QUEUES_MAX] = {l->host};
-	int rc = 0;
-
-	l->queue[0] = (struct link_queue){l->host, l->stack};
-	l->n_queues = 1;
-	if (t->opt->queues <= 1) {
-		return 0;
-	}
-	for (unsigned i = 1; rc >= 0 && i < t->opt->queues; i++) {
-		l->n_queues = i + 1;
-		rc = queue_open(t, i, err);
-		hosts[i] = l->queue[i].host;
-	}
-	if (rc >= 0) {
-		rc = tg_host_join(hosts, l->n_queues, !t->opt->learned);
-	}
-	t->no_queues = rc < 0;
-	return rc;
-}
-
-struct each {
-	void (*fn)(void *arg, unsigned queue, struct tg_host *h, struct tg *s);
-	void *arg;
-	unsigned queue;
-	const struct link_queue *q;
-};
-
-static void each_call(void *arg)
-{
-	const struct each *e = arg;
-
-	e->fn(e->arg, e->queue, e->q->host, e->q->stack);
-}
-
-void link_each_queue(const struct link *l,
-	void (*fn)(void *arg, unsigned queue, struct tg_host *h, struct tg *s), void *arg)
-{
-	fn(arg, 0, l->host, l->stack);
-	for (unsigned i = 1; i < l->n_queues; i++) {
-		struct each e = {fn, arg, i, &l->queue[i]};
-
-		tg_host_call(l->queue[i].host, each_call, &e);
-	}
+	return link_configure(l, l->stack, (unsigned)l->netif);
 }
 
 /* ---- Rungs ----------------------------------------------------------------------------------- */
@@ -275,10 +126,10 @@ void link_each_queue(const struct link *l,
 static int stack_make(struct attempt *t, struct tg_host_error *err)
 {
 	bool made = t->link->stack == NULL;
-	int rc = made ? instance_add(t, t->link->host, t->app, 0, 0, &t->link->stack) : 0;
+	int rc = made ? link_instance(t, t->link->host, t->app, 0, 0, &t->link->stack) : 0;
 
 	if (rc < 0) {
-		error_set(err, -rc, "cannot make an instance", "out of memory or address space",
+		link_error(err, -rc, "cannot make an instance", "out of memory or address space",
 			"look at ulimit -v");
 		return rc;
 	}
@@ -309,7 +160,7 @@ static int on_tap(struct attempt *t, const char *name, struct tg_host_error *err
 	l->netif = rc;
 	snprintf(l->name, sizeof l->name, "%s", tg_host_link_name(l->host, l->stack, rc));
 	rc = stack_configure(l);
-	return rc < 0 ? rc : queues_open(t, err);
+	return rc < 0 ? rc : link_queues_open(t, err);
 }
 
 static bool may_administer(void)
@@ -327,7 +178,7 @@ static int climb_own(struct attempt *t, struct tg_host_error *err)
 	char why[80];
 
 	if (!tg_host_tap_info(OWN_TAP, &info) || !info.is_tap) {
-		error_set(err, ENODEV, "there is no TAP " OWN_TAP, "nobody has run setup yet",
+		link_error(err, ENODEV, "there is no TAP " OWN_TAP, "nobody has run setup yet",
 			"sudo tapglass setup");
 		t->expected = true;
 		return -ENODEV;
@@ -335,7 +186,7 @@ static int climb_own(struct attempt *t, struct tg_host_error *err)
 	if (info.owner != (int64_t)geteuid()) {
 		snprintf(why, sizeof why, "tap \"" OWN_TAP "\" belongs to uid %lld",
 			(long long)info.owner);
-		error_set(err, EPERM, "TAP " OWN_TAP " is not ours", why,
+		link_error(err, EPERM, "TAP " OWN_TAP " is not ours", why,
 			"sudo tapglass setup --undo, then sudo tapglass setup");
 		t->expected = true;
 		return -EPERM;
@@ -349,7 +200,7 @@ static int climb_tap(struct attempt *t, struct tg_host_error *err)
 	char name[16];
 
 	if (!may_administer()) {
-		error_set(err, EPERM, "cannot make a TAP here", "this needs CAP_NET_ADMIN",
+		link_error(err, EPERM, "cannot make a TAP here", "this needs CAP_NET_ADMIN",
 			"run it with sudo, or name a TAP of your own with --link tap:NAME");
 		t->expected = true;
 		return -EPERM;
@@ -360,7 +211,7 @@ static int climb_tap(struct attempt *t, struct tg_host_error *err)
 			return on_tap(t, name, err);
 		}
 	}
-	error_set(err, EBUSY, "cannot make a TAP here", "tap0 to tap15 all exist",
+	link_error(err, EBUSY, "cannot make a TAP here", "tap0 to tap15 all exist",
 		"name one with --link tap:NAME");
 	return -EBUSY;
 }
@@ -465,13 +316,13 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 	addresses_set(l, t->opt, t->opt->net);
 	rc = stack_make(t, err);
 	if (rc == 0) {
-		rc = instance_add(t, l->host, t->peer_app, 1, 0, &l->peer);
+		rc = link_instance(t, l->host, t->peer_app, 1, 0, &l->peer);
 	}
 	if (t->no_record) {
 		return rc;
 	}
 	if (rc < 0) {
-		error_set(err, -rc, "cannot make two instances", "out of memory or address space",
+		link_error(err, -rc, "cannot make two instances", "out of memory or address space",
 			"look at ulimit -v");
 		return rc;
 	}
@@ -482,7 +333,7 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 	far.plain = t->opt->plain;
 	rc = tg_host_wire(l->host, l->stack, l->peer, &t->dev, &far, netif);
 	if (rc < 0) {
-		error_set(err, -rc, "cannot join two instances", "", "");
+		link_error(err, -rc, "cannot join two instances", "", "");
 		return rc;
 	}
 	l->where = LINK_IN_PROCESS;
@@ -512,11 +363,11 @@ static int climb_rung(struct attempt *t, const struct rung *r, struct tg_host_er
 {
 	int rc;
 
-	error_set(err, 0, "", "", "");
+	link_error(err, 0, "", "", "");
 	t->expected = false;
 	rc = r->climb(t, err);
 	if (rc < 0 && err->what[0] == '\0') {
-		error_set(err, -rc, "cannot configure the link", "", "");
+		link_error(err, -rc, "cannot configure the link", "", "");
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -579,7 +430,7 @@ int link_try(enum link_rung r, const struct options *o, struct tg_host_error *er
 
 	l.host = tg_host_new();
 	if (l.host == NULL) {
-		error_set(err, ENOMEM, "out of memory or descriptors", "", "");
+		link_error(err, ENOMEM, "out of memory or descriptors", "", "");
 		return -ENOMEM;
 	}
 	return climb_rung(&t, &ladder[r], err);
@@ -607,11 +458,7 @@ int link_open_queues(struct link *l, const struct options *o, const struct tg_ho
 	memset(l, 0, sizeof *l);
 	l->relay_fd = -1;
 	l->n_queues = 1;
-	if (o->has_seed) {
-		seed_expand(o->seed ^ SEED_APART, t.share_key, sizeof t.share_key);
-	} else {
-		tg_host_random(t.share_key, sizeof t.share_key);
-	}
+	link_share_key(&t);
 	l->host = tg_host_new();
 	if (l->host == NULL) {
 		return failure("out of memory or descriptors");

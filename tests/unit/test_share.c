@@ -4,7 +4,6 @@
  */
 #include "core_support.h"
 
-#include "base/flow.h"
 #include "ip/ip_private.h"
 
 #define PEER_IP   0x0a000001u
@@ -534,36 +533,6 @@ START_TEST (test_no_room) {
 }
 END_TEST
 
-/* The hash deals tuples out evenly, whichever of their numbers changes, and with another key
- * differently. */
-START_TEST (test_hash) {
-	struct flow_key a = {1, 2}, b = {1, 3};
-	unsigned differ = 0;
-
-	for (unsigned n = 2; n <= 5; n++) {
-		for (unsigned which = 0; which < 4; which++) {
-			unsigned count[5] = {0};
-
-			for (uint32_t i = 0; i < 10000; i++) {
-				uint32_t v[4] = {0x0a000001, 40000, 0x0a000002, 80}, h;
-
-				v[which] += which & 1 ? i % 20000 : i;
-				h = flow_hash(&a, v[0], (uint16_t)v[1], v[2], (uint16_t)v[3]);
-				count[h % n]++;
-				differ += h % n != flow_hash(&b, v[0], (uint16_t)v[1], v[2],
-							   (uint16_t)v[3]) %
-							   n;
-			}
-			for (unsigned i = 0; i < n; i++) {
-				ck_assert_uint_gt(count[i], 10000 / n * 9 / 10);
-				ck_assert_uint_lt(count[i], 10000 / n * 11 / 10);
-			}
-		}
-	}
-	ck_assert_uint_gt(differ, 80000);
-}
-END_TEST
-
 START_TEST (test_config) {
 	struct tg_config c;
 	void *mem = world_memory();
@@ -594,7 +563,6 @@ static Suite *share_suite(void)
 	tcase_add_test(t, test_arp);
 	tcase_add_test(t, test_errors);
 	tcase_add_test(t, test_no_room);
-	tcase_add_test(t, test_hash);
 	tcase_add_test(t, test_config);
 	suite_add_tcase(s, t);
 	return s;
