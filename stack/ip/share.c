@@ -9,9 +9,10 @@
  * To a port of the ephemeral range: port % count, which active OPENs and UDP binds choose by. Other
  * TCP: a keyed hash of the 4-tuple. Fragments: a hash of (source, destination, identification,
  * protocol), and what they make is looked at again. UDP to other ports and echo requests stay: any
- * instance has the same servers. ICMP errors go where the quoted datagram came from. The rest is
- * instance 0's, and so is what an instance has no socket for. A datagram that belongs to a
- * connection here stays in any case, so that instance 0 may bind what it likes.
+ * instance has the same servers. ICMP errors go where the quoted datagram came from; of UDP from
+ * such ports they are everybody's, as what they say of the path is. The rest is instance 0's, and
+ * so is what an instance has no socket for. A datagram that belongs to a connection here stays in
+ * any case, so that instance 0 may bind what it likes.
  *
  * A frame is passed on twice at the most: to whom it is computed to belong, and from there to
  * instance 0. Broadcasts and ARP are everybody's; who has them from the link answers. */
@@ -57,15 +58,19 @@ static unsigned owner_of_icmp(const struct tg *s, const struct tg_pkt *p)
 		return 0;
 	/* What is quoted went out: its source is our end. */
 	ports_get(p->data + ICMP_HDR_BYTES + q.hdr_bytes, &lport, &rport);
-	return owner_of_flow(s, q.proto, q.dst, rport, q.src, lport, 0);
+	return owner_of_flow(s, q.proto, q.dst, rport, q.src, lport, TG_PASS_ALL);
 }
 
-static unsigned owner_of(const struct tg *s, const struct tg_pkt *p, const struct ip4_hdr *h)
+/* TG_PASS_ALL: everybody's, this one's included. */
+static unsigned owner_of(
+	const struct tg *s, const struct tg_pkt *p, const struct ip4_hdr *h, bool group)
 {
 	uint16_t rport, lport;
 
 	if (h->mf || h->frag_off)
 		return owner_by_hash(s, h->src, h->id, h->dst, h->proto);
+	if (group)
+		return h->proto == IP_PROTO_UDP ? TG_PASS_ALL : s->cfg.share.index;
 	if (h->proto == IP_PROTO_ICMP)
 		return owner_of_icmp(s, p);
 	if (h->proto != IP_PROTO_TCP && h->proto != IP_PROTO_UDP)
@@ -141,12 +146,11 @@ bool share_passes(
 
 	if (s->cfg.share.count <= 1 || !is_shared(s, n) || p->passed)
 		return false;
-	if (group && !h->mf && !h->frag_off) {
-		if (h->proto == IP_PROTO_UDP)
-			tell_all(s, n, p, h->total_bytes, ETH_TYPE_IP4);
+	to = owner_of(s, p, h, group);
+	if (to == TG_PASS_ALL) {
+		tell_all(s, n, p, h->total_bytes, ETH_TYPE_IP4);
 		return false;
 	}
-	to = owner_of(s, p, h);
 	if (to == s->cfg.share.index || claimed(s, n, p, h))
 		return false;
 	pass(s, n, p, h->total_bytes, to);

@@ -470,6 +470,13 @@ START_TEST (test_errors) {
 		run(20000000);
 		ck_assert_int_eq(tg_sock_recv(s, k, &d, 1, 0, w.now_ns), -TG_ECONNREFUSED);
 		tg_sock_close(s, k, w.now_ns);
+		/* The same of a port that any of them may have. */
+		k = open_at(s, TG_DGRAM, 53);
+		ck_assert_int_eq(tg_sock_connect(s, k, &to, w.now_ns), 0);
+		ck_assert_int_eq(tg_sock_send(s, k, "x", 1, 0, w.now_ns), 1);
+		run(20000000);
+		ck_assert_int_eq(tg_sock_recv(s, k, &d, 1, 0, w.now_ns), -TG_ECONNREFUSED);
+		tg_sock_close(s, k, w.now_ns);
 		/* Refused connections both ways. */
 		client_open(&c, s, PEER_IP, 99);
 		run(20000000);
