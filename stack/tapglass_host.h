@@ -1,6 +1,6 @@
 /* What a host provides to instances: memory, clock and random seed, an event loop, links (a TAP, or
  * a virtual wire between two instances), the impairing device in front of any of them, captures.
- * One thread. This is where operating-system calls live (port/). */
+ * One thread for each host. This is where operating-system calls live (port/). */
 #ifndef TAPGLASS_HOST_H
 #define TAPGLASS_HOST_H
 

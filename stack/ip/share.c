@@ -40,7 +40,7 @@ static unsigned owner_of_flow(const struct tg *s, uint8_t proto, uint32_t raddr,
 	uint32_t laddr, uint16_t lport, unsigned stays)
 {
 	if (lport >= s->cfg.tcp.port_first && lport <= s->cfg.tcp.port_last)
-		return lport % s->cfg.share.count;
+		return (unsigned)lport % s->cfg.share.count;
 	return proto == IP_PROTO_TCP ? owner_by_hash(s, raddr, rport, laddr, lport) : stays;
 }
 

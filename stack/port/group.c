@@ -102,6 +102,9 @@ bool tg_host_steered(const struct tg_host *h)
 
 void group_leave(struct tg_host *h)
 {
+	/* A TAP that stays is not to keep what was this group's. */
+	if (h->group && h->group->steered && h->queue == 0 && h->taps->tap.fd >= 0)
+		steer_off(h->taps->tap.fd);
 	if (h->group && atomic_fetch_sub(&h->group->users, 1) == 1)
 		group_free(h->group);
 	h->group = NULL;

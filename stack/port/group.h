@@ -8,6 +8,7 @@
 struct host_group;
 struct tap_link;
 
+/* Before its links go. */
 void group_leave(struct tg_host *h);
 /* A frame for instance `to` (TG_PASS_ALL: for all but this). False: no room. */
 bool group_pass(struct tg_host *h, unsigned to, const struct tg_pkt *p);

@@ -51,6 +51,7 @@ void tg_host_free(struct tg_host *h)
 		return;
 	tg_host_stop_thread(h);
 	tg_host_reap(h);
+	group_leave(h);
 	for (struct host_inst *i = h->insts; i; i = i->next)
 		host_record_end(i);
 	while (h->taps) {
@@ -74,7 +75,6 @@ void tg_host_free(struct tg_host *h)
 		host_unmap(i->mem, i->mem_bytes);
 		free(i);
 	}
-	group_leave(h);
 	close(h->stop_fd);
 	if (h->timer_fd >= 0)
 		close(h->timer_fd);
