@@ -34,10 +34,13 @@ static const char *name_option(const struct options *o, char buf[48])
 
 static void queues_print(struct livelog *g, const struct link *l)
 {
+	char text[48];
+
 	if (l->n_queues > 1) {
-		livelog_text(g, "  queues  %-2u, a stack and a thread each      %s", l->n_queues,
-			tg_host_steered(l->host) ? "the kernel knows each flow's (BPF)"
-						 : "the kernel learns flows' queues");
+		snprintf(text, sizeof text, "%u, a stack and a thread each", l->n_queues);
+		livelog_text(g, "  queues  %-29s  %s", text,
+			tg_host_steered(l->host) ? "the kernel computes whose a flow is"
+						 : "the kernel learns whose a flow is");
 	}
 }
 

@@ -89,7 +89,7 @@ static unsigned passed_to;
 static bool pass(void *dev, unsigned to, const struct tg_pkt *p)
 {
 	(void)dev;
-	(void)p;
+	UNIT_CHECK(p->passed == 1 && p->len > 14 && p->data[12] == 8 && p->len <= FRAME_BYTES);
 	passed_to = to;
 	return true;
 }
@@ -209,6 +209,40 @@ START_TEST (test_kernel_takes_it) {
 }
 END_TEST
 
+/* Frames cut off, quoting, flipped: each has its verdict, and those passed on are whole. */
+START_TEST (test_hostile) {
+	struct unit_rng r;
+	struct tg_config c;
+	const struct tg_counters *n;
+	struct tg *s;
+
+	unit_rng_start(&r, 0);
+	world_config(&c);
+	c.share.count = 3;
+	s = start(&c);
+	n = tg_counters(s);
+	for (unsigned k = 0; k < 60000; k++) {
+		uint8_t b[FRAME_BYTES];
+
+		frame(&r, b, &c);
+		if (b[23] == 1) { /* an error that quotes */
+			static const uint8_t type[] = {3, 4, 5, 11, 12, 0, 8, 13};
+
+			b[34] = type[unit_below(&r, sizeof(type))];
+			b[42] = (uint8_t)(0x45 + unit_below(&r, 3));
+			b[51] = unit_below(&r, 2) ? 6 : 17;
+		}
+		if (unit_below(&r, 3) == 0)
+			b[unit_below(&r, FRAME_BYTES)] ^= (uint8_t)(1 << unit_below(&r, 8));
+		owner(s, b, unit_below(&r, 3) ? FRAME_BYTES : unit_below(&r, FRAME_BYTES));
+	}
+	ck_assert_uint_eq(n->frames_in, 60000);
+	ck_assert_uint_eq(n->frames_in, n->frames_delivered + n->frames_dropped);
+	ck_assert_uint_gt(n->frames_passed_on, 1000);
+	munmap(s, WORLD_BYTES);
+}
+END_TEST
+
 static Suite *steer_suite(void)
 {
 	Suite *s = suite_create("steer");
@@ -216,6 +250,7 @@ static Suite *steer_suite(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_same, 0, 4);
+	tcase_add_test(t, test_hostile);
 	tcase_add_test(t, test_kernel_takes_it);
 	suite_add_tcase(s, t);
 	return s;
