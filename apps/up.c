@@ -93,11 +93,6 @@ static int check_queues(const struct up *u)
 	if (tg_impair_active(&o->in) || tg_impair_active(&o->out)) {
 		return usage_error("--queues %u: a link that is impaired has one queue", o->queues);
 	}
-	if (o->pcap != NULL) {
-		return usage_error("--queues %u: --pcap captures one queue only (tcpdump on the "
-				   "TAP sees them all)",
-			o->queues);
-	}
 	if (u->log_file != NULL && strcmp(u->log_file, "json") == 0) {
 		return usage_error("--queues %u: --log json is one queue's; --log FILE makes "
 				   "FILE.1 and so on",

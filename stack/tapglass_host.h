@@ -195,7 +195,8 @@ TG_API void tg_host_unlock(struct tg_host *h); /* sends what the caller's calls 
 /* A pcapng file (IETF draft pcapng): nanoseconds, direction flags, interface names, what the stack
  * made of each packet as its comment, drop counts at the end. Packets appear as they are on the
  * wire: segmented, checksums complete. On a link with impairments there are two interfaces, that of
- * the link and "stack" behind the impairments, on which the same packet has the same id. */
+ * the link and "stack" behind the impairments, on which the same packet has the same id. Links of
+ * several hosts, in several threads, may have the same capture. */
 struct tg_capture;
 struct tg_capture_options {
 	uint32_t snap_bytes;  /* of each packet at most; 0: all */
@@ -221,7 +222,7 @@ TG_API void tg_capture_name(struct tg_capture *c, const struct tg_ip *ip, const 
 /* Writes what the reader takes now, which the loop does as well. Bytes left, or -errno of the first
  * failed write: EPIPE when the reader has gone. */
 TG_API int64_t tg_capture_flush(struct tg_capture *c);
-TG_API void tg_capture_counts(const struct tg_capture *c, struct tg_capture_counts *out);
+TG_API void tg_capture_counts(struct tg_capture *c, struct tg_capture_counts *out);
 /* Starts on a link in use, up to 8 captures at once. 0; -EINVAL: no such link; -EBUSY: too many;
  * -ENOMEM; -ENOSPC: 16 interfaces in one file at most; -EAGAIN: the reader takes nothing. */
 TG_API int tg_host_capture(struct tg_host *h, const struct tg *s, int netif, struct tg_capture *c);

@@ -61,6 +61,7 @@ struct tap_link {
 	uint64_t lost;              /* read, but no packet to put it in */
 	struct capture_hub *hub;    /* of its captures, NULL: none */
 	uint64_t packet_id;         /* of the next packet in a capture */
+	unsigned queue_plus_1;      /* of several; 0: there is one */
 };
 
 struct wire_link {

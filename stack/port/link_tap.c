@@ -11,6 +11,8 @@
 #define IMPAIR_MEM_BYTES (256u << 20)
 /* More packets than one frame can hold. */
 #define PACKET_IDS_APART 65536u
+/* Packets of different queues have different numbers. */
+#define QUEUE_ID_SHIFT 48
 
 static enum tg_link link_type(void)
 {
@@ -230,7 +232,13 @@ int tap_link_capture(struct tap_link *l, struct tg_capture *c)
 	int result;
 
 	if (!l->hub) {
-		l->hub = hub_new(l->inst->s, link_type(), l->tap.name, l->mem != NULL);
+		char name[40];
+
+		if (l->queue_plus_1)
+			ERROR_TEXT(name, "%s queue %u", l->tap.name, l->queue_plus_1 - 1);
+		else
+			ERROR_TEXT(name, "%s", l->tap.name);
+		l->hub = hub_new(l->inst->s, link_type(), name, l->mem != NULL);
 		/* Beyond the numbers of what is under way. */
 		l->packet_id += PACKET_IDS_APART;
 	}
@@ -304,7 +312,9 @@ int tap_link_start(struct tap_link *l, const struct tg_link_options *o)
 {
 	int result = start_impairing(l, o);
 
-	l->packet_id = 1;
+	l->packet_id = 1 + ((uint64_t)o->queue << QUEUE_ID_SHIFT);
+	if (o->queues > 1)
+		l->queue_plus_1 = o->queue + 1;
 	if (result == 0 && o->capture)
 		result = tap_link_capture(l, o->capture);
 	if (result == 0)

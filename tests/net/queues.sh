@@ -107,6 +107,31 @@ for f in "$work/j" "$work/j.1"; do
 	check "the journal of ${f##*/} is the same run" "$TAPGLASS" replay --check "$f"
 done
 
+# ---- Captures: a file for all, written by every thread
+# pairs FILE: (interface, flow) of the segments in a capture
+pairs() {
+	tshark -n -r "$1" -Y tcp -T fields -e frame.interface_name -e tcp.stream 2>/dev/null | sort -u
+}
+start_stack -q --link tap:tap0 --queues 2 --pcap "$work/a.pcapng"
+"$TAPGLASS" cap -w "$work/b.pcapng" 2>"$work/cap.err" </dev/null &
+cap=$!
+sleep 0.5
+check "captured: 40 streams" $PY streams $STACK 40 20000
+kill -INT $cap
+wait $cap
+check "captured: 100 connections" $PY short $STACK 100
+stop_stack
+for f in a b; do
+	check "the capture $f is whole" capinfos "$work/$f.pcapng"
+	pairs "$work/$f.pcapng" >"$work/pairs"
+	matches "$f: queue 0" "$work/pairs" "^tap0 queue 0"
+	matches "$f: queue 1" "$work/pairs" "^tap0 queue 1"
+done
+equal "b has the connections of its time" "$(cut -f 2 "$work/pairs" | sort -u | wc -l)" 40
+pairs "$work/a.pcapng" >"$work/pairs"
+equal "a has all of them" "$(cut -f 2 "$work/pairs" | sort -u | wc -l)" 140
+lacks "no packet was left out" "$work/cap.err" "[1-9][0-9]* packets left out"
+
 # ---- What cannot be
 refused() {
 	local name=$1 wanted=$2 pattern=$3 got
@@ -124,11 +149,8 @@ refused "a TAP that somebody else has" 3 'another process is attached' --link ta
 stop_stack
 start_stack -q --link tap:more --queues 2
 check "one made for several" ping -n -c 2 -i 0.1 -W 2 $STACK
-"$TAPGLASS" cap -c 1 >"$work/out" 2>&1 </dev/null
-matches "a capture has one queue" "$work/out" 'this stack has 2 queues'
 stop_stack
 refused "no TAP" 2 'only a TAP has several queues' --link sim --queues 2
 refused "impairments" 2 'a link that is impaired has one queue' --queues 2 --drop 1%
-refused "a capture" 2 '--pcap captures one queue' --queues 2 --pcap "$work/x"
 refused "too many" 2 'not 1 to 16' --queues 17
 finish
