@@ -149,6 +149,17 @@ refused "a TAP that somebody else has" 3 'another process is attached' --link ta
 stop_stack
 start_stack -q --link tap:more --queues 2
 check "one made for several" ping -n -c 2 -i 0.1 -W 2 $STACK
+"$TAPGLASS" ss -tl >"$work/out"
+matches "ss tells the queue" "$work/out" 'LISTEN .*:80 .* queue:1$'
+"$TAPGLASS" arp >"$work/out"
+matches "arp too" "$work/out" "^$HOST .* more  1$"
+"$TAPGLASS" arp -j >"$work/out"
+matches "in JSON" "$work/out" '"queue": ?1'
+"$TAPGLASS" stat >"$work/out"
+matches "stat has a line for each" "$work/out" '^1( +[0-9]+){6}$'
+matches "and sums" "$work/out" '^FramesPassedOn +[1-9]'
+"$TAPGLASS" stat -j >"$work/out"
+matches "in JSON too" "$work/out" '"passed_on": ?[1-9]'
 stop_stack
 refused "no TAP" 2 'only a TAP has several queues' --link sim --queues 2
 refused "impairments" 2 'a link that is impaired has one queue' --queues 2 --drop 1%
