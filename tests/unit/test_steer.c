@@ -192,7 +192,7 @@ START_TEST (test_same) {
 	}
 	for (unsigned i = 0; i < c.share.count; i++)
 		ck_assert_uint_gt(counted[i], 20000u / c.share.count / 2);
-	munmap(s, WORLD_BYTES);
+	world_end(s);
 }
 END_TEST
 
@@ -239,7 +239,7 @@ START_TEST (test_hostile) {
 	ck_assert_uint_eq(n->frames_in, 60000);
 	ck_assert_uint_eq(n->frames_in, n->frames_delivered + n->frames_dropped);
 	ck_assert_uint_gt(n->frames_passed_on, 1000);
-	munmap(s, WORLD_BYTES);
+	world_end(s);
 }
 END_TEST
 
