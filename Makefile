@@ -147,7 +147,7 @@ check: ## every test there is; ends with the count
 	@$(MAKE) --no-print-directory CONFIG=release tests
 	@$(MAKE) --no-print-directory CONFIG=clang tests
 	@$(MAKE) --no-print-directory CONFIG=asan tests
-	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads \
+	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads build/tsan/tests/unit/test_ring \
 		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \

@@ -102,6 +102,11 @@ uint32_t ip_mms_r(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
 enum ip_reject { IP_REJECT_PROTOCOL, IP_REJECT_PORT };
 void ip_reject(struct tg *s, const struct tg_pkt *p, const struct ip_info *i, enum ip_reject how);
 
+/* Nothing here is for p (at its transport header), as nothing else was at fault: if several
+ * instances share our addresses it is passed on to the one that singular sockets belong to. True:
+ * it was, and p is taken. */
+bool ip_passes_home(struct tg *s, struct tg_pkt *p, const struct ip_info *i);
+
 /* Advice from TCP. Positive: the neighbour behind path works (RFC 1122 3.3.1.4). Negative: R1 was
  * reached, look the next hop up again (RFC 9293 MUST-20, RFC 1122 4.2.3.5). */
 void ip_advise_good(struct tg *s, struct ip_path *path);

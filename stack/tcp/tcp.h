@@ -498,6 +498,7 @@ static inline struct tcp_conn *tcp_find_listener(
 	return tcp_pick_listener(s, laddr, lport, 0);
 }
 /* An entry in TIME-WAIT that an active OPEN may end does not count. */
+bool tcp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
 bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
 bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);

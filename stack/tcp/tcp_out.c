@@ -417,8 +417,8 @@ static enum tx_result send_probe(struct tg *s, struct tcp_conn *c)
 	}
 	if (res == TX_OK)
 		s->counters.tcp_persist_probes++;
-	else if (res == TX_BUSY)
-		c->probe_due = true;
+	else if (res == TX_BUSY || (res == TX_WAIT && !c->no_memory))
+		c->probe_due = true; /* once the device, or the neighbour, is ready */
 	return res == TX_DROPPED ? TX_OK : res;
 }
 
@@ -470,7 +470,7 @@ static enum tx_result send_keepalive(struct tg *s, struct tcp_conn *c)
 	enum tx_result res =
 		tcp_emit_frame(s, c, seq_sub(c->snd.nxt, 1), 0, TCP_ACK, EMIT_PROBE, &sent);
 
-	if (res == TX_BUSY)
+	if (res == TX_BUSY || res == TX_WAIT)
 		return res;
 	c->keep_due = false;
 	s->counters.tcp_keepalive_probes++;
