@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""bench.py [OPTION]...: Tapglass measured beside its peers, all in one run; see README.md beside this file.
+
+Everything happens in network namespaces of its own and ends with this program. A round measures every metric once on every
+peer, peer after peer, so that what else goes on on this machine hits all of them; medians are over the rounds.
+--quick: what `make bench-quick` does: short runs, 8 minutes at most. Otherwise as `make bench`: an hour at most.
+Exit status: 0 measured, whatever came out; 1 nothing could be measured; 2 usage; 3 no namespaces."""
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import plan  # noqa: E402
+import plot  # noqa: E402
+import report  # noqa: E402
+from space import Failed  # noqa: E402
+
+STRIKES = 2  # so many failures in a row, and a peer is left out of a metric
+CONN_COST_S = {True: 60, False: 600}
+
+
+def options():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--quick", action="store_true")
+    p.add_argument("--rounds", type=int, help="at most (quick: 5, otherwise 11)")
+    p.add_argument("--limit", type=float, help="seconds for the rounds (quick: 330, otherwise 2,700)")
+    p.add_argument("--time", type=float, help="seconds of one measurement (quick: 0.4, otherwise 2)")
+    p.add_argument("--warm", type=float, help="seconds before it (quick: 0.1, otherwise 0.4)")
+    p.add_argument("--megabytes", type=int, help="of a run for the overheads (quick: 512, otherwise 2,048)")
+    p.add_argument("--peers", help="only these, with commas between")
+    p.add_argument("--metrics", help="only those whose id begins with one of these")
+    p.add_argument("--out", default=os.path.join("build", "bench"), help="directory of results.json and results.svg")
+    p.add_argument("--no-conn-cost", action="store_true", help="without memory and cost of connections")
+    p.add_argument("--inside", action="store_true", help="a namespace has been made already")
+    a = p.parse_args()
+    for name, quick, full in (("rounds", 5, 11), ("limit", 330, 2700), ("time", 0.4, 2), ("warm", 0.1, 0.4),
+                              ("megabytes", 512, 2048)):
+        if getattr(a, name) is None:
+            setattr(a, name, quick if a.quick else full)
+    return a
+
+
+class Bench:
+    def __init__(self, args, work):
+        self.args, self.work = args, work
+        tools = os.path.join(ROOT, "build", "release", "tests", "bench")
+        self.tapglass = os.path.join(ROOT, "build", "tapglass")
+        self.settings = plan.Settings(args, tools)
+        self.spaces = plan.spaces(self.settings, work, self.tapglass)
+        self.metrics = plan.metrics(self.settings, self.tapglass)
+        self.runs, self.failed, self.strikes, self.broken = {}, {}, {}, {}
+        self.started, self.loads = set(), []
+        self.choose()
+
+    def choose(self):
+        """Leaves what was not asked for, and the spaces that nobody needs then."""
+        a = self.args
+        if a.metrics:
+            wanted = tuple(a.metrics.split(","))
+            self.metrics = [m for m in self.metrics if m.ident.startswith(wanted)]
+        if a.peers:
+            peers = set(a.peers.split(","))
+            for m in self.metrics:
+                if not m.ident.startswith("overhead"):
+                    m.runs = [r for r in m.runs if r[0].split()[0] in peers]
+        self.needed = {r[1] for m in self.metrics for r in m.runs}
+
+    def missing(self, s):
+        """Why a space cannot be had, before it is tried."""
+        for argv in s.programs:
+            if not shutil.which(argv[0]):
+                return "%s is not there" % os.path.basename(argv[0])
+        if s.name == "tapglass_iperf3":
+            p = subprocess.run([self.tapglass, "iperf3", "--help"], capture_output=True, text=True, check=False)
+            if p.returncode != 0:
+                return "this tapglass has no iperf3"
+        return None
+
+    def start_spaces(self):
+        for name in sorted(self.needed):
+            s = self.spaces[name]
+            why = self.missing(s)
+            if not why and s.programs:
+                try:
+                    s.start()
+                except (Failed, OSError) as e:
+                    why = str(e)
+            if why:
+                self.broken[name] = why
+                print("  %-18s skipped: %s" % (name, why), flush=True)
+
+    def measure(self, m, peer, space, run):
+        key = (m.ident, peer)
+        if space in self.broken:
+            self.failed[key] = self.broken[space]
+            return
+        if self.strikes.get(key, 0) >= STRIKES:
+            return
+        try:
+            s = self.spaces[space]
+            if s.programs and not s.alive() and not m.ident.startswith("overhead"):
+                s.stop()
+                s.start()
+            got = run(s, self.settings)
+            if not got["value"] > 0:
+                raise Failed("nothing was moved")
+            self.runs.setdefault(key, []).append(got)
+            self.strikes[key] = 0
+        except (Failed, OSError, ValueError, KeyError) as e:
+            self.strikes[key] = self.strikes.get(key, 0) + 1
+            self.failed[key] = str(e)
+
+    def round(self, n):
+        self.loads.append(os.getloadavg()[0])
+        for m in self.metrics:
+            # who comes first changes from round to round
+            at = n % len(m.runs) if m.runs else 0
+            for peer, space, run in m.runs[at:] + m.runs[:at]:
+                self.measure(m, peer, space, run)
+
+    def rounds(self):
+        begin, longest = time.monotonic(), 0.0
+        for n in range(self.args.rounds):
+            t = time.monotonic()
+            if n and t - begin + longest > self.args.limit:
+                print("\nstopped after %d of %d rounds: no time for another" % (n, self.args.rounds))
+                break
+            self.round(n)
+            longest = max(longest, time.monotonic() - t)
+            print("  round %d of %d: %.0f s, load %.1f" % (n + 1, self.args.rounds, time.monotonic() - t,
+                                                          self.loads[-1]), flush=True)
+
+    def close(self):
+        for s in self.spaces.values():
+            s.close()
+
+
+def conn_cost(args):
+    """Memory and cost per connection, from the program that `make bench-conn` runs: its JSON, or None and why."""
+    exe = os.path.join(ROOT, "build", "release", "tests", "bench", "conn_cost")
+    if args.no_conn_cost:
+        return None, "not asked for"
+    if not os.path.exists(exe):
+        return None, "conn_cost is not there"
+    argv = [exe, "--json"] + (["--quick"] if args.quick else [])
+    try:
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=CONN_COST_S[args.quick], check=False)
+        return json.loads(p.stdout), None
+    except (subprocess.TimeoutExpired, ValueError) as e:
+        return None, "conn_cost: %s" % e
+
+
+def machine():
+    model = "?"
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+        for line in f:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+    return {"kernel": platform.release(), "cpu": model, "cpus": len(os.sched_getaffinity(0))}
+
+
+def write_results(args, bench, begun):
+    results = report.collect(bench.metrics, bench.runs, bench.failed)
+    cost, why = conn_cost(args)
+    listed = report.bars(results, cost)
+    about = dict(machine(), load=[round(v, 2) for v in bench.loads], rounds=len(bench.loads),
+                 seconds=round(time.monotonic() - begun, 1))
+    os.makedirs(args.out, exist_ok=True)
+    with open(os.path.join(args.out, "results.json"), "w", encoding="utf-8") as f:
+        json.dump({"version": 1, "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": about,
+                   "settings": {"time_s": args.time, "warm_s": args.warm, "quick": args.quick},
+                   "peers": plan.PEER_TEXT, "skipped": bench.broken, "metrics": results,
+                   "conn_cost": cost, "conn_cost_skipped": why, "bars": listed}, f, indent=1, ensure_ascii=False)
+        f.write("\n")
+    subtitle = "medians of %d rounds, the line from minimum to maximum; %s, Linux %s, %d CPUs, load %.1f–%.1f" % (
+        about["rounds"], about["cpu"], about["kernel"], about["cpus"], min(about["load"]), max(about["load"]))
+    with open(os.path.join(args.out, "results.svg"), "w", encoding="utf-8") as f:
+        f.write(plot.svg(results, subtitle))
+    print("\n" + subtitle)
+    report.print_table(results, sys.stdout)
+    if why:
+        print("\nmemory and cost of connections skipped: " + why)
+    report.print_bars(listed, sys.stdout)
+    print("\n%s/results.json, results.svg" % args.out)
+    return any(e["peers"] for e in results)
+
+
+def main():
+    args = options()
+    if not args.inside:
+        os.execv(os.path.join(ROOT, "scripts", "netns.sh"),
+                 ["netns.sh", sys.executable, os.path.abspath(__file__), "--inside"] + sys.argv[1:])
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    begun = time.monotonic()
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    work = tempfile.mkdtemp(prefix="tapglass-bench-", dir=memory)
+    try:
+        plan.write_nginx_conf(work, "of tests/bench")
+        bench = Bench(args, work)
+        try:
+            print("%d metrics, up to %d rounds" % (len(bench.metrics), args.rounds), flush=True)
+            bench.start_spaces()
+            bench.rounds()
+        finally:
+            bench.close()
+        return 0 if write_results(args, bench, begun) else 1
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
