@@ -24,7 +24,7 @@ import plot  # noqa: E402
 import report  # noqa: E402
 from space import Failed  # noqa: E402
 
-STRIKES = 2  # so many failures in a row, and a peer is left out of a metric
+STRIKES = 3  # so many failures in a row, and a peer is left out of a metric from then on
 CONN_COST_S = {True: 60, False: 600}
 
 
@@ -39,6 +39,8 @@ def options():
     p.add_argument("--peers", help="only these, with commas between")
     p.add_argument("--metrics", help="only those whose id begins with one of these")
     p.add_argument("--out", default=os.path.join("build", "bench"), help="directory of results.json and results.svg")
+    p.add_argument("--tools", default=os.path.join(ROOT, "build", "release", "tests", "bench"),
+                   help="directory of the programs")
     p.add_argument("--no-conn-cost", action="store_true", help="without memory and cost of connections")
     p.add_argument("--inside", action="store_true", help="a namespace has been made already")
     a = p.parse_args()
@@ -52,9 +54,8 @@ def options():
 class Bench:
     def __init__(self, args, work):
         self.args, self.work = args, work
-        tools = os.path.join(ROOT, "build", "release", "tests", "bench")
         self.tapglass = os.path.join(ROOT, "build", "tapglass")
-        self.settings = plan.Settings(args, tools)
+        self.settings = plan.Settings(args, args.tools)
         self.spaces = plan.spaces(self.settings, work, self.tapglass)
         self.metrics = plan.metrics(self.settings, self.tapglass)
         self.runs, self.failed, self.strikes, self.broken = {}, {}, {}, {}
@@ -103,8 +104,10 @@ class Bench:
         if space in self.broken:
             self.failed[key] = self.broken[space]
             return
-        if self.strikes.get(key, 0) >= STRIKES:
-            return
+        while self.strikes.get(key, 0) < STRIKES and not self.try_once(m, key, space, run):
+            pass
+
+    def try_once(self, m, key, space, run):
         try:
             s = self.spaces[space]
             if s.programs and not s.alive() and not m.ident.startswith("overhead"):
@@ -115,9 +118,11 @@ class Bench:
                 raise Failed("nothing was moved")
             self.runs.setdefault(key, []).append(got)
             self.strikes[key] = 0
+            return True
         except (Failed, OSError, ValueError, KeyError) as e:
             self.strikes[key] = self.strikes.get(key, 0) + 1
             self.failed[key] = str(e)
+            return False
 
     def round(self, n):
         self.loads.append(os.getloadavg()[0])

@@ -311,7 +311,7 @@ int load_cycle(const struct load_options *o)
 	uint64_t start = now_ns() + o->warm_ns, end = start + o->time_ns, t = now_ns(), n = 0;
 	unsigned errors = 0;
 
-	while (t < end) {
+	while (t < end || n == 0) {
 		bool good = cycle_once(o);
 
 		if (!good && ++errors > CYCLE_ERR_MAX)

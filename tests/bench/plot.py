@@ -1,11 +1,11 @@
 """The results of bench.py as an SVG: for every metric a panel of bars, the median with its minimum and maximum."""
 from xml.sax.saxutils import escape
 
-from report import NAMES, number
+from report import name, number
 
 PANEL_W, BAR_H, TITLE_H, GAP, COLUMNS, LABEL_W, VALUE_W = 560, 17, 40, 16, 2, 150, 90
-COLOURS = {"tapglass": "#0b7a75", "none": "#0b7a75", "kernel": "#7a7a7a", "kernel any": "#7a7a7a", "kernel one": "#999999",
-           "nginx": "#7a7a7a", "lwip": "#c8553d", "gvisor": "#3d5a98", "gvisor_packet": "#6c86bd", "bare": "#c9a227"}
+COLOURS = {"tapglass": "#0b7a75", "none": "#0b7a75", "kernel": "#7a7a7a", "nginx": "#7a7a7a",
+           "lwip": "#c8553d", "gvisor": "#3d5a98", "gvisor_packet": "#6c86bd", "bare": "#c9a227"}
 OTHER = "#5aa9a4"
 
 
@@ -15,7 +15,7 @@ def text(x, y, what, size=11, anchor="start", weight="normal", fill="#222"):
 
 
 def rows(e):
-    return [(p, s) for p, s in e["peers"].items() if not (p == "kernel" and "kernel any" in e["peers"])]
+    return list(e["peers"].items())
 
 
 def panel(e, x, y):
@@ -28,9 +28,9 @@ def panel(e, x, y):
     left = x + LABEL_W
     for i, (peer, s) in enumerate(shown):
         at = y + TITLE_H + i * BAR_H
-        out.append(text(left - 6, at + 11, NAMES.get(peer, peer), anchor="end"))
+        out.append(text(left - 6, at + 11, name(peer), anchor="end"))
         out.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s"/>' % (
-            left, at + 1, max(s["median"] * scale, 0.5), BAR_H - 4, COLOURS.get(peer, OTHER)))
+            left, at + 1, max(s["median"] * scale, 0.5), BAR_H - 4, COLOURS.get(peer.split()[0], OTHER)))
         out.append('<path d="M%.1f %.1fH%.1f" stroke="#222" stroke-width="1.4"/>' % (
             left + s["min"] * scale, at + BAR_H / 2 - 1, left + s["max"] * scale))
         out.append(text(left + s["max"] * scale + 5, at + 11, number(s["median"], e["digits"]), fill="#444"))

@@ -11,7 +11,8 @@ import time
 
 CLONE_NEWNET = 0x40000000
 HOST, STACK = "192.0.2.1", "192.0.2.2"
-READY_S = 15
+READY_S = 10
+CONNECT_S = 1
 SYSCTLS = {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1",
            # connections one after another: the client's TIME-WAITs must not use up the ports
            "net.ipv4.ip_local_port_range": "1024 65535", "net.ipv4.tcp_max_tw_buckets": "100"}
@@ -136,7 +137,8 @@ class Space:
             end = time.monotonic() + READY_S
             while True:
                 try:
-                    run_in(self.near, ["bash", "-c", "exec 3<>/dev/tcp/%s/%d" % (STACK, self.port)], limit_s=3)
+                    run_in(self.near, ["bash", "-c", "exec 3<>/dev/tcp/%s/%d" % (STACK, self.port)],
+                           limit_s=CONNECT_S)
                     return
                 except Failed:
                     if time.monotonic() > end:
