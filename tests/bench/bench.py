@@ -41,6 +41,7 @@ def options():
     p.add_argument("--out", default=os.path.join("build", "bench"), help="directory of results.json and results.svg")
     p.add_argument("--tools", default=os.path.join(ROOT, "build", "release", "tests", "bench"),
                    help="directory of the programs")
+    p.add_argument("--tapglass", default=os.path.join(ROOT, "build", "tapglass"), help="the program under test")
     p.add_argument("--no-conn-cost", action="store_true", help="without memory and cost of connections")
     p.add_argument("--inside", action="store_true", help="a namespace has been made already")
     a = p.parse_args()
@@ -54,7 +55,7 @@ def options():
 class Bench:
     def __init__(self, args, work):
         self.args, self.work = args, work
-        self.tapglass = os.path.join(ROOT, "build", "tapglass")
+        self.tapglass = os.path.abspath(args.tapglass)
         self.settings = plan.Settings(args, args.tools)
         self.spaces = plan.spaces(self.settings, work, self.tapglass)
         self.metrics = plan.metrics(self.settings, self.tapglass)
@@ -194,7 +195,7 @@ def write_results(args, bench, begun):
     report.print_table(results, sys.stdout)
     if why:
         print("\nmemory and cost of connections skipped: " + why)
-    report.print_bars(listed, sys.stdout)
+    report.print_bars([b for b in listed if b["met"] is not None or not (args.metrics or args.peers)], sys.stdout)
     print("\n%s/results.json, results.svg" % args.out)
     return any(e["peers"] for e in results)
 

@@ -121,13 +121,13 @@ class Space:
         for argv in self.programs:
             said = open(os.path.join(self.work, "%s-%s.err" % (self.name, os.path.basename(argv[0]))), "w+")
             env = dict(os.environ, XDG_RUNTIME_DIR=self.work, **(self.env or {}))
+            silent = argv[0] == "nginx" or "iperf3" in argv  # says nothing when it is ready
             p = subprocess.Popen(argv, preexec_fn=enter(self.far, self.cpus), stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=said, text=True, env=env)
+                                 stdout=subprocess.DEVNULL if silent else subprocess.PIPE, stderr=said, text=True,
+                                 env=env)
             p.said = said
             self.running.append(p)
-            if os.path.basename(argv[0]) in ("nginx", "iperf3"):
-                time.sleep(0.2)
-            else:
+            if not silent:
                 wait_line(p, self.name)
         self.answers()
 
@@ -158,7 +158,8 @@ class Space:
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()
-            p.stdout.close()
+            if p.stdout:
+                p.stdout.close()
             p.said.close()
         self.running = []
 
