@@ -32,10 +32,10 @@ def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true")
     p.add_argument("--rounds", type=int, help="at most (quick: 5, otherwise 11)")
-    p.add_argument("--limit", type=float, help="seconds for the rounds (quick: 330, otherwise 2,700)")
-    p.add_argument("--time", type=float, help="seconds of one measurement (quick: 0.4, otherwise 2)")
+    p.add_argument("--limit", type=float, help="seconds for the rounds (quick: 370, otherwise 2,700)")
+    p.add_argument("--time", type=float, help="seconds of one measurement (quick: 0.3, otherwise 2)")
     p.add_argument("--warm", type=float, help="seconds before it (quick: 0.1, otherwise 0.4)")
-    p.add_argument("--megabytes", type=int, help="of a run for the overheads (quick: 512, otherwise 2,048)")
+    p.add_argument("--megabytes", type=int, help="of a run for the overheads (quick: 128, otherwise 2,048)")
     p.add_argument("--peers", help="only these, with commas between")
     p.add_argument("--metrics", help="only those whose id begins with one of these")
     p.add_argument("--out", default=os.path.join("build", "bench"), help="directory of results.json and results.svg")
@@ -45,8 +45,8 @@ def options():
     p.add_argument("--no-conn-cost", action="store_true", help="without memory and cost of connections")
     p.add_argument("--inside", action="store_true", help="a namespace has been made already")
     a = p.parse_args()
-    for name, quick, full in (("rounds", 5, 11), ("limit", 330, 2700), ("time", 0.4, 2), ("warm", 0.1, 0.4),
-                              ("megabytes", 512, 2048)):
+    for name, quick, full in (("rounds", 5, 11), ("limit", 370, 2700), ("time", 0.3, 2), ("warm", 0.1, 0.4),
+                              ("megabytes", 128, 2048)):
         if getattr(a, name) is None:
             setattr(a, name, quick if a.quick else full)
     return a
@@ -117,7 +117,7 @@ class Bench:
             got = run(s, self.settings)
             if not got["value"] > 0:
                 raise Failed("nothing was moved")
-            self.runs.setdefault(key, []).append(got)
+            self.runs.setdefault(key, []).append(dict(got, **s.cpu))
             self.strikes[key] = 0
             return True
         except (Failed, OSError, ValueError, KeyError) as e:
@@ -180,7 +180,6 @@ def write_results(args, bench, begun):
     listed = report.bars(results, cost)
     about = dict(machine(), load=[round(v, 2) for v in bench.loads], rounds=len(bench.loads),
                  seconds=round(time.monotonic() - begun, 1))
-    os.makedirs(args.out, exist_ok=True)
     with open(os.path.join(args.out, "results.json"), "w", encoding="utf-8") as f:
         json.dump({"version": 1, "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": about,
                    "settings": {"time_s": args.time, "warm_s": args.warm, "quick": args.quick},
@@ -207,10 +206,15 @@ def main():
                  ["netns.sh", sys.executable, os.path.abspath(__file__), "--inside"] + sys.argv[1:])
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     begun = time.monotonic()
+    try:
+        os.makedirs(args.out, exist_ok=True)
+        open(os.path.join(args.out, "results.json"), "a", encoding="utf-8").close()
+    except OSError as e:
+        sys.exit("bench.py: %s: %s" % (args.out, e.strerror))
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     work = tempfile.mkdtemp(prefix="tapglass-bench-", dir=memory)
     try:
-        plan.write_nginx_conf(work, "of tests/bench")
+        plan.write_nginx_conf(work)
         bench = Bench(args, work)
         try:
             print("%d metrics, up to %d rounds" % (len(bench.metrics), args.rounds), flush=True)

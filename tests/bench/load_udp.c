@@ -87,10 +87,12 @@ static uint64_t flood(int fd, const struct load_options *o, uint64_t duration_ns
 int load_udp_send(const struct load_options *o)
 {
 	int fd = udp_open(o, ntohs(o->peer.sin_port)), seg = o->size;
-	uint64_t before = 0, after = 0, sent, start, ns;
+	uint64_t first = 0, before = 0, after = 0, sent, start, ns;
 
 	if (fd < 0 || (o->segs > 1 && setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &seg, sizeof(seg))))
 		return load_fail("socket");
+	if (!count_get(o, &first))
+		return load_fail("the service's count");
 	flood(fd, o, o->warm_ns);
 	usleep(SETTLE_US);
 	if (!count_get(o, &before))
@@ -102,9 +104,11 @@ int load_udp_send(const struct load_options *o)
 	if (!sent || !count_get(o, &after))
 		return load_fail(sent ? "the service's count" : "send");
 	close(fd);
-	printf("{\"value\":%.1f,\"sent_per_sec\":%.1f,\"delivered\":%llu,\"sent\":%llu}\n",
+	printf("{\"value\":%.1f,\"sent_per_sec\":%.1f,\"delivered\":%llu,\"sent\":%llu,"
+	       "\"total\":%llu}\n",
 		(double)(after - before) * 1e9 / (double)ns, (double)sent * 1e9 / (double)ns,
-		(unsigned long long)(after - before), (unsigned long long)sent);
+		(unsigned long long)(after - before), (unsigned long long)sent,
+		(unsigned long long)(after - first));
 	return 0;
 }
 
@@ -137,7 +141,7 @@ int load_udp_recv(const struct load_options *o)
 	struct flood_ask ask = {
 		FLOOD_MAGIC, (uint32_t)((o->warm_ns + o->time_ns) / 1000000u), o->size, o->segs};
 	int one = 1, fd = udp_open(o, ntohs(o->peer.sin_port));
-	uint64_t first = 0, last = 0, count = 0;
+	uint64_t first = 0, last = 0, count = 0, total = 0;
 	int64_t n;
 
 	if (fd < 0 || (o->segs > 1 && setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one))))
@@ -148,6 +152,7 @@ int load_udp_recv(const struct load_options *o)
 		uint64_t t = now_ns();
 
 		first = first || n == 0 ? first : t;
+		total += (uint64_t)n;
 		if (n == 0 || t < first + o->warm_ns)
 			continue;
 		count += (uint64_t)n;
@@ -160,8 +165,8 @@ int load_udp_recv(const struct load_options *o)
 		errno = ETIMEDOUT;
 		return load_fail("no datagrams");
 	}
-	printf("{\"value\":%.1f,\"received\":%llu}\n",
+	printf("{\"value\":%.1f,\"received\":%llu,\"total\":%llu}\n",
 		(double)count * 1e9 / (double)(last - first - o->warm_ns),
-		(unsigned long long)count);
+		(unsigned long long)count, (unsigned long long)total);
 	return 0;
 }

@@ -11,6 +11,13 @@ def summary(values):
     return {"n": len(values), "median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
+def cpu(m, got):
+    """Processor time of the two ends for each unit, ns: a KiB of bulk, an event of anything else. What the kernel does for them in
+    its own threads is not in it. Less disturbed by what else the machine does than any rate."""
+    unit = 1024 if m.unit == "Gbit/s" else 1
+    return [statistics.median(g[end] * unit / g["total"] for g in got) for end in ("stack_cpu_ns", "load_cpu_ns")]
+
+
 def ours_for(peer, peers):
     """Whom a peer is compared with: what ran in the same way."""
     same = "tapglass" + peer[len(peer.split()[0]):]
@@ -27,6 +34,7 @@ def collect(metrics, runs, failed):
             got = runs.get((m.ident, peer), [])
             if got:
                 e["peers"][peer] = dict(summary([g["value"] for g in got]), runs=[g["value"] for g in got])
+                e["peers"][peer]["cpu"] = cpu(m, got)
                 for tail in ("p99", "p999"):
                     if tail in got[0]:
                         e["peers"][peer][tail] = statistics.median(g[tail] for g in got)
@@ -133,8 +141,10 @@ def print_table(results, out):
                                                number(s["max"], d))
             if "p99" in s:
                 line += "  p99 %.0f  p99.9 %.0f" % (s["p99"], s["p999"])
-            if s["ratio"] is not None and peer.split()[0] not in ("tapglass", "none"):
-                line = "%-62s  × %.2f" % (line, s["ratio"])
+            s_ns, l_ns = s["cpu"]
+            ratio = "× %.2f" % s["ratio"] if s["ratio"] is not None and peer.split()[0] not in ("tapglass",
+                                                                                             "none") else ""
+            line = "%-72s %-9s cpu %6.0f + %.0f ns%s" % (line, ratio, s_ns, l_ns, "/KiB" * (e["unit"] == "Gbit/s"))
             print(line, file=out)
         for peer, why in e["skipped"].items():
             print("  %-22s skipped: %s" % (name(peer), why), file=out)

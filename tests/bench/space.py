@@ -4,7 +4,9 @@ A Space is one stack under test with the host's side that talks to it: a namespa
 Namespaces are held by descriptors of this process, and programs enter them between fork and exec, so that
 nothing is left when this process is gone; it runs in a pid namespace of scripts/netns.sh, which takes the programs along."""
 import ctypes
+import glob
 import os
+import resource
 import select
 import subprocess
 import time
@@ -96,7 +98,7 @@ class Space:
         self.name, self.kind, self.programs, self.cpus = name, kind, programs, cpus
         self.work, self.offloads, self.env, self.port = work, offloads, env, port
         self.near = self.far = None
-        self.running = []
+        self.running, self.cpu = [], {}
 
     def make_links(self):
         self.near = netns_new()
@@ -169,8 +171,23 @@ class Space:
             os.close(fd)
         self.near = self.far = None
 
+    def cpu_ns(self):
+        """Processor time of the programs so far, all their threads."""
+        total = 0
+        for p in self.running:
+            for f in glob.glob("/proc/%d/task/*/schedstat" % p.pid):
+                with open(f, encoding="ascii") as g:
+                    total += int(g.read().split()[0])
+        return total
+
     def client(self, argv, cpus, limit_s=30):
+        """A run of the other end: what it printed. self.cpu: processor time of both ends meanwhile, ns."""
         if not self.alive():
             why = [last_words(p) for p in self.running if p.poll() is not None]
             raise Failed("%s has ended%s" % (self.name, ": " + why[0] if why and why[0] else ""))
-        return run_in(self.near, argv, cpus, limit_s)
+        before, mine = self.cpu_ns(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        out = run_in(self.near, argv, cpus, limit_s)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.cpu = {"stack_cpu_ns": self.cpu_ns() - before,
+                    "load_cpu_ns": 1e9 * (after.ru_utime + after.ru_stime - mine.ru_utime - mine.ru_stime)}
+        return out

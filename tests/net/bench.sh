@@ -22,6 +22,8 @@ equal "each peer has its ratio to us" \
 	"$(ask 'all(p["ratio"] > 0 for m in r["metrics"] if m["id"] != "udp_out_uso" for p in m["peers"].values())')" True
 equal "latencies have their percentiles" \
 	"$(ask 'all(p["median"] <= p["p99"] <= p["p999"] for m in r["metrics"] if m["id"][:3] == "rtt" for p in m["peers"].values())')" True
+equal "processor time of both ends is known" \
+	"$(ask 'all(len(p["cpu"]) == 2 and min(p["cpu"]) > 0 for m in r["metrics"] for p in m["peers"].values())')" True
 equal "a bar is met, missed or not measured" \
 	"$(ask 'all(b["met"] in (True, False) if b["figure"] else b["met"] is None for b in r["bars"]) and len(r["bars"]) > 20')" True
 equal "the machine's load is on record" "$(ask 'len(r["machine"]["load"]) == r["machine"]["rounds"] == 1')" True

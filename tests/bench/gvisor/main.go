@@ -97,8 +97,13 @@ func link(what string) stack.LinkEndpoint {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, all)
 		must(err)
 		must(unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1))
-		must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bufferMax))
-		must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, bufferMax))
+		// Beyond the system's limit only with the privilege; what is granted will do.
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bufferMax) != nil {
+			must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bufferMax))
+		}
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, bufferMax) != nil {
+			must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bufferMax))
+		}
 		must(unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: i.Index}))
 		o.FDs = []int{fd}
 		o.Address = tcpip.LinkAddress(i.HardwareAddr)
