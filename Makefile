@@ -187,7 +187,7 @@ bench: ## the same with longer runs and more of them, in an hour at most
 	@tests/bench/bench.py
 
 # A peer that cannot be had is left out of the run, which says why.
-bench-programs: all $(BENCH)
+bench-programs: all $(BENCH) $(CONN_COST)
 	@scripts/deps.sh bench || echo "tapglass: going on with what is there"
 	@-$(MAKE) --no-print-directory -k $(BENCH_PEERS)
 

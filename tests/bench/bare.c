@@ -1,10 +1,13 @@
 /* The device without a stack: what can be moved through the TAP when TCP costs next to nothing. It
  * answers ARP and as much TCP as a lossless link needs, in one thread: a handshake, cumulative
- * ACKs, the window, back to the first unacknowledged octet on three duplicate ACKs. bare [--plain]
- * [--busy US] echo 7, discard 9, chargen 19; octets are copied once each way, as for an
- * application. --plain: no offloads, checksums made and verified here. Left out is everything that
- * makes a stack: timers, reassembly, congestion control, states. A yardstick, for the lossless link
- * of the benchmarks and nothing else. */
+ * ACKs, the window, back to the first unacknowledged octet on three duplicate ACKs.
+ *
+ *   bare [--plain] [--busy US]
+ *
+ * echo 7, discard 9, chargen 19; octets are copied once each way, as for an application. --plain:
+ * no offloads, checksums made and verified here. Left out is everything that makes a stack: timers,
+ * reassembly, congestion control, states. A yardstick, for the lossless link of the benchmarks and
+ * nothing else. */
 #define _GNU_SOURCE
 #include "bench_tap.h"
 

@@ -19,13 +19,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
+import conn  # noqa: E402
 import plan  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
 from space import Failed  # noqa: E402
 
 STRIKES = 3  # so many failures in a row, and a peer is left out of a metric from then on
-CONN_COST_S = {True: 60, False: 600}
 
 
 def options():
@@ -43,10 +43,12 @@ def options():
                    help="directory of the programs")
     p.add_argument("--tapglass", default=os.path.join(ROOT, "build", "tapglass"), help="the program under test")
     p.add_argument("--no-conn-cost", action="store_true", help="without memory and cost of connections")
+    p.add_argument("--idle", type=int, help="idle connections over the TAP (quick: 10,000, otherwise 100,000)")
+    p.add_argument("--rest", type=float, default=14, help="seconds that they are left alone (14; after 10 they cost less)")
     p.add_argument("--inside", action="store_true", help="a namespace has been made already")
     a = p.parse_args()
     for name, quick, full in (("rounds", 5, 11), ("limit", 370, 2700), ("time", 0.3, 2), ("warm", 0.1, 0.4),
-                              ("megabytes", 128, 2048)):
+                              ("megabytes", 128, 2048), ("idle", 10000, 100000)):
         if getattr(a, name) is None:
             setattr(a, name, quick if a.quick else full)
     return a
@@ -150,21 +152,6 @@ class Bench:
             s.close()
 
 
-def conn_cost(args):
-    """Memory and cost per connection, from the program that `make bench-conn` runs: its JSON, or None and why."""
-    exe = os.path.join(ROOT, "build", "release", "tests", "bench", "conn_cost")
-    if args.no_conn_cost:
-        return None, "not asked for"
-    if not os.path.exists(exe):
-        return None, "conn_cost is not there"
-    argv = [exe, "--json"] + (["--quick"] if args.quick else [])
-    try:
-        p = subprocess.run(argv, capture_output=True, text=True, timeout=CONN_COST_S[args.quick], check=False)
-        return json.loads(p.stdout), None
-    except (subprocess.TimeoutExpired, ValueError) as e:
-        return None, "conn_cost: %s" % e
-
-
 def machine():
     model = "?"
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
@@ -174,17 +161,16 @@ def machine():
     return {"kernel": platform.release(), "cpu": model, "cpus": len(os.sched_getaffinity(0))}
 
 
-def write_results(args, bench, begun):
+def write_results(args, bench, cost, begun):
     results = report.collect(bench.metrics, bench.runs, bench.failed)
-    cost, why = conn_cost(args)
-    listed = report.bars(results, cost)
+    listed = report.bars(results, conn.bar_figures(cost[0]))
     about = dict(machine(), load=[round(v, 2) for v in bench.loads], rounds=len(bench.loads),
                  seconds=round(time.monotonic() - begun, 1))
     with open(os.path.join(args.out, "results.json"), "w", encoding="utf-8") as f:
         json.dump({"version": 1, "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": about,
                    "settings": {"time_s": args.time, "warm_s": args.warm, "quick": args.quick},
                    "peers": plan.PEER_TEXT, "skipped": bench.broken, "metrics": results,
-                   "conn_cost": cost, "conn_cost_skipped": why, "bars": listed}, f, indent=1, ensure_ascii=False)
+                   "connections": cost[0], "connections_skipped": cost[1], "bars": listed}, f, indent=1, ensure_ascii=False)
         f.write("\n")
     subtitle = "medians of %d rounds, the line from minimum to maximum; %s, Linux %s, %d CPUs, load %.1f–%.1f" % (
         about["rounds"], about["cpu"], about["kernel"], about["cpus"], min(about["load"]), max(about["load"]))
@@ -192,8 +178,7 @@ def write_results(args, bench, begun):
         f.write(plot.svg(results, subtitle))
     print("\n" + subtitle)
     report.print_table(results, sys.stdout)
-    if why:
-        print("\nmemory and cost of connections skipped: " + why)
+    conn.print_cost(*cost, sys.stdout)
     report.print_bars([b for b in listed if b["met"] is not None or not (args.metrics or args.peers)], sys.stdout)
     print("\n%s/results.json, results.svg" % args.out)
     return any(e["peers"] for e in results)
@@ -222,7 +207,11 @@ def main():
             bench.rounds()
         finally:
             bench.close()
-        return 0 if write_results(args, bench, begun) else 1
+        cost = {}, {}
+        if not args.no_conn_cost:
+            print("  memory and cost of connections", flush=True)
+            cost = conn.measure(args, bench.settings, bench.tapglass, work)
+        return 0 if write_results(args, bench, cost, begun) else 1
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

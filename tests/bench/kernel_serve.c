@@ -1,7 +1,10 @@
 /* The services of the benchmarks on the kernel's own sockets, one thread over epoll: what the stack
- * is compared with, over a veth pair. kernel_serve [--busy US] TCP: echo, discard, chargen. UDP:
- * discard, its count, and datagrams on request (bench.h). --busy: poll for so long after the last
- * activity before sleeping. Runs until it is killed. */
+ * is compared with, over a veth pair.
+ *
+ *   kernel_serve [--busy US]
+ *
+ * TCP: echo, discard, chargen. UDP: discard, its count, and datagrams on request (bench.h). --busy:
+ * poll for so long after the last activity before sleeping. Runs until it is killed. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,13 +1,22 @@
 /* The load generator of the benchmarks: the host's end of every measurement, on the kernel's
- * sockets, one thread. It prints one line of JSON. load send ADDR       bulk to the discard port;
- * what counts is what was acknowledged load recv ADDR       bulk from the character generator load
- * ping ADDR       one octet there and back, one at a time: percentiles load cycle ADDR connect, one
- * octet each way, close, one after another load udp-send ADDR   datagrams to the discard port; what
- * counts is what its service got load udp-recv ADDR   asks the service on port 5019 for datagrams,
- * counts what arrives Options: --time S, --warm S (not counted, before it), --conns N, --bytes N
- * (bulk: so many octets instead of a time, from the first to the acknowledgement of the last),
- * --size N and --segs N (datagrams: payload, how many in one call by UDP_SEGMENT), --busy (spin
- * instead of sleeping), --cc NAME, --port N. Exit status 0, 1 something failed, 2 usage. */
+ * sockets, one thread. It prints one line of JSON.
+ *
+ *   load send ADDR      bulk to the discard port; what counts is what was acknowledged
+ *   load recv ADDR      bulk from the character generator
+ *   load ping ADDR      one octet there and back, one at a time: percentiles
+ *   load cycle ADDR     connect, one octet each way, close, one after another
+ *   load hold ADDR      connections that stay, half of them echo's, half discard's, an octet on
+ * each load udp-send ADDR  datagrams to the discard port; what counts is what its service got load
+ * udp-recv ADDR  asks the service on port 5019 for datagrams, counts what arrives
+ *
+ * --time S, --warm S   how long, and how long before it without being counted
+ * --conns N            connections at once
+ * --bytes N            bulk: so many octets, to the acknowledgement of the last, instead of a time
+ * --size N, --segs N   datagrams: payload, and how many in one call by UDP_SEGMENT
+ * --busy               spin instead of sleeping
+ * --cc NAME, --port N  congestion control; another port than the service's
+ *
+ * Exit status 0, 1 something failed, 2 usage. */
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -31,7 +40,7 @@ int load_fail(const char *what)
 
 static int usage(void)
 {
-	fputs("usage: load send|recv|ping|cycle|udp-send|udp-recv ADDR [--port N] [--time S] "
+	fputs("usage: load send|recv|ping|cycle|hold|udp-send|udp-recv ADDR [--port N] [--time S] "
 	      "[--warm S]\n            [--conns N] [--bytes N] [--size N] [--segs N] [--busy] "
 	      "[--cc NAME]\n",
 		stderr);
@@ -47,6 +56,7 @@ static const struct mode {
 	{"recv", PORT_CHARGEN, load_recv},
 	{"ping", PORT_ECHO, load_ping},
 	{"cycle", PORT_ECHO, load_cycle},
+	{"hold", PORT_ECHO, load_hold},
 	{"udp-send", PORT_DISCARD, load_udp_send},
 	{"udp-recv", PORT_UDP_SOURCE, load_udp_recv},
 };
@@ -99,7 +109,7 @@ static bool option(struct load_options *o, int c, const char *arg)
 	case 't': return seconds(arg, &o->time_ns);
 	case 'w': return seconds(arg, &o->warm_ns);
 	case 'c':
-		good = number(arg, 1, 1024, &v);
+		good = number(arg, 1, 1000000, &v);
 		o->conns = (unsigned)v;
 		return good;
 	case 'n': return number(arg, 1, UINT64_MAX, &o->bytes);

@@ -21,6 +21,7 @@ int load_send(const struct load_options *o);
 int load_recv(const struct load_options *o);
 int load_ping(const struct load_options *o);
 int load_cycle(const struct load_options *o);
+int load_hold(const struct load_options *o);
 int load_udp_send(const struct load_options *o);
 int load_udp_recv(const struct load_options *o);
 

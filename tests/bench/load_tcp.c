@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,6 +67,9 @@ struct bulk {
 static bool bulk_open(struct bulk *b, const struct load_options *o, bool sends)
 {
 	memset(b, 0, sizeof(*b));
+	errno = EINVAL;
+	if (o->conns > CONNS_MAX)
+		return false;
 	b->sends = sends;
 	b->ep = epoll_create1(EPOLL_CLOEXEC);
 	if (b->ep < 0)
@@ -330,5 +334,32 @@ int load_cycle(const struct load_options *o)
 	printf("{\"value\":%.1f,\"n\":%llu,\"errors\":%u,\"total\":%llu}\n",
 		(double)n / ((double)(t - start) / 1e9), (unsigned long long)n, errors,
 		(unsigned long long)total);
+	return 0;
+}
+
+/* One octet has gone there, and come back from the echo port. */
+static bool greet(int fd, bool echoes)
+{
+	return fd >= 0 && send(fd, "x", 1, 0) == 1 && (!echoes || octet(fd, false));
+}
+
+int load_hold(const struct load_options *o)
+{
+	struct load_options each = *o;
+	struct rlimit files;
+	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	for (unsigned i = 0; i < o->conns; i++) {
+		/* two ports: one has 64,512 at most of one address */
+		each.peer.sin_port = htons(i % 2 ? PORT_DISCARD : PORT_ECHO);
+		if (!greet(dial(&each), i % 2 == 0))
+			return load_fail("connect, send, recv");
+	}
+	printf("{\"value\":%u,\"total\":%u}\n", o->conns, o->conns);
+	fflush(stdout);
+	poll(&in, 1, (int)(o->time_ns / 1000000u));
 	return 0;
 }

@@ -1,9 +1,13 @@
 /* lwIP behind the same TAP, as the benchmarks' peer: Debian's liblwip, its raw interface, all in
  * one thread that holds the core's lock while it works (the library is built with threads; its own
- * thread only runs timers). lwip_host [--busy US] TCP: echo, discard, chargen. UDP: discard, its
- * count, datagrams on request (bench.h). Frames are read into the pbuf they stay in. What the
- * library was built with limits it: MSS 1,460, windows and send buffers of 64 KB, no offloads,
- * checksums in software. */
+ * thread only runs timers).
+ *
+ *   lwip_host [--busy US]
+ *
+ * TCP: echo, discard, chargen, HTTP (1 KiB to every request, keep-alive). UDP: discard, its count,
+ * datagrams on request (bench.h). Frames are read into the pbuf they stay in. What the library was
+ * built with limits it: MSS 1,460, windows and send buffers of 64 KB, no offloads, checksums in
+ * software. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

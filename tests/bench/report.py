@@ -102,7 +102,7 @@ def bulk_bars(f, out):
                 f.ratio("tcp_%s_plain_%s" % (way, n), "tapglass", ["lwip"]), wanted, stretch=1.6)
 
 
-def bars(results, conn_cost):
+def bars(results, cost):
     f, out = Figures(results), []
     bulk_bars(f, out)
     for m, text, wanted in (("rtt_poll", "both polling", 0.7), ("rtt_one_cpu", "on one CPU", 1),
@@ -122,7 +122,7 @@ def bars(results, conn_cost):
             ("octets of a TIME-WAIT entry", "time_wait_bytes", 64, "B"),
             ("lookup at a million connections: to that at ten thousand", "lookup_growth", 1.5, "×"),
             ("timer at a million connections: to that at ten thousand", "timer_growth", 1.5, "×")):
-        bar(out, text, ((conn_cost or {}).get(key), None), wanted, at_least=False, unit=unit)
+        bar(out, text, (cost.get(key), None), wanted, at_least=False, unit=unit)
     return out
 
 

@@ -1,8 +1,10 @@
 /* The services of the benchmarks that `tapglass up` does not have, and streams without anything
- * around them, on the public interface: what is measured here is the library. stack_serve [--plain]
- * [--busy US] [--trace RECORDS] TCP: discard, chargen. UDP: discard, its count, datagrams on
- * request (bench.h). --trace: length of the trace ring, 0: no trace; without it, the library's
- * default. Runs until it is killed. */
+ * around them, on the public interface: what is measured here is the library.
+ *
+ *   stack_serve [--plain] [--busy US] [--trace RECORDS]
+ *
+ * TCP: discard, chargen. UDP: discard, its count, datagrams on request (bench.h). --trace: length
+ * of the trace ring, 0: no trace; without it, the library's default. Runs until it is killed. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,10 +6,10 @@
 ask() {
 	python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$work/out/results.json" "$1"
 }
-tiny=(--inside --quick --rounds 1 --limit 120 --time 0.2 --warm 0.02 --megabytes 8 --no-conn-cost --out "$work/out")
+tiny=(--inside --quick --rounds 1 --limit 120 --time 0.2 --warm 0.02 --megabytes 8 --out "$work/out")
 
 LIMIT_S=200 check "a run of one round ends, on this stack and the kernel" tests/bench/bench.py "${tiny[@]}" \
-	--peers tapglass,kernel,bare --metrics tcp_,rtt_,cps_,udp_,overhead
+	--no-conn-cost --peers tapglass,kernel,bare --metrics tcp_,rtt_,cps_,udp_,overhead
 cp "$work/check.out" "$work/said"
 equal "every metric that was asked for is there" "$(ask 'sorted({m["id"].split("_")[0] for m in r["metrics"]})')" \
 	"['cps', 'overhead', 'rtt', 'tcp', 'udp']"
@@ -34,15 +34,18 @@ matches "the terminal gets the bars" "$work/said" "^The bars .* wanted"
 mkdir "$work/tools"
 cp build/release/tests/bench/load "$work/tools/"
 check "peers that are not there are skipped" tests/bench/bench.py "${tiny[@]}" --metrics cps_sleep --tools "$work/tools" \
-	--peers tapglass,lwip,gvisor
+	--peers tapglass,lwip,gvisor --idle 200 --rest 0.1
 equal "with the reason" "$(ask 'r["metrics"][0]["skipped"]')" \
 	"{'lwip': 'lwip_host is not there', 'gvisor': 'gvisor_host is not there'}"
+equal "idle connections are counted over the TAP, their cost without it is skipped" \
+	"$(ask 'r["connections"]["over_tap"]["established"][0] > 100, r["connections_skipped"]')" \
+	"(True, {'conn_cost': 'conn_cost is not there'})"
 equal "the others are measured" "$(ask 'list(r["metrics"][0]["peers"])')" "['tapglass']"
 printf '#!/bin/sh\necho "no such device" >&2\nexit 1\n' >"$work/tools/lwip_host"
 printf '#!/bin/sh\necho ready\nsleep 100\n' >"$work/tools/gvisor_host"
 chmod +x "$work/tools/lwip_host" "$work/tools/gvisor_host"
 check "peers that end or do not answer are skipped" tests/bench/bench.py "${tiny[@]}" --metrics cps_sleep \
-	--tools "$work/tools" --peers tapglass,lwip,gvisor
+	--no-conn-cost --tools "$work/tools" --peers tapglass,lwip,gvisor
 equal "with what they said, or did not do" "$(ask 'r["metrics"][0]["skipped"]')" \
 	"{'lwip': 'lwip: no such device', 'gvisor': 'gvisor: nothing answers on port 9'}"
 equal "nothing of it is left" "$(pgrep -f "$work/tools" | wc -l)" 0
