@@ -15,6 +15,7 @@
  * --size N, --segs N   datagrams: payload, and how many in one call by UDP_SEGMENT
  * --busy               spin instead of sleeping
  * --cc NAME, --port N  congestion control; another port than the service's
+ * --from ADDR          of the host, to connect from
  *
  * Exit status 0, 1 something failed, 2 usage. */
 #define _GNU_SOURCE
@@ -30,7 +31,7 @@
 
 #include "bench.h"
 
-#define TIME_S_MAX 60.0
+#define TIME_S_MAX 600.0
 
 int load_fail(const char *what)
 {
@@ -40,7 +41,8 @@ int load_fail(const char *what)
 
 static int usage(void)
 {
-	fputs("usage: load send|recv|ping|cycle|hold|udp-send|udp-recv ADDR [--port N] [--time S] "
+	fputs("usage: load send|recv|ping|cycle|hold|udp-send|udp-recv ADDR [--port N] [--from "
+	      "ADDR] [--time S] "
 	      "[--warm S]\n            [--conns N] [--bytes N] [--size N] [--segs N] [--busy] "
 	      "[--cc NAME]\n",
 		stderr);
@@ -63,6 +65,7 @@ static const struct mode {
 
 static const struct option options[] = {
 	{"port", required_argument, NULL, 'p'},
+	{"from", required_argument, NULL, 'f'},
 	{"time", required_argument, NULL, 't'},
 	{"warm", required_argument, NULL, 'w'},
 	{"conns", required_argument, NULL, 'c'},
@@ -74,7 +77,7 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-/* A number of seconds as ns, at most a minute; false: it is none. */
+/* A number of seconds as ns, at most ten minutes; false: it is none. */
 static bool seconds(const char *text, uint64_t *out)
 {
 	char *end;
@@ -106,6 +109,7 @@ static bool option(struct load_options *o, int c, const char *arg)
 		good = number(arg, 1, 65535, &v);
 		o->peer.sin_port = htons((uint16_t)v);
 		return good;
+	case 'f': return inet_pton(AF_INET, arg, &o->from.sin_addr) == 1;
 	case 't': return seconds(arg, &o->time_ns);
 	case 'w': return seconds(arg, &o->warm_ns);
 	case 'c':
@@ -137,7 +141,7 @@ int main(int argc, char **argv)
 		m = strcmp(modes[i].name, argv[1]) == 0 ? &modes[i] : m;
 	if (!m || argc < 3 || inet_pton(AF_INET, argv[2], &o.peer.sin_addr) != 1)
 		return usage();
-	o.peer.sin_family = AF_INET;
+	o.peer.sin_family = o.from.sin_family = AF_INET;
 	o.peer.sin_port = htons(m->port);
 	optind = 3;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {

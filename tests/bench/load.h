@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct load_options {
-	struct sockaddr_in peer;
+	struct sockaddr_in peer, from; /* from: any, if not given */
 	uint64_t warm_ns, time_ns;
 	uint64_t bytes; /* bulk: stop after so many instead of after a time; 0: by time */
 	unsigned conns;

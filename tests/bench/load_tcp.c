@@ -39,8 +39,11 @@ static int dial(const struct load_options *o)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-	if ((o->cc &&
-		    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->cc, (socklen_t)strlen(o->cc))) ||
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	if ((o->from.sin_addr.s_addr &&
+		    bind(fd, (const struct sockaddr *)&o->from, sizeof(o->from))) ||
+		(o->cc && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->cc,
+				  (socklen_t)strlen(o->cc))) ||
 		connect(fd, (const struct sockaddr *)&o->peer, sizeof(o->peer))) {
 		close(fd);
 		return -1;
@@ -337,15 +340,14 @@ int load_cycle(const struct load_options *o)
 	return 0;
 }
 
-/* One octet has gone there, and come back from the echo port. */
-static bool greet(int fd, bool echoes)
+/* One octet has gone there and come back. */
+static bool greet(int fd)
 {
-	return fd >= 0 && send(fd, "x", 1, 0) == 1 && (!echoes || octet(fd, false));
+	return fd >= 0 && send(fd, "x", 1, 0) == 1 && octet(fd, false);
 }
 
 int load_hold(const struct load_options *o)
 {
-	struct load_options each = *o;
 	struct rlimit files;
 	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
 
@@ -353,9 +355,7 @@ int load_hold(const struct load_options *o)
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	for (unsigned i = 0; i < o->conns; i++) {
-		/* two ports: one has 64,512 at most of one address */
-		each.peer.sin_port = htons(i % 2 ? PORT_DISCARD : PORT_ECHO);
-		if (!greet(dial(&each), i % 2 == 0))
+		if (!greet(dial(o)))
 			return load_fail("connect, send, recv");
 	}
 	printf("{\"value\":%u,\"total\":%u}\n", o->conns, o->conns);
