@@ -54,8 +54,8 @@ def hold(st, s, count, address):
 
 
 def over_tap(st, tapglass, work, count, rest_s):
-    """Octets of each of so many idle connections with the kernel: of the instance's memory, of the process's. Counted are those that
-    are there, twice: at once, and after they have come to rest."""
+    """Octets of each of so many idle connections with the kernel: of the instance's memory, of the process's; once they are all
+    there, and after they have come to rest."""
     s = Space("idle", "tap", [[tapglass, "up", "-q", "--link", "tap:tap0", "--name", "bench_idle", "--ready-fd", "1"]],
               st.stack_cpus, work, port=9)
     holders = []

@@ -12,8 +12,8 @@ def summary(values):
 
 
 def cpu(m, got):
-    """Processor time of the two ends for each unit, ns: a KiB of bulk, an event of anything else. What the kernel does for them in
-    its own threads is not in it. Less disturbed by what else the machine does than any rate."""
+    """Processor time of the two ends for each unit, ns: a KiB of bulk, an event of anything else. What the kernel does for
+    them in its own threads is not in it. Less disturbed by what else the machine does than any rate."""
     unit = 1024 if m.unit == "Gbit/s" else 1
     return [statistics.median(g[end] * unit / g["total"] for g in got) for end in ("stack_cpu_ns", "load_cpu_ns")]
 
