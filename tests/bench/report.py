@@ -54,8 +54,8 @@ def name(peer):
 
 
 class Figures:
-    """Ratios between peers: of the medians, and of the best runs, which a busy machine disturbs less. (None, None) where
-    something was not measured."""
+    """Ratios between peers: of the medians; of the best runs, and of the processor time that both ends took for the same
+    work, which a busy machine disturbs less. None where something was not measured, or polls."""
 
     def __init__(self, results):
         self.of = {e["id"]: e for e in results}
@@ -64,24 +64,28 @@ class Figures:
         e = self.of.get(metric, {"peers": {}})
         if key == "best":
             key = "max" if e.get("higher_is_better") else "min"
-        got = [e["peers"][p][key] for p in peers if p in e["peers"]]
+        if key == "work":  # in a second of processor time; for what less is better of, its reciprocal
+            got = [1 / sum(e["peers"][p]["cpu"]) for p in peers if p in e["peers"] and "poll" not in metric]
+            got = got if e.get("higher_is_better") else [1 / g for g in got]
+        else:
+            got = [e["peers"][p][key] for p in peers if p in e["peers"]]
         return max(got) if got else None
 
     def ratio(self, metric, ours, peers, theirs=None):
         out = []
-        for key in ("median", "best"):
+        for key in ("median", "best", "work"):
             a, b = self.get(metric, [ours], key), self.get(theirs or metric, peers, key)
             out.append(a / b if a is not None and b else None)
         return tuple(out)
 
 
 def bar(out, text, figures, wanted, at_least=True, stretch=None, unit="×"):
-    figure, best = figures
+    figure, best, work = figures
 
     def reached(what):
         return None if figure is None or what is None else figure >= what if at_least else figure <= what
-    out.append({"bar": text, "figure": figure, "figure_of_bests": best, "wanted": wanted, "at_least": at_least,
-                "unit": unit, "met": reached(wanted), "stretch": stretch, "stretch_met": reached(stretch)})
+    out.append({"bar": text, "figure": figure, "figure_of_bests": best, "figure_by_cpu": work, "wanted": wanted,
+                "at_least": at_least, "unit": unit, "met": reached(wanted), "stretch": stretch, "stretch_met": reached(stretch)})
 
 
 def bulk_bars(f, out):
@@ -122,7 +126,7 @@ def bars(results, cost):
             ("octets of a TIME-WAIT entry", "time_wait_bytes", 64, "B"),
             ("lookup at a million connections: to that at ten thousand", "lookup_growth", 1.5, "×"),
             ("timer at a million connections: to that at ten thousand", "timer_growth", 1.5, "×")):
-        bar(out, text, (cost.get(key), None), wanted, at_least=False, unit=unit)
+        bar(out, text, (cost.get(key), None, None), wanted, at_least=False, unit=unit)
     return out
 
 
@@ -151,13 +155,12 @@ def print_table(results, out):
 
 
 def print_bars(listed, out):
-    print("\n%-80s %8s %8s %8s  met?" % ("The bars", "medians", "bests", "wanted"), file=out)
+    print("\n%-80s %8s %8s %8s %8s  met?" % ("The bars", "medians", "bests", "by cpu", "wanted"), file=out)
     for b in listed:
         sign = "≥" if b["at_least"] else "≤"
         figures = ["–" if v is None else "%.2f" % v if b["unit"] == "×" else "%.0f" % v
-                   for v in (b["figure"], b["figure_of_bests"])]
+                   for v in (b["figure"], b["figure_of_bests"], b["figure_by_cpu"])]
         verdict = "not measured" if b["met"] is None else "yes" if b["met"] else "NO"
         if b["stretch_met"]:
             verdict += ", and the stretch of %g" % b["stretch"]
-        print("%-80s %8s %8s %8s  %s" % (b["bar"], figures[0], figures[1], "%s %g" % (sign, b["wanted"]), verdict),
-              file=out)
+        print("%-80s %8s %8s %8s %8s  %s" % (b["bar"], *figures, "%s %g" % (sign, b["wanted"]), verdict), file=out)
