@@ -116,10 +116,12 @@ def bar_figures(cost):
     if rows:
         last = max(rows, key=lambda r: r["connections"])
         out = {"idle_bytes": last["at_rest"], "half_open_bytes": last["half_open"], "time_wait_bytes": last["time_wait"]}
-    ns = {r["connections"]: r for r in own.get("event_ns", [])}
-    if {10000, 1000000} <= set(ns):
-        for what in ("lookup", "timer"):
-            out[what + "_growth"] = ns[1000000][what] / ns[10000][what]
+    # of so many connections so many get events, at random; without "in_use" all of them
+    ns = {(r["connections"], r.get("in_use", r["connections"])): r for r in own.get("event_ns", [])}
+    for what in ("lookup", "timer"):
+        for tail, row in (("_growth", (1000000, 1000000)), ("_growth_in_use", (1000000, 10000))):
+            if row in ns and (10000, 10000) in ns:
+                out[what + tail] = ns[row][what] / ns[10000, 10000][what]
     return out
 
 

@@ -125,7 +125,9 @@ def bars(results, cost):
             ("octets of a half-open one", "half_open_bytes", 64, "B"),
             ("octets of a TIME-WAIT entry", "time_wait_bytes", 64, "B"),
             ("lookup at a million connections: to that at ten thousand", "lookup_growth", 1.5, "×"),
-            ("timer at a million connections: to that at ten thousand", "timer_growth", 1.5, "×")):
+            ("the same with ten thousand of the million in use", "lookup_growth_in_use", 1.5, "×"),
+            ("timer at a million connections: to that at ten thousand", "timer_growth", 1.5, "×"),
+            ("the same with ten thousand of the million in use", "timer_growth_in_use", 1.5, "×")):
         bar(out, text, (cost.get(key), None, None), wanted, at_least=False, unit=unit)
     return out
 
