@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -184,11 +185,32 @@ def write_results(args, bench, cost, begun):
     return any(e["peers"] for e in results)
 
 
+def work_dir():
+    """For files that are written to while it is measured: in memory if that can be had."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    return tempfile.mkdtemp(prefix="tapglass-bench-", dir=memory)
+
+
+def outside():
+    """Runs this program once more, in a namespace; what that leaves when it is killed is removed here."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    work = work_dir()
+    p = subprocess.Popen([os.path.join(ROOT, "scripts", "netns.sh"), sys.executable, os.path.abspath(__file__), "--inside"] +
+                         sys.argv[1:], env=dict(os.environ, TMPDIR=work))
+    try:
+        return p.wait()
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        p.terminate()
+        p.wait()
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def main():
     args = options()
     if not args.inside:
-        os.execv(os.path.join(ROOT, "scripts", "netns.sh"),
-                 ["netns.sh", sys.executable, os.path.abspath(__file__), "--inside"] + sys.argv[1:])
+        return outside()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     begun = time.monotonic()
     try:
@@ -196,9 +218,7 @@ def main():
         open(os.path.join(args.out, "results.json"), "a", encoding="utf-8").close()
     except OSError as e:
         sys.exit("bench.py: %s: %s" % (args.out, e.strerror))
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    work = tempfile.mkdtemp(prefix="tapglass-bench-", dir=memory)
-    try:
+    with tempfile.TemporaryDirectory() as work:
         plan.write_nginx_conf(work)
         bench = Bench(args, work)
         try:
@@ -212,8 +232,6 @@ def main():
             print("  memory and cost of connections", flush=True)
             cost = conn.measure(args, bench.settings, bench.tapglass, work)
         return 0 if write_results(args, bench, cost, begun) else 1
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":
