@@ -294,10 +294,11 @@ void step_log_add(
 	struct step_entry e;
 	size_t need;
 
-	/* What is done again does the same. */
-	if (known) {
-		ASSERT(known->chain == w->st.chain);
+	if (known && known->chain == w->st.chain)
 		return;
+	if (known) { /* what is done again does the same */
+		ASSERT(w->ops->foreign);
+		step_log_cut(w, w->st.position - 1);
 	}
 	memset(&e, 0, sizeof(e));
 	e.frame_here = ev->frame ? min_u32(ev->frame_here, TG_STEP_KEPT) : 0;
