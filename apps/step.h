@@ -1,12 +1,21 @@
 /* `tapglass step`, the debugger for TCP: what its files share.
  *
- *   step         the verb, worlds and their options       step_line    input: libedit or plain
- * lines step_cmd     the table of commands, help              step_run     step, next, continue,
- * back ... step_show    what a stop looks like, what changed     step_names   c1, c2: names of
- * connections step_expr    expressions                              step_break   breakpoints and
- * watches step_act     connect, send, drop, dup ...             step_info    info, print, x, list,
- * why step_ladder, step_states, step_space  the pictures    step_save    writes a packet script
- *   step_packet, step_dissect  frames                     step_live    the world on a device */
+ *   step                 the verb, worlds and their options
+ *   step_line            input: libedit or plain lines
+ *   step_cmd             the table of commands, help
+ *   step_run, step_back  step, next, continue; back, goto, fork
+ *   step_show            what a stop looks like, what changed
+ *   step_log             what has been, for the pictures
+ *   step_names           c1, c2: names of connections
+ *   step_expr            expressions
+ *   step_break           breakpoints and watches
+ *   step_act             connect, send, drop, dup and their like
+ *   step_info, step_list info, print, x, why, expect; list
+ *   step_pictures        show ladder, states, space
+ *   step_save            writes a packet script
+ *   step_packet, step_dissect  frames
+ *   step_lessons         the lessons
+ *   step_live            the world on a device */
 #ifndef TAPGLASS_APPS_STEP_H
 #define TAPGLASS_APPS_STEP_H
 
@@ -112,6 +121,8 @@ const struct conn_name *name_of_serial(struct repl *r, unsigned end, uint32_t se
 const struct conn_name *name_wanted(struct repl *r, const char *text);
 /* Initial numbers of the sender and the receiver of p. */
 void packet_isns(struct repl *r, const struct packet *p, uint32_t *isn, uint32_t *peer_isn);
+/* Of a trace record's connection, by its addresses; NULL: not known. */
+const struct conn_name *name_of_trace(const struct repl *r, unsigned end, const struct tg_trace *t);
 /* Whose frame it is, as a name of one end: the receiver's connection. NULL: not known. */
 const struct conn_name *name_of_packet(struct repl *r, unsigned end, const struct packet *p);
 
@@ -133,12 +144,15 @@ char *tcb_value_text(
 char *length_text(uint64_t ns, char buf[24]);
 char *time_text(uint64_t ns, char buf[24]);
 uint64_t deadline_ns(const struct repl *r, uint64_t clock_ns); /* since the world began */
+void prompt_hint(struct repl *r);
+
+/* ---- step_log.c ---- */
+
 void ladder_text(struct repl *r, const struct packet *p, char *buf, size_t cap);
 /* Keeps the moves of what was done. */
 void moves_note(struct repl *r);
 /* Forgets those behind the present position. */
 void moves_cut(struct repl *r);
-void prompt_hint(struct repl *r);
 
 /* ---- step_expr.c ---- */
 

@@ -131,6 +131,19 @@ const struct conn_name *name_of_packet(struct repl *r, unsigned end, const struc
 	return NULL;
 }
 
+const struct conn_name *name_of_trace(const struct repl *r, unsigned end, const struct tg_trace *t)
+{
+	for (unsigned i = 0; i < r->n_names; i++) {
+		const struct conn_name *n = &r->name[i];
+
+		if (n->end == end && n->local.port == t->lport && n->peer.port == t->rport &&
+			memcmp(n->peer.ip.b, t->raddr, 16) == 0) {
+			return n;
+		}
+	}
+	return NULL;
+}
+
 /* The initial number that `local` uses towards `peer`, by what either end knows of it. */
 static bool isn_of(
 	struct repl *r, const struct tg_addr *local, const struct tg_addr *peer, uint32_t *isn)
