@@ -32,9 +32,11 @@ struct conn_name {
 	char name[12]; /* "c1", "l1" */
 	uint8_t end;
 	bool listener;
+	uint32_t round; /* names_update that saw it last */
 	struct tg_addr local, peer;
 	tg_sock sock; /* of the incarnation seen last */
 };
+/* When all are given away those of connections that are gone are taken back. */
 #define CONN_NAMES 256u
 
 /* A move between states that has happened, for ladders and the diagram. */
@@ -64,6 +66,7 @@ struct repl {
 	struct line_input *in;
 	struct conn_name name[CONN_NAMES];
 	unsigned n_names, n_conns, n_listeners;
+	uint32_t names_round, unnamed; /* connections for which there is no name */
 	char current[12]; /* connection spoken of last */
 	struct move *move;
 	size_t n_moves, moves_room;
@@ -111,7 +114,8 @@ bool count_parse(struct repl *r, const char *text, uint64_t *n);
 
 /* Looks for connections that have no name yet, at both ends. */
 void names_update(struct repl *r);
-const struct conn_name *name_of_tcb(struct repl *r, unsigned end, const struct tg_tcb *t);
+/* NULL: it has none, or not yet. */
+const struct conn_name *name_of_tcb(const struct repl *r, unsigned end, const struct tg_tcb *t);
 const struct conn_name *name_find(const struct repl *r, const char *name);
 /* The TCB as it is now. False: there is no such connection at present. */
 bool tcb_of_name(const struct repl *r, const struct conn_name *n, struct tg_tcb *out);

@@ -229,6 +229,20 @@ static void help_command(struct repl *r, char *args)
 	     "tcb\").");
 }
 
+/* No control characters, which would reach the terminal with the answer; tabs become blanks. */
+static bool is_clean(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\t') {
+			*text = ' ';
+		}
+		if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+			return false;
+		}
+	}
+	return true;
+}
+
 void command_run(struct repl *r, const char *line)
 {
 	static const struct command *last;
@@ -236,7 +250,15 @@ void command_run(struct repl *r, const char *line)
 	char text[LINE_MAX_BYTES], *at = text, *word;
 	const struct command *c;
 
+	if (strlen(line) >= sizeof text) {
+		refuse(r, "that line is too long: up to %zu bytes", sizeof text - 1);
+		return;
+	}
 	snprintf(text, sizeof text, "%s", line);
+	if (!is_clean(text)) {
+		refuse(r, "a command has no control characters in it");
+		return;
+	}
 	word = word_next(&at);
 	if (word != NULL && *word == '#') {
 		return;

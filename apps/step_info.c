@@ -30,6 +30,9 @@ static void info_conns(struct repl *r)
 		}
 		putchar('\n');
 	}
+	if (r->unnamed > 0) {
+		printf("  and %" PRIu32 " more, for which there are no names\n", r->unnamed);
+	}
 	if (r->n_names == 0) {
 		puts("  no connections yet: \"connect\" opens one");
 	}

@@ -254,7 +254,7 @@ static const char *plain_next(struct line_input *l)
 			l->line = grown;
 			l->room += 256;
 		}
-		l->line[n++] = (char)c;
+		l->line[n++] = c ? (char)c : '\1'; /* refused like any control character */
 	}
 	if (c == EOF && n == 0) {
 		return NULL;

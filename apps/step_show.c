@@ -130,7 +130,7 @@ static const char *after_time(const char *line)
 	return strchr("+*0123456789", line[0]) != NULL && line[n] == ' ' ? line + n + 1 : line;
 }
 
-void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap)
+static void event_words(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap)
 {
 	const char *who = r->end_name[e->end];
 	char text[320], conn[20];
@@ -158,6 +158,12 @@ void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t
 	case TG_STEP_END: snprintf(buf, cap, "%s", e->text[0] ? e->text : "the end"); return;
 	case TG_STEP_NOTHING: snprintf(buf, cap, "nothing is on its way and no timer runs"); return;
 	}
+}
+
+void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap)
+{
+	event_words(r, e, buf, cap);
+	printable(buf); /* a script's line is a stranger's text */
 }
 
 /* ---- Rules ----------------------------------------------------------------------------------- */
@@ -224,7 +230,7 @@ static const char *conn_label(struct repl *r, unsigned end, const struct tg_tcb 
 {
 	const struct conn_name *n = name_of_tcb(r, end, t);
 
-	return n != NULL ? n->name : "a new socket";
+	return n != NULL ? n->name : "the new one";
 }
 
 static uint64_t state_at(const struct tg_step_effects *fx, uint32_t i, bool after)
@@ -467,6 +473,7 @@ void stop_read(struct repl *r, bool predict)
 static void note_show(struct repl *r)
 {
 	const char *at = r->next.note, *end = at + r->next.note_bytes;
+	char text[400];
 
 	if (at == NULL || r->note_line == r->next.line + 1u) {
 		return;
@@ -476,7 +483,9 @@ static void note_show(struct repl *r)
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 
 		stop = stop != NULL ? stop : end;
-		printf("  | %.*s\n", (int)(stop - at), at);
+		snprintf(text, sizeof text, "%.*s", (int)(stop - at), at);
+		printable(text);
+		printf("  | %s\n", text);
 		at = stop + 1;
 	}
 }
