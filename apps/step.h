@@ -3,7 +3,7 @@
  *   step                 the verb, worlds and their options
  *   step_line            input: libedit or plain lines
  *   step_cmd             the table of commands, help
- *   step_run, step_back  step, next, continue; back, goto, fork
+ *   step_run             step, next, continue, back, goto, fork
  *   step_show            what a stop looks like, what changed
  *   step_log             what has been, for the pictures
  *   step_names           c1, c2: names of connections
@@ -67,7 +67,7 @@ struct repl {
 	struct conn_name name[CONN_NAMES];
 	unsigned n_names, n_conns, n_listeners;
 	uint32_t names_round, unnamed; /* connections for which there is no name */
-	char current[12]; /* connection spoken of last */
+	char current[12];              /* connection spoken of last */
 	struct move *move;
 	size_t n_moves, moves_room;
 	struct sent *sent;
@@ -182,10 +182,13 @@ void break_delete(struct repl *r, char *args);
 void break_enable(struct repl *r, char *args, bool on);
 void break_condition(struct repl *r, char *args);
 bool break_any(const struct repl *r);
-/* Does one of them stop before r->next? Its words in buf. */
-bool break_before(struct repl *r, char *buf, size_t cap);
+/* Does one of them stop before r->next? Its words in buf. Without `really` nothing is counted and
+ * what stops once only stays. */
+bool break_before(struct repl *r, bool really, char *buf, size_t cap);
 /* ... after what just happened (watches)? */
-bool break_after(struct repl *r, char *buf, size_t cap);
+bool break_after(struct repl *r, bool really, char *buf, size_t cap);
+/* After going elsewhere: watches compare with what is there. */
+void break_moved(struct repl *r);
 void break_free(struct repl *r);
 
 /* ---- step_run.c ---- */

@@ -230,7 +230,7 @@ static const char *conn_label(struct repl *r, unsigned end, const struct tg_tcb 
 {
 	const struct conn_name *n = name_of_tcb(r, end, t);
 
-	return n != NULL ? n->name : "the new one";
+	return n != NULL ? n->name : "the new connection";
 }
 
 static uint64_t state_at(const struct tg_step_effects *fx, uint32_t i, bool after)
