@@ -177,7 +177,7 @@ static bool open_lab(struct step_verb *v, struct tg_step_options *o, const char 
 
 	r->world = WORLD_LAB;
 	ends(r, "client", "server");
-	o->link = v->ethernet ? TG_LINK_ETHERNET : TG_LINK_IP;
+	r->link = o->link = v->ethernet ? TG_LINK_ETHERNET : TG_LINK_IP;
 	o->latency_ns = v->latency_ns;
 	o->config.tcp.fast_path = false; /* the eight steps, one by one */
 	r->w = tg_step_lab(o, why);
@@ -197,6 +197,7 @@ static bool open_script(struct step_verb *v, struct tg_step_options *o, const ch
 	r->world = WORLD_SCRIPT;
 	r->script = text;
 	r->script_bytes = n;
+	r->link = TG_LINK_IP;
 	ends(r, "stack", "script");
 	r->w = tg_step_script(o, &d, text, n, &result, why);
 	if (r->w == NULL && result.line > 0) {
@@ -212,6 +213,7 @@ static bool open_journal(struct step_verb *v, struct tg_step_options *o, const c
 	const char **why)
 {
 	v->r.world = WORLD_JOURNAL;
+	v->r.link = TG_LINK_ETHERNET; /* of `tapglass up`; one of IP alone is known by its frames */
 	ends(&v->r, "stack", "peer");
 	v->r.w = tg_step_journal(o, file, n, why);
 	return v->r.w != NULL;
@@ -263,6 +265,7 @@ static int open_world(struct step_verb *v)
 	good = memory(&o, v->live ? TG_STEP_LIVE_BYTES : bytes);
 	if (good && v->live) {
 		v->r.world = WORLD_LIVE;
+		v->r.link = TG_LINK_ETHERNET;
 		ends(&v->r, "stack", "host");
 		return live_open(&v->r, &v->opt, &o);
 	}

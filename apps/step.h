@@ -61,6 +61,7 @@ struct step_live_world;
 struct repl {
 	struct tg_stepper *w;
 	enum step_world world;
+	enum tg_link link; /* of frames that an end sends */
 	const char *end_name[2];
 	bool terminal, echo;
 	struct line_input *in;
@@ -140,7 +141,7 @@ void stop_show(struct repl *r, const char *why);
 void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap);
 /* What it did, field by field. */
 void did_show(struct repl *r);
-void rules_show(struct repl *r, const struct tg_step_effects *fx);
+void rules_show(struct repl *r, const struct tg_step_effects *fx, unsigned end);
 /* A value of a TCB as text. */
 char *tcb_value_text(
 	const struct repl *r, const struct tg_tcb *t, unsigned field, char *buf, size_t cap);

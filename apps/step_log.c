@@ -56,14 +56,13 @@ static void sent_note(struct repl *r)
 	for (uint32_t i = 0; r->world != WORLD_LAB && i < n; i++) {
 		uint32_t bytes = r->did.frame[i].bytes;
 		const uint8_t *head = r->did.frame[i].head;
-		enum tg_link link = head[0] >> 4 == 4 ? TG_LINK_IP : TG_LINK_ETHERNET;
 		struct packet p;
 		char text[320];
 
 		if (!room_for((void **)&r->sent, r->n_sent, &r->sent_room, sizeof *r->sent)) {
 			return;
 		}
-		packet_read(&p, link, head, bytes < TG_STEP_HEAD ? bytes : TG_STEP_HEAD, bytes);
+		packet_read(&p, r->link, head, bytes < TG_STEP_HEAD ? bytes : TG_STEP_HEAD, bytes);
 		if (!p.ip) {
 			continue;
 		}

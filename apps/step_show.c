@@ -188,7 +188,7 @@ static void rule_number(const struct tg_rule_hit *h, const char **at)
 	*at = *t ? t + 1 : t;
 }
 
-static void rule_show(const struct tg_rule_hit *h)
+static void rule_show(const struct tg_rule_hit *h, const char *whose)
 {
 	const char *t = tg_rule_text(h->rule);
 
@@ -200,16 +200,31 @@ static void rule_show(const struct tg_rule_hit *h)
 			putchar(*t++);
 		}
 	}
-	putchar('\n');
+	printf("%s%s\n", whose ? "  at " : "", whose ? whose : "");
 }
 
-void rules_show(struct repl *r, const struct tg_step_effects *fx)
+/* Was this rule with these numbers told already? */
+static bool rule_again(const struct tg_step_effects *fx, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++) {
+		if (fx->rule[k].end == fx->rule[i].end &&
+			memcmp(&fx->rule[k].hit, &fx->rule[i].hit, sizeof fx->rule[k].hit) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* end: at which the event is; of a rule that another end goes by that is said. */
+void rules_show(struct repl *r, const struct tg_step_effects *fx, unsigned end)
 {
 	uint32_t n = fx->n_rules < TG_RULE_HITS ? fx->n_rules : TG_RULE_HITS;
 
-	(void)r;
 	for (uint32_t i = 0; i < n; i++) {
-		rule_show(&fx->rule[i].hit);
+		if (!rule_again(fx, i)) {
+			rule_show(&fx->rule[i].hit,
+				fx->rule[i].end != end ? r->end_name[fx->rule[i].end] : NULL);
+		}
 	}
 	n = fx->n_traces < TG_STEP_TRACES ? fx->n_traces : TG_STEP_TRACES;
 	for (uint32_t i = 0; i < n; i++) {
@@ -275,15 +290,12 @@ static void sent_show(struct repl *r, const struct tg_step_effects *fx, const ch
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct tg_step_event e = {.end = fx->frame[i].end,
-			.link = r->next.link,
+			.link = (uint8_t)r->link,
 			.frame = fx->frame[i].head,
 			.frame_bytes = fx->frame[i].bytes};
 		char text[320];
 
 		e.frame_here = e.frame_bytes < TG_STEP_HEAD ? e.frame_bytes : TG_STEP_HEAD;
-		e.link = e.frame_here && e.frame[0] >> 4 == 4 && r->world != WORLD_LIVE
-				 ? TG_LINK_IP
-				 : (uint8_t)TG_LINK_ETHERNET;
 		frame_text(r, &e, text, sizeof text);
 		if (fx->frame[i].id != 0) {
 			printf("  %-7s %s sends #%" PRIu32 "  %s\n", word, r->end_name[e.end],
@@ -467,6 +479,9 @@ void stop_read(struct repl *r, bool predict)
 	} else {
 		tg_stepper_next(r->w, &r->next);
 	}
+	if (r->world == WORLD_JOURNAL && r->next.kind == TG_STEP_FRAME) {
+		r->link = (enum tg_link)r->next.link;
+	}
 	r->shown = false;
 }
 
@@ -515,7 +530,7 @@ void stop_show(struct repl *r, const char *why)
 			time_text(r->next.time_ns, at), text);
 	}
 	if (r->predicted) {
-		rules_show(r, &r->will);
+		rules_show(r, &r->will, r->next.end);
 		moves_show(r, &r->will, "will");
 		sent_show(r, &r->will, "will");
 		timers_show(r, &r->will, "will");
@@ -524,29 +539,52 @@ void stop_show(struct repl *r, const char *why)
 	r->shown = true;
 }
 
-/* When nothing goes on by itself: what the user could do. */
-void prompt_hint(struct repl *r)
+/* The connection to speak of in a hint: established, and an application has it. */
+static const char *hint_conn(struct repl *r)
 {
 	struct tg_tcb t;
 
+	for (unsigned i = 0; i < r->n_names; i++) {
+		if (!r->name[i].listener && tcb_of_name(r, &r->name[i], &t) && t.sock != 0 &&
+			t.v[TG_TCB_STATE] == TG_ESTABLISHED) {
+			return r->name[i].name;
+		}
+	}
+	return NULL;
+}
+
+/* Does a listener have somebody waiting? */
+static bool hint_accept(struct repl *r)
+{
+	for (unsigned i = 0; i < r->n_names; i++) {
+		const struct tg *s = tg_stepper_instance(r->w, r->name[i].end);
+
+		if (r->name[i].listener && s != NULL && tg_sock_ready(s, r->name[i].sock) & TG_IN) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* When nothing goes on by itself: what the user could do. */
+void prompt_hint(struct repl *r)
+{
+	const char *conn;
+
 	if (r->world == WORLD_LIVE) {
-		puts("  (frames of the host's are waited for; \"continue\" goes on when one "
-		     "comes)");
+		puts("  (the host has sent nothing: \"step\" waits for it)");
 		return;
 	}
 	if (r->world != WORLD_LAB) {
 		puts("  (\"back\", \"goto 0\" or \"quit\")");
 		return;
 	}
-	for (unsigned i = r->n_names; i-- > 0;) {
-		if (!r->name[i].listener && tcb_of_name(r, &r->name[i], &t) &&
-			t.v[TG_TCB_STATE] == TG_ESTABLISHED) {
-			printf("  (\"send %s hello\", \"close %s\", \"print tcb\", \"show states\" "
-			       "... "
-			       "\"help\" lists more)\n",
-				r->name[i].name, r->name[i].name);
-			return;
-		}
+	conn = hint_conn(r);
+	if (conn != NULL) {
+		printf("  (%s\"send %s hello\", \"close %s\", \"print tcb\", \"show states\"; "
+		       "\"help\" lists more)\n",
+			hint_accept(r) ? "\"accept\", " : "", conn, conn);
+		return;
 	}
 	puts("  (\"connect\" opens a connection to the server; \"help\" lists what else there is)");
 }
