@@ -194,6 +194,11 @@ void break_free(struct repl *r);
 
 /* ---- step_run.c ---- */
 
+/* From now on SIGTERM and SIGHUP end the session as `quit` does, for worlds that have something to
+ * clear away. */
+void run_catch_end(void);
+/* Did one of them come? */
+bool run_ended(struct repl *r);
 void run_step(struct repl *r, char *args);
 void run_next(struct repl *r, char *args);
 void run_continue(struct repl *r, char *args);

@@ -156,9 +156,14 @@ const struct conn_name *name_wanted(struct repl *r, const char *text)
 	const struct conn_name *n;
 
 	names_update(r);
+	for (unsigned i = 0; i < r->n_names && text == NULL && r->current[0] == '\0'; i++) {
+		if (!r->name[i].listener) {
+			snprintf(r->current, sizeof r->current, "%s", r->name[i].name);
+		}
+	}
 	if (text == NULL && r->current[0] == '\0') {
-		refuse(r, r->n_names ? "which connection? \"info conns\" lists them"
-				     : "there is no connection yet: \"connect\" opens one");
+		refuse(r, "there is no connection yet%s",
+			r->world == WORLD_LAB ? ": \"connect\" opens one" : "");
 		return NULL;
 	}
 	n = name_find(r, text != NULL ? text : r->current);

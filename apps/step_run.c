@@ -28,6 +28,31 @@ static void catch_interrupt(bool on)
 	sigaction(SIGINT, &a, NULL);
 }
 
+static volatile sig_atomic_t ended_by;
+
+static void on_end(int number)
+{
+	ended_by = number;
+	interrupted = 1;
+}
+
+void run_catch_end(void)
+{
+	struct sigaction a = {.sa_handler = on_end, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGHUP, &a, NULL);
+}
+
+bool run_ended(struct repl *r)
+{
+	if (ended_by != 0) {
+		interrupted = 1;
+		r->quit = true;
+	}
+	return ended_by != 0;
+}
+
 /* In a live world: the clock goes on until what was shown happens, or something else comes before
  * it, or until_ns. False: the latter, or nothing came at all; the stop is to be shown. Out of the
  * past it comes back to now, which is a stop too. */
@@ -45,7 +70,7 @@ static bool live_ready(struct repl *r, uint64_t until_ns)
 		puts("  (back to now)");
 		return false;
 	}
-	if (!live_wait(r, until_ns, &interrupted)) {
+	if (!live_wait(r, until_ns, &interrupted) || run_ended(r)) {
 		return false;
 	}
 	tg_stepper_next(r->w, &now);
@@ -66,8 +91,14 @@ static bool one(struct repl *r)
 
 void run_done(struct repl *r)
 {
+	const struct conn_name *n;
+
 	r->have_did = true;
 	moves_note(r);
+	n = name_of_serial(r, r->last.end, r->last.conn);
+	if (n != NULL && !n->listener) {
+		snprintf(r->current, sizeof r->current, "%s", n->name);
+	}
 	did_show(r);
 	stop_read(r, true);
 	stop_show(r, NULL);
@@ -100,9 +131,9 @@ void run_step(struct repl *r, char *args)
 typedef bool stop_fn(struct repl *r, const void *arg, char *buf, size_t cap);
 
 /* May so many events happen at one command? A lab may go on for ever; scripts and records end. */
-static bool too_many(const struct repl *r, uint64_t n, char *why, size_t cap)
+static bool too_many(struct repl *r, uint64_t n, char *why, size_t cap)
 {
-	if (interrupted) {
+	if (interrupted || run_ended(r)) {
 		snprintf(why, cap, "interrupted");
 	} else if (r->world == WORLD_LAB && n >= EVENTS_MAX) {
 		snprintf(why, cap, "a million events have passed; \"continue\" goes on");
@@ -206,7 +237,7 @@ static void run_live_to(struct repl *r, uint64_t until_ns)
 
 	catch_interrupt(true);
 	stop_read(r, break_any(r));
-	while (!ended && !interrupted) {
+	while (!ended && !interrupted && !run_ended(r)) {
 		if (live_ready(r, clock_ns)) {
 			if (!one(r)) {
 				break;
@@ -358,10 +389,14 @@ void run_back(struct repl *r, char *args)
 				     : "what happened before this has been forgotten");
 		return;
 	}
-	if (go(r, n > at - first ? first : at - n)) {
-		stop_read(r, true);
-		stop_show(r, NULL);
+	if (!go(r, n > at - first ? first : at - n)) {
+		return;
 	}
+	while (r->world == WORLD_LIVE && live_skips(r) && tg_stepper_position(r->w) > first &&
+		go(r, tg_stepper_position(r->w) - 1)) {
+	}
+	stop_read(r, true);
+	stop_show(r, NULL);
 }
 
 void run_reverse_continue(struct repl *r, char *args)
