@@ -40,6 +40,7 @@ bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r)
 		if (!seq_lt(c->snd.una, r->g.ack) || seq_gt(r->g.ack, c->snd.nxt) ||
 			c->recovery != REC_OPEN || c->dup_acks || !c->syn_acked)
 			return false;
+		RULE(s, c, FAST_ACK, c->snd.una.v, r->g.ack.v);
 		tcp_timers_segment_received(s, c);
 		adopt_ts(c, r);
 		tcp_window_update(c, r);
@@ -51,6 +52,7 @@ bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r)
 	if (!seq_eq(r->g.ack, c->snd.una) || n > seq_dist(c->rcv.adv, c->rcv.nxt) ||
 		(c->ep.index == 0 && !c->in_accept_queue))
 		return false;
+	RULE(s, c, FAST_TEXT, r->g.seq.v, n);
 	tcp_timers_segment_received(s, c);
 	adopt_ts(c, r);
 	tcp_window_update(c, r);
