@@ -73,6 +73,8 @@ HELP_SRC := $(filter-out $(TEST_SRC),$(sort $(foreach d,$(TEST_DIRS),$(wildcard 
 TRANSCRIPT_SRC := $(sort $(wildcard tests/net/transcript*.c))
 TOOL_SRC := $(filter-out $(TRANSCRIPT_SRC),$(sort $(wildcard tests/net/*.c)))
 EXAMPLE_SRC := $(sort $(wildcard apps/examples/*.c))
+# What connections cost an instance, without a device: sees inside.
+CONN_COST := $(B)/tests/bench/conn_cost
 FUZZ_HELP := tests/fuzz/fuzz_support.c
 FUZZ_SRC := $(filter-out $(FUZZ_HELP),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
@@ -107,7 +109,7 @@ INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME
 # ---- What people type ------------------------------------------------------------------------------
 
 .PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-diff check-drill check-net check-style \
-	fuzzers fuzz soak sim-tables mutate conformance clean help
+	fuzzers fuzz soak sim-tables bench-conn mutate conformance clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -182,6 +184,9 @@ soak: tests ## random worlds with fresh seeds for SECONDS (default 3600); stops 
 
 sim-tables: all ## writes tests/sim/net/tables anew: utilisation and fairness over a grid of networks
 	@scripts/sim-tables
+
+bench-conn: $(CONN_COST) ## what connections cost: bytes and ns an event, up to a million of them (two minutes)
+	@$(CONN_COST)
 
 mutate: ## switches tagged branches off one by one; which does no test miss? FILES='stack/tcp/tcp_ack.c' for some
 	@scripts/mutate $(if $(JOBS),-j $(JOBS)) $(FILES)
@@ -293,10 +298,15 @@ $(EXAMPLES): $(OUT)/%: $(B)/obj/apps/%.o $(LIB_A)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(LIB_A)
 
+$(CONN_COST): $(B)/%: $(B)/obj/%.o $(B)/stack.a
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+
 $(FUZZERS): $(B)/%: $(B)/obj/%.o $(call obj,$(FUZZ_HELP)) $(B)/stack.a
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^
 
 -include $(patsubst %.o,%.d,$(STACK_OBJ) $(ADAPTER_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ) \
-	$(EXAMPLE_OBJ))
+	$(EXAMPLE_OBJ) $(call obj,tests/bench/conn_cost.c))

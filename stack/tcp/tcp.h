@@ -134,11 +134,13 @@ enum challenge {
 
 struct tcp_conn {
 	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
-	struct timer timer;
+	/* What a lookup reads lies in two cache lines. */
 	struct hnode hash; /* in tcp_state.conns, keyed by the 4-tuple */
-	struct list link;  /* listener's accept queue (passive) or port's bound list (others) */
-	struct tg_ip laddr, raddr;
 	uint16_t lport, rport;
+	uint32_t serial; /* in trace records */
+	struct tg_ip laddr, raddr;
+	struct list link; /* listener's accept queue (passive) or port's bound list (others) */
+	struct timer timer;
 	struct ip_path path;
 	struct tcp_port *port;
 	union {
@@ -146,7 +148,6 @@ struct tcp_conn {
 		struct tcp_conn *parent;       /* passive, not accepted yet: the listening socket */
 		struct tcp_mini *tw;           /* in TIME-WAIT: the entry that answers for it */
 	};
-	uint32_t serial; /* in trace records */
 
 	uint8_t state;       /* enum tg_state; set by tcp_set_state alone */
 	uint8_t rexmit_mode; /* enum rexmit_mode: what CT_REXMIT stands for */

@@ -53,7 +53,7 @@ static bool nothing_due(const struct tcp_conn *c)
 	return !(c->ack_now || c->syn_due || c->fin_queued || c->fin_parked || c->push_all ||
 		 c->no_memory || c->rexmit_now || c->probe_due || c->keep_due || c->tlp_due ||
 		 c->urg_out || c->urg_in || c->dsack || c->deferred || c->tx_node.queued ||
-		 c->ep.pending || c->keep_sent || c->backoff);
+		 c->keep_sent || c->backoff);
 }
 
 static bool nothing_held(const struct tcp_conn *c)
