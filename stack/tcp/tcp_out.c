@@ -490,7 +490,7 @@ static enum tx_result send_keepalive(struct tg *s, struct tcp_conn *c)
 static enum tx_result send_ack(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t sent;
-	enum tx_result res = tcp_emit_frame(s, c, c->snd.nxt, 0, TCP_ACK, EMIT_NEW, &sent);
+	enum tx_result res = tcp_emit_frame(s, c, tcp_control_seq(c), 0, TCP_ACK, EMIT_NEW, &sent);
 
 	if (res == TX_DROPPED)
 		c->ack_now = false;
