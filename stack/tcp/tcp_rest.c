@@ -10,6 +10,7 @@
  *   - the stage of CUBIC's congestion avoidance: it goes on at the same place of the same curve,
  *     for K is computed for cwnd (cc_cubic.c); the round of HyStart++ that had begun is over;
  *   - the receiver's round trip, as of tcp_buf.c, keeps its length, not when it began;
+ *   - the rate of pacing: of cwnd and SRTT as they are now, not as at the last acknowledgment;
  *   - a reduction that has not been found needless for 10 s will not be any more;
  *   - TS.Recent's age [7323 5.5] and that of the last text sent [5681 4.1]: to the millisecond. */
 #include "tcp/tcp.h"

@@ -513,13 +513,11 @@ void tcp_timer_fired(struct tg *s, struct timer *t)
 		timer_arm(s, t, sat_add_u64(s->now_ns, TCP_NO_MEMORY_RETRY_NS));
 		return;
 	}
-	if (take_due(s, c, CT_REST)) {
-		if (rest_fired(s, c))
-			return;
-		if (!any_due(s, c)) {
-			rearm(s, c);
-			return;
-		}
+	if (take_due(s, c, CT_REST) && rest_fired(s, c))
+		return;
+	if (!any_due(s, c)) { /* nor has anything else to be done: the deadline had moved on */
+		rearm(s, c);
+		return;
 	}
 	if (take_due(s, c, CT_DELACK)) {
 		RULE(s, c, DELACK_EXPIRED, seq_dist(c->rcv.nxt, c->rcv.last_ack));

@@ -164,28 +164,51 @@ END_TEST
 /* Who has something to do, or what does not fit, stays awake. */
 START_TEST (stays_awake) {
 	uint8_t b[sizeof(text)];
+	struct tg_mspan span[2];
+	struct tcp_conn *c = w->c;
 
 	switch (_i) {
-	case 0: w->s->cfg.tcp.rest_after_ns = 0; break;
-	case 1: text_in(10); break;                    /* unread */
-	case 2: w->c->srtt_ns = 5 * NS_PER_SEC; break; /* more than 32 bits */
-	case 3: w->c->user_timeout_ns = 1; break;      /* no whole milliseconds */
-	case 4: w->c->linger_ns = 1; break;            /* no whole seconds */
-	case 5: w->c->rcv.last_ack.v--; break;         /* an ACK is owed */
-	case 6: w->c->pace_ns = w->now_ns + 3600 * NS_PER_SEC; break;
-	case 7:
-		w->dev.room = 0; /* in flight */
+	case 0: c->deadline[CT_REST] = NEVER_NS; break; /* as rest_after_ns 0 has it */
+	case 1: text_in(10); break;                     /* unread */
+	case 2: c->srtt_ns = 5 * NS_PER_SEC; break;     /* more than 32 bits */
+	case 3: c->user_timeout_ns = 1; break;          /* no whole milliseconds */
+	case 4: c->linger_ns = 1; break;                /* no whole seconds */
+	case 5: c->rcv.last_ack.v--; break;             /* an ACK is owed */
+	case 6: c->pace_ns = w->now_ns + 3600 * NS_PER_SEC; break;
+	case 7: /* in flight */
+		w->dev.room = 0;
 		ck_assert_int_eq(
 			tg_sock_send(w->s, w->conn, b, sizeof(b), 0, w->now_ns), sizeof(b));
 		break;
+	case 8: /* the user has a pointer into the ring */
+		ck_assert_int_eq(tg_sock_reserve(w->s, w->conn, 10, span), 1);
+		break;
+	case 9: c->recovery = REC_RECOVERY; break;
+	case 10: c->frto = FRTO_FIRST; break;
+	case 11: c->snd.max.v++; break;
+	case 12: c->deadline[CT_STATE] = w->now_ns + 3600 * NS_PER_SEC; break;
+	case 13: c->fin_parked = true; break;
+	case 14: c->urg_in = true; break;
+	case 15: c->dsack = true; break;
+	case 16: c->keep_sent = 1; break;
+	case 17: c->backoff = 1; break;
+	case 18: c->stalled_ns = w->now_ns; break;
+	case 19: c->rto_ns = 20 * NS_PER_SEC; break; /* fits, but more may come */
+	case 20: c->undo_armed = true; break;
+	case 21: c->snd.una.v--; break;
 	}
-	if (_i == 0) {
-		for (unsigned i = 0; i < CT_COUNT; i++)
-			w->c->deadline[i] = NEVER_NS;
+	if (_i == 20) {
+		idle(REST_NS / 2); /* what could still be undone a moment ago */
+		w->s->cfg.tcp.rest_after_ns = 1;
+		c->deadline[CT_REST] = w->now_ns;
+		timer_arm(w->s, &c->timer, w->now_ns);
+		idle(REST_NS / 4);
+	} else {
+		idle(30 * NS_PER_SEC);
 	}
-	tw_step(w, 30 * NS_PER_SEC);
 	ck_assert(!rests());
 	ck_assert_uint_eq(w->s->counters.tcp_rested, 0);
+	w->dev.room = UINT32_MAX;
 }
 END_TEST
 
@@ -374,7 +397,7 @@ static Suite *tcp_rest_suite(void)
 	tcase_add_test(t, looks_the_same);
 	tcase_add_test(t, a_segment_wakes);
 	tcase_add_test(t, options_are_kept);
-	tcase_add_loop_test(t, stays_awake, 0, 8);
+	tcase_add_loop_test(t, stays_awake, 0, 22);
 	tcase_add_test(t, not_before_it_is_accepted);
 	tcase_add_test(t, among_others);
 	tcase_add_test(t, no_memory_for_a_segment);
