@@ -501,8 +501,8 @@ struct tcp_conn *tcp_wake(struct tg *s, struct tcp_conn *c);
 /* To look at: c, or if it rests what it would be awake, made in *tmp. */
 const struct tcp_conn *tcp_whole(
 	const struct tg *s, const struct tcp_conn *c, struct tcp_conn *tmp);
-/* Ends a connection that rests, by a reset: there is no memory to close it in order. */
-void tcp_rest_abort(struct tg *s, struct tcp_conn *c);
+/* If c still rests, for want of memory to wake it: ends it by a reset, true. */
+bool tcp_rest_abort(struct tg *s, struct tcp_conn *c);
 
 /* tcp_demux.c */
 uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,

@@ -295,10 +295,19 @@ const struct tcp_conn *tcp_whole(const struct tg *s, const struct tcp_conn *c, s
 	return tmp;
 }
 
-void tcp_rest_abort(struct tg *s, struct tcp_conn *c)
+struct endpoint *tcp_user_awake(struct tg *s, struct endpoint *e)
+{
+	struct tcp_conn *c = tcp_wake(s, container_of(e, struct tcp_conn, ep));
+
+	return c ? &c->ep : NULL;
+}
+
+bool tcp_rest_abort(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_conn tmp;
 
+	if (!c->resting)
+		return false;
 	unfold(s, (struct tcp_rest *)c, &tmp);
 	tcp_send_rst(s, &tmp);
 	tcp_set_state(s, c, TG_CLOSED, TG_CAUSE_ABORT_CALL);
@@ -308,4 +317,5 @@ void tcp_rest_abort(struct tg *s, struct tcp_conn *c)
 	tcp_leave_port(s, c);
 	tcp_mtu_free(s, c);
 	core_free(s, c, sizeof(struct tcp_rest));
+	return true;
 }

@@ -264,13 +264,6 @@ int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *pee
 	return -TG_EINPROGRESS;
 }
 
-struct endpoint *tcp_user_awake(struct tg *s, struct endpoint *e)
-{
-	struct tcp_conn *c = tcp_wake(s, conn_of(e));
-
-	return c ? &c->ep : NULL;
-}
-
 /* ---- SEND ---- */
 
 /* 0: text may be queued; else the error of [9293 3.10.2] in Linux's numbers. */
@@ -555,10 +548,8 @@ void tcp_user_close(struct tg *s, struct endpoint *e)
 {
 	struct tcp_conn *c = conn_of(e);
 
-	if (c->resting) { /* no memory to wake it */
-		tcp_rest_abort(s, c);
+	if (tcp_rest_abort(s, c))
 		return;
-	}
 	if (c->state == TG_LISTEN)
 		tcp_end_listener(s, c);
 	if (c->state == TG_CLOSED || c->state == TG_TIME_WAIT) {
@@ -583,10 +574,8 @@ void tcp_user_abort(struct tg *s, struct endpoint *e)
 {
 	struct tcp_conn *c = conn_of(e);
 
-	if (c->resting) { /* no memory to wake it */
-		tcp_rest_abort(s, c);
+	if (tcp_rest_abort(s, c))
 		return;
-	}
 	if (c->state == TG_LISTEN)
 		tcp_end_listener(s, c);
 	switch ((enum tg_state)c->state) {

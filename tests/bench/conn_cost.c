@@ -591,8 +591,7 @@ int main(int argc, char **argv)
 		in_use[event_rows] = FEW;
 		events(n, FEW, v[event_rows++]);
 	}
-	if (json && want_memory && want_events)
-		printf(",");
+	printf(json && want_memory && want_events ? "," : "");
 	if (want_events)
 		print_events(ns, in_use, v, event_rows, json);
 	printf(json ? "}\n" : "");
