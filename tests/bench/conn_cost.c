@@ -48,7 +48,8 @@ static struct {
 	void *mem;
 	uint64_t now_ns;
 	struct peer *peer;
-	uint32_t n, stride; /* events happen to each stride-th */
+	uint32_t n, in_use; /* events happen to so many */
+	uint64_t spread;    /* of them apart */
 	unsigned netif;
 	tg_sock listener;
 	uint64_t rng;
@@ -182,9 +183,8 @@ static void begin(uint32_t n, uint64_t rest_after_ns)
 	c.tcp.rest_after_ns = rest_after_ns;
 	c.tcp.msl_ns = 3600 * NS_PER_SEC;
 	w.mem = mem;
-	w.rng = 1;
-	w.n = n;
-	w.stride = 1;
+	w.rng = w.spread = 1;
+	w.n = w.in_use = n;
 	w.now_ns = 1000 * NS_PER_SEC;
 	w.peer = calloc(n, sizeof(*w.peer));
 	w.s = mem == MAP_FAILED || !w.peer ? NULL : tg_create(&c, mem, RESERVED, w.now_ns);
@@ -328,7 +328,7 @@ static struct tg_pkt *made[BATCH];
 static void pick(void)
 {
 	for (unsigned i = 0; i < BATCH; i++)
-		picked[i] = below(w.n / w.stride) * w.stride;
+		picked[i] = (uint32_t)(below(w.in_use) * w.spread % w.n);
 }
 
 static double lookups(void)
@@ -491,7 +491,8 @@ static double wakes(void)
 static void events(uint32_t n, uint32_t in_use, double *out)
 {
 	begin(n, 0);
-	w.stride = n / in_use;
+	w.in_use = in_use;
+	w.spread = in_use < n ? 2654435761u : 1;
 	establish();
 	nodelay();
 	run_until(w.now_ns + NS_PER_SEC);
@@ -558,9 +559,8 @@ int main(int argc, char **argv)
 			      events_n[] = {10, 10000, 1000000};
 	static struct memory_row m[16];
 	static double v[32][EVENTS];
-	uint32_t ns[32], in_use[32], event_rows = 0;
 	bool json = false, want_memory = true, want_events = true;
-	uint32_t given[16], n_given = 0, rows;
+	uint32_t given[16], n_given = 0, rows, ns[32], in_use[32], event_rows = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)
@@ -574,8 +574,8 @@ int main(int argc, char **argv)
 		else
 			die("usage: conn_cost [--json] [--memory | --events] [N...]");
 	}
-	printf(json ? "{" : "");
 	rows = n_given ? n_given : 3;
+	printf(json ? "{" : "");
 	for (uint32_t i = 0; i < rows && want_memory; i++)
 		m[i] = memory(n_given ? given[i] : memory_n[i]);
 	if (want_memory)
