@@ -229,10 +229,26 @@ void tcp_timers_ack_sent(struct tcp_conn *c)
 	c->deadline[CT_DELACK] = NEVER_NS;
 }
 
+/* How long c has to be idle before it may rest: as configured, and longer than anything on the way
+ * may still take. */
+static uint64_t rest_after_ns(const struct tg *s, const struct tcp_conn *c)
+{
+	return max_u64(s->cfg.tcp.rest_after_ns, 2 * c->rto_ns);
+}
+
+/* From now on somebody has to look whether it is idle. */
+void tcp_timers_awake(struct tg *s, struct tcp_conn *c)
+{
+	if (s->cfg.tcp.rest_after_ns)
+		set(s, c, CT_REST, rest_after_ns(s, c));
+}
+
 void tcp_timers_segment_received(struct tg *s, struct tcp_conn *c)
 {
 	c->last_rcv_ns = s->now_ns;
 	c->keep_sent = 0;
+	if (c->deadline[CT_REST] == NEVER_NS)
+		tcp_timers_awake(s, c);
 }
 
 void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c)
@@ -254,20 +270,6 @@ void tcp_timers_established(struct tg *s, struct tcp_conn *c)
 	tcp_timers_ack_advanced(s, c);
 	tcp_timers_keepalive_changed(s, c);
 	tcp_timers_awake(s, c);
-}
-
-/* How long c has to be idle before it may rest: as configured, and longer than anything on the way
- * may still take. */
-static uint64_t rest_after_ns(const struct tg *s, const struct tcp_conn *c)
-{
-	return max_u64(s->cfg.tcp.rest_after_ns, 2 * c->rto_ns);
-}
-
-/* From now on somebody has to look whether it is idle. */
-void tcp_timers_awake(struct tg *s, struct tcp_conn *c)
-{
-	if (s->cfg.tcp.rest_after_ns)
-		set(s, c, CT_REST, rest_after_ns(s, c));
 }
 
 /* Its listener defers: it is accepted at the latest then. */
@@ -491,7 +493,8 @@ static bool rest_fired(struct tg *s, struct tcp_conn *c)
 {
 	if (tcp_rest(s, c))
 		return true;
-	if (c->state == TG_ESTABLISHED || c->state == TG_CLOSE_WAIT)
+	/* else something holds it up: the next segment, or accept, starts this anew */
+	if (s->now_ns - max_u64(c->last_rcv_ns, c->last_snd_ns) < rest_after_ns(s, c))
 		set(s, c, CT_REST, rest_after_ns(s, c));
 	return false;
 }
