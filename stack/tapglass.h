@@ -206,7 +206,9 @@ struct tg_config {
 		uint64_t r2_ns; /* give up after so long without an ACK - 15 min [9293 SHLD-11] */
 		uint64_t r2_syn_ns;     /* the same for a SYN - 3 min [9293 MUST-23] */
 		uint8_t r1_retransmits; /* tell IP and the user after so many - 3 [9293 SHLD-10] */
-		uint64_t keepalive_idle_ns;     /* - 2 h [9293 MUST-28] */
+		uint64_t keepalive_idle_ns; /* - 2 h [9293 MUST-28] */
+		uint64_t rest_after_ns;     /* idle for so long, a connection's record shrinks until
+					       something happens - 10 s; 0: never */
 		uint64_t keepalive_interval_ns; /* - 75 s */
 		uint8_t keepalive_probes;       /* - 9 */
 		uint32_t max_half_open;         /* - 65,536 */

@@ -339,6 +339,8 @@ TG_API bool tg_trace_next(
 	X(tcp_sndbuf_grown)                                                                        \
 	X(tcp_growth_refused)                                                                      \
 	X(tcp_buffers_shrunk)                                                                      \
+	X(tcp_rested)                                                                              \
+	X(tcp_woken)                                                                               \
 	X(tcp_syncookies_sent)                                                                     \
 	X(tcp_syncookies_recv)                                                                     \
 	X(tcp_syncookies_failed)                                                                   \

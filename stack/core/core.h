@@ -107,6 +107,8 @@ struct handle_table {
 /* Gives e a handle; 0 or -TG_EMFILE, -TG_ENOMEM. */
 int handle_open(struct tg *s, struct endpoint *e, tg_sock *out);
 void handle_close(struct tg *s, struct endpoint *e);
+/* e's record has moved to `to`, which is a copy of it. */
+void handle_move(struct tg *s, struct endpoint *e, struct endpoint *to);
 /* NULL if stale. */
 struct endpoint *handle_find(const struct tg *s, tg_sock k);
 static inline tg_sock handle_of(const struct endpoint *e)

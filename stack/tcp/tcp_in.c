@@ -551,7 +551,11 @@ static void dispatch(struct tcp_rx *r)
 
 	trace_in(r, c);
 	if (c) {
-		tcp_process(c, r);
+		c = tcp_wake(s, c);
+		if (c)
+			tcp_process(c, r);
+		else
+			tcp_discard(r, NULL, TG_DROP_TCP_RCV_MEMORY);
 		return;
 	}
 	k.laddr = (uint16_t)ip_addr_index(s, la);

@@ -1,7 +1,8 @@
-/* The table of compact records: 60 bytes a record and 4 a bucket, whatever their number. Records
- * lie in pages and are named by index, which keeps links at 4 bytes; buckets grow one at a time
- * (linear hashing), so that no insertion pays for a rehash. FIFOs of records with equal lifetimes
- * replace a timer each. All memory goes back when the last record does. */
+/* The table of compact records: 60 bytes a record and 4 a bucket, two of these for three records,
+ * so that with the pages' book keeping one costs less than 64, whatever their number. Records lie
+ * in pages and are named by index, which keeps links at 4 bytes; buckets grow one at a time (linear
+ * hashing), so that no insertion pays for a rehash. FIFOs of records with equal lifetimes replace a
+ * timer each. All memory goes back when the last record does. */
 #include "tcp/tcp.h"
 
 #define PER_PAGE   (ARENA_PAGE_BYTES / (uint32_t)sizeof(struct tcp_mini))
@@ -9,7 +10,8 @@
 #define QUEUE_NONE 0xffu
 #define QUEUE_FREE 0xfeu
 
-_Static_assert(sizeof(struct tcp_mini) == 60, "a compact record and its bucket take 64 bytes");
+_Static_assert(
+	sizeof(struct tcp_mini) == 60, "with its share of buckets and pages not more than 64");
 
 static uint32_t clock_ms(const struct tg *s)
 {
@@ -207,7 +209,7 @@ struct tcp_mini *mini_add(
 	struct tcp_mini *m;
 	uint32_t i, *h;
 
-	if (t->n_buckets <= t->n_used)
+	if (3ull * t->n_buckets <= 2ull * t->n_used)
 		split_bucket(s, t);
 	i = t->n_buckets ? take_record(s, t) : 0;
 	if (i == 0) {

@@ -534,6 +534,8 @@ void tcp_user_close(struct tg *s, struct endpoint *e)
 {
 	struct tcp_conn *c = conn_of(e);
 
+	if (tcp_rest_abort(s, c))
+		return;
 	if (c->state == TG_LISTEN)
 		tcp_end_listener(s, c);
 	if (c->state == TG_CLOSED || c->state == TG_TIME_WAIT) {
@@ -558,6 +560,8 @@ void tcp_user_abort(struct tg *s, struct endpoint *e)
 {
 	struct tcp_conn *c = conn_of(e);
 
+	if (tcp_rest_abort(s, c))
+		return;
 	if (c->state == TG_LISTEN)
 		tcp_end_listener(s, c);
 	switch ((enum tg_state)c->state) {
