@@ -302,13 +302,17 @@ struct tg_pkt {
 	uint16_t gso_size; /* not 0: several segments in one, of so much payload each */
 	uint8_t gso;       /* enum tg_gso */
 	uint8_t csum;      /* enum tg_csum, of the transport's checksum */
+	uint16_t merged;   /* with gso TCP4: so many frames of the wire, each of gso_size but the
+			    * last,   were made one by who read them; they are counted and traced one by
+			    * one.   0: it came like this */
 	/* ---- */
+	uint16_t pad16;      /* private */
 	uint32_t room;       /* bytes from tg_pkt_block() to the end of the block */
-	uint32_t mark;       /* private */
 	uint64_t frame;      /* private */
 	struct tg_pkt *next; /* private */
 	uint8_t *net;        /* private */
-	uint8_t flags, pad[15];
+	uint32_t mark;       /* private */
+	uint8_t flags, pad[11];
 };
 /* Room for a frame in the two kinds of blocks, bytes. */
 #define TG_PKT_SMALL (2048u - (uint32_t)sizeof(struct tg_pkt))

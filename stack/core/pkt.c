@@ -97,6 +97,7 @@ struct tg_pkt *pkt_keep(struct tg *s, struct tg_pkt *p)
 		memcpy(q->data, p->data, p->len);
 		q->len = p->len;
 		q->gso = p->gso;
+		q->merged = p->merged;
 		q->gso_size = p->gso_size;
 		q->csum = p->csum;
 		q->flags = (uint8_t)(p->flags & ~PKT_RESERVE);
@@ -134,8 +135,8 @@ struct tg_trace *pkt_drop_record(struct tg *s, struct tg_pkt *p, enum tg_drop wh
 
 	if (s->cur_frame) {
 		set_verdict(s, VERDICT_DROPPED);
-		s->counters.frames_dropped++;
-		s->counters.drops[why]++; /* [1122-I10] */
+		s->counters.frames_dropped += s->cur_frames;
+		s->counters.drops[why] += s->cur_frames; /* [1122-I10] */
 	} else {
 		s->counters.discards[why]++;
 	}
@@ -158,7 +159,7 @@ void pkt_discard(struct tg *s, struct tg_pkt *p, enum tg_drop why)
 void pkt_delivered(struct tg *s)
 {
 	set_verdict(s, VERDICT_DELIVERED);
-	s->counters.frames_delivered++;
+	s->counters.frames_delivered += s->cur_frames;
 }
 
 void pkt_deliver(struct tg *s, struct tg_pkt *p)

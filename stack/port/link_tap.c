@@ -1,6 +1,7 @@
-/* A TAP as a link of an instance: reading in batches straight into packets, writing, and between
- * the two an impairing device in each direction and the points of a capture. */
+/* A TAP as a link of an instance: a batch read at a time (link_read.c), writing, and
+ * between the two an impairing device in each direction and the points of a capture. */
 #define _GNU_SOURCE
+#include "core/core.h"
 #include "port/error.h"
 #include "port/host.h"
 #include "sim/segment.h"
@@ -14,11 +15,10 @@
 
 static enum tg_link link_type(void)
 {
-	return TG_LINK_ETHERNET;
+	return TAP_LINK_TYPE;
 }
 
-/* Shows f to the captures; returns the number of packets in it, 0 if there are none. */
-static uint64_t seen(
+uint64_t tap_link_seen(
 	struct tap_link *l, enum hub_place at, bool out, const struct tg_frame *f, uint64_t id)
 {
 	return l->hub ? hub_seen(l->hub, at, out, f, id, l->h->now_ns) : 0;
@@ -41,13 +41,13 @@ static bool tap_link_transmit(void *dev, const struct tg_frame *f)
 	uint64_t id = l->packet_id;
 
 	if (l->dir[1].imp.active) {
-		l->packet_id += seen(l, HUB_STACK, true, f, id);
+		l->packet_id += tap_link_seen(l, HUB_STACK, true, f, id);
 		impair_put(&l->dir[1].imp, f, id, l->h->now_ns);
 		return true;
 	}
 	if (!send_frame(l, f))
 		return false;
-	l->packet_id += seen(l, HUB_BOTH, true, f, id);
+	l->packet_id += tap_link_seen(l, HUB_BOTH, true, f, id);
 	return true;
 }
 
@@ -71,39 +71,13 @@ bool tap_link_flush(struct tap_link *l, uint64_t now_ns)
 			l->pending = k;
 			return any;
 		}
-		seen(l, HUB_LINK, true, &f, k->tag);
+		tap_link_seen(l, HUB_LINK, true, &f, k->tag);
 		impair_free(m, k);
 		any = true;
 	}
 }
 
 /* ---- Towards the instance -------------------------------------------------------------------- */
-
-/* Reads one frame straight into a packet and inputs it. False: there is none. */
-static bool read_direct(struct tap_link *l)
-{
-	struct tg *s = l->inst->s;
-	struct tg_pkt *p = tg_pkt_alloc(s, TG_PKT_LARGE);
-	struct tg_pkt meta;
-	struct tg_frame f;
-
-	if (!p) { /* reading goes on all the same, or the loop would spin */
-		if (!tap_read(&l->tap, l->scratch, HOST_LARGE_BYTES, &meta))
-			return false;
-		l->lost++;
-		return true;
-	}
-	if (!tap_read(&l->tap, tg_pkt_block(p), TG_PKT_LARGE, p)) {
-		tg_pkt_free(s, p);
-		return false;
-	}
-	if (l->hub) {
-		segment_frame_of_pkt(&f, link_type(), p);
-		l->packet_id += seen(l, HUB_BOTH, false, &f, l->packet_id);
-	}
-	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
-	return true;
-}
 
 /* Reads one frame into the impairing device. */
 static bool read_impaired(struct tap_link *l)
@@ -116,7 +90,7 @@ static bool read_impaired(struct tap_link *l)
 	if (!n)
 		return false;
 	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
-	l->packet_id += seen(l, HUB_LINK, false, &f, id);
+	l->packet_id += tap_link_seen(l, HUB_LINK, false, &f, id);
 	impair_put(&l->dir[0].imp, &f, id, l->h->now_ns);
 	return true;
 }
@@ -137,7 +111,7 @@ static void deliver(struct tap_link *l, const struct impair_pkt *k)
 	p->gso_size = k->gso_size;
 	p->csum = k->csum;
 	segment_frame_of_pkt(&f, link_type(), p);
-	seen(l, HUB_STACK, false, &f, k->tag);
+	tap_link_seen(l, HUB_STACK, false, &f, k->tag);
 	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
 }
 
@@ -148,9 +122,10 @@ bool tap_link_receive(struct tap_link *l, uint64_t now_ns)
 	uint32_t n = 0;
 
 	while (l->readable && n < HOST_BATCH_FRAMES) {
-		l->readable = m->active ? read_impaired(l) : read_direct(l);
+		l->readable = m->active ? read_impaired(l) : tap_link_read(l);
 		n += l->readable;
 	}
+	tap_link_read_end(l);
 	while (m->active && (k = impair_pop(m, now_ns)) != NULL) {
 		deliver(l, k);
 		impair_free(m, k);
@@ -262,6 +237,8 @@ static int add_netif(struct tap_link *l, const struct tg_link_options *o)
 	memcpy(c.name, l->tap.name, sizeof(c.name));
 	memcpy(c.mac, o->mac, sizeof(c.mac));
 	l->netif = tg_netif_add(l->inst->s, &c, tg_host_now());
+	l->merging = !o->no_merge;
+	gro_init(&l->gro, link_type(), l->inst->s->csum);
 	return l->netif;
 }
 

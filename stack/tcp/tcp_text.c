@@ -511,6 +511,8 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 	bool kept = false;
+	/* [5681-8] who counts duplicates is owed one for each segment; SACK tells it in one */
+	uint32_t owed = c->sack_ok ? 1 : pkt_frames(r->p);
 
 	s->counters.tcp_out_of_order++;
 	/* the first of TCP's to be refused: what is next in line needs the rest of the memory */
@@ -529,7 +531,8 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 		r->p = NULL;
 	}
 	/* [5681-8, 2018-2] a duplicate ACK at once, each with its own SACK blocks */
-	tcp_send_ack_now(s, c);
+	while (owed-- > 0)
+		tcp_send_ack_now(s, c);
 }
 
 /* [9293 SHLD-3] the user has closed and will never read this: reset. */
