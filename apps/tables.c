@@ -265,7 +265,34 @@ static struct json_object *drops_json(const uint64_t *counts)
 	return o;
 }
 
-struct json_object *tables_stat_json(const struct tg *s, bool all)
+static struct json_object *work_json(const struct tg_host *h, const struct tg *s, int netif)
+{
+	struct json_object *o = json_object_new_object();
+	struct tg_link_stats l;
+	struct tg_host_stats r;
+
+	tg_host_link_stats(h, s, netif, &l);
+	tg_host_loop_stats(h, &r);
+	add_text(o, "link", tg_host_link_name(h, s, netif));
+	add_int(o, "reads", l.reads);
+	add_int(o, "reads_empty", l.reads_empty);
+	add_int(o, "frames_in", l.frames_in);
+	add_int(o, "bytes_in", l.bytes_in);
+	add_int(o, "writes", l.writes);
+	add_int(o, "writes_busy", l.writes_busy);
+	add_int(o, "frames_out", l.frames_out);
+	add_int(o, "bytes_out", l.bytes_out);
+	add_int(o, "merged_frames", l.merged_frames);
+	add_int(o, "merged_into", l.merged_into);
+	add_int(o, "rounds", r.rounds);
+	add_int(o, "rounds_idle", r.rounds_idle);
+	add_int(o, "polls", r.polls);
+	add_int(o, "sleeps", r.sleeps);
+	return o;
+}
+
+struct json_object *tables_stat_json(
+	const struct tg_host *h, const struct tg *s, int netif, bool all)
 {
 	const struct tg_counters *c = tg_counters(s);
 	struct json_object *top = json_object_new_object(), *o = json_object_new_object();
@@ -287,5 +314,8 @@ struct json_object *tables_stat_json(const struct tg *s, bool all)
 	add_int(o, "budget_bytes", m.budget_bytes);
 	add_int(o, "failures", m.failures);
 	json_object_object_add(top, "memory", o);
+	if (h != NULL) {
+		json_object_object_add(top, "system", work_json(h, s, netif));
+	}
 	return top;
 }

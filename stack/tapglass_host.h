@@ -184,7 +184,10 @@ TG_API int tg_host_watch(struct tg_host *h, int fd, short events,
 	void (*fn)(void *arg, int fd, short revents), void *arg);
 
 /* Runs until tg_host_stop (safe in a signal handler). busy_ns: how long to poll before sleeping, 0:
- * never. */
+ * never; TG_HOST_BUSY_AUTO: as long as has paid lately. Polling pays when what comes next comes
+ * within it; where it does not, as with a peer on the same processor, it is given up and tried
+ * again now and then. */
+#define TG_HOST_BUSY_AUTO UINT64_MAX
 TG_API int tg_host_run(struct tg_host *h, uint64_t busy_ns);
 /* How the loop has spent its rounds since the host was made. */
 struct tg_host_stats {

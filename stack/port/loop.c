@@ -2,6 +2,7 @@
  * have its events, step the instance, and write what is due. The application goes first, so that
  * what it sends and consumes at once is in the same segments as the acknowledgments. */
 #define _GNU_SOURCE
+#include "port/busy.h"
 #include "port/host.h"
 
 #include <errno.h>
@@ -163,6 +164,8 @@ static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
 
 	if (n < 0)
 		return n;
+	h->stats.polls++;
+	h->stats.sleeps += timeout_ns > 0;
 	if (h->threaded)
 		n = sleep_unlocked(h, n, timeout_ns);
 	else
@@ -258,6 +261,8 @@ static bool pass(struct tg_host *h)
 		any |= serve(h, i);
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		any |= tap_link_flush(l, h->now_ns);
+	h->stats.rounds++;
+	h->stats.rounds_idle += !any;
 	return any;
 }
 
@@ -330,21 +335,23 @@ static bool round_busy(struct tg_host *h)
 
 int tg_host_run(struct tg_host *h, uint64_t busy_ns)
 {
-	uint64_t worked_ns = tg_host_now(), count;
+	struct busy b;
+	uint64_t count;
 	int result = 0;
 
+	busy_init(&b, busy_ns, tg_host_now());
 	while (result == 0 && !atomic_load(&h->stopping)) {
-		bool any = false;
+		bool any = false, sleep = busy_is_over(&b, h->now_ns);
 
-		if (!busy_ns || h->now_ns - h->polled_ns >= BUSY_POLL_NS) {
-			bool sleep = !busy_ns || h->now_ns >= sat_add_u64(worked_ns, busy_ns);
-
+		if (sleep || h->now_ns - h->polled_ns >= BUSY_POLL_NS) {
 			result = round_once(h, sleep ? NEVER_NS : 0, &any);
+			if (sleep)
+				busy_woken(&b, h->polled_ns, any);
 		} else {
 			any = round_busy(h);
 		}
-		if (any)
-			worked_ns = h->now_ns;
+		if (any && !sleep)
+			busy_hit(&b, h->now_ns);
 	}
 	/* The request is spent: the host may be run again. */
 	if (atomic_exchange(&h->stopping, false) && read(h->stop_fd, &count, sizeof(count)) < 0)

@@ -360,8 +360,7 @@ START_TEST (random_batches) {
 }
 END_TEST
 
-Suite *merged_suite(void);
-Suite *merged_suite(void)
+static Suite *merged_suite(void)
 {
 	Suite *s = suite_create("merged");
 	TCase *t = tcase_create("random");
