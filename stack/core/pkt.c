@@ -5,7 +5,7 @@
  * tg_input (pkt_keep makes a copy), so that reading never stops on account of what is held. */
 #include "core/core_impl.h"
 
-#define SMALL_BYTES 2048u
+#define SMALL_BYTES ARENA_BLOCK_2K
 #define LARGE_BYTES ARENA_BLOCK_68K
 
 _Static_assert(sizeof(struct tg_pkt) == 64, "a packet's header is one cache line");
