@@ -60,6 +60,7 @@ struct tap_link {
 	uint64_t lost;              /* read, but no packet to put it in */
 	struct capture_hub *hub;    /* of its captures, NULL: none */
 	uint64_t packet_id;         /* of the next packet in a capture */
+	struct tg_pkt *spare;       /* what the last read would have filled, NULL: none */
 	bool merging;               /* frames of one flow are made one: */
 	struct gro gro;
 };

@@ -43,8 +43,7 @@ static void take_first(struct tap_link *l, struct tg_pkt *p)
 
 static bool read_first(struct tap_link *l)
 {
-	struct tg *s = l->inst->s;
-	struct tg_pkt *p = tg_pkt_alloc(s, TG_PKT_LARGE);
+	struct tg_pkt *p = l->spare ? l->spare : tg_pkt_alloc(l->inst->s, TG_PKT_LARGE);
 	struct tg_pkt meta;
 
 	if (!p) { /* reading goes on all the same, or the loop would spin */
@@ -53,10 +52,11 @@ static bool read_first(struct tap_link *l)
 		l->lost++;
 		return true;
 	}
-	if (!tap_read(&l->tap, tg_pkt_block(p), TG_PKT_LARGE, p)) {
-		tg_pkt_free(s, p);
+	/* every batch ends with a read that finds nothing */
+	l->spare = p;
+	if (!tap_read(&l->tap, tg_pkt_block(p), TG_PKT_LARGE, p))
 		return false;
-	}
+	l->spare = NULL;
 	take_first(l, p);
 	return true;
 }
