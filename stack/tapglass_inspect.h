@@ -273,7 +273,7 @@ TG_API bool tg_trace_next(
 /* MIB names of RFC 4293 (ip, icmp), 4113 (udp), 4022 (tcp) where those exist. tcp_fast_path_*:
  * segments for which header prediction held; tcp_slow_path: the others, and why it did not: not
  * ESTABLISHED; more than ACK and PSH set; not next in sequence, or text is held out of order; other
- * options than a time stamp, or an old one; the window changed; an ACK that is no plain advance, or
+ * options than a time stamp, or an old one; a closed window; an ACK that is no plain advance, or
  * beside text; no room for the text. With the fast path off only the sum is counted. */
 #define TG_COUNTER_LIST(X)                                                                         \
 	X(frames_in)                                                                               \

@@ -49,9 +49,10 @@ struct tap_link {
 	struct host_inst *inst;
 	int netif;
 	struct tap tap;
-	bool readable;   /* there may be more to read */
-	bool busy;       /* wait for POLLOUT */
-	bool out_polled; /* the loop sleeps on POLLOUT as well */
+	bool readable;    /* there may be more to read */
+	unsigned singles; /* batches of one frame in a row */
+	bool busy;        /* wait for POLLOUT */
+	bool out_polled;  /* the loop sleeps on POLLOUT as well */
 	struct tap_dir dir[2];
 	void *mem; /* of the impairing devices; NULL: none */
 	size_t mem_bytes;
@@ -98,6 +99,7 @@ struct tg_host {
 	atomic_bool stopping;
 	uint64_t now_ns;
 	uint64_t polled_ns; /* when descriptors were last asked */
+	bool was_short;     /* now_ns is of a round of a few frames */
 	struct tg_host_stats stats;
 	/* With a thread of its own: everything above belongs to who holds the lock. */
 	pthread_mutex_t lock;
@@ -123,8 +125,9 @@ void host_note(
 struct tap_link *tap_link_new(struct tg_host *h, struct tg *s);
 /* Its device is open: puts it on the loop. Index of the network interface; -errno: l is freed. */
 int tap_link_start(struct tap_link *l, const struct tg_link_options *o);
-/* Each returns whether there was something to do. */
-bool tap_link_receive(struct tap_link *l, uint64_t now_ns);
+/* Inputs what has come, up to a batch; the number of frames. */
+uint32_t tap_link_receive(struct tap_link *l, uint64_t now_ns);
+/* Whether there was something to do. */
 bool tap_link_flush(struct tap_link *l, uint64_t now_ns);
 /* Shows f to the captures; returns the number of packets in it, 0 if there are none. */
 uint64_t tap_link_seen(

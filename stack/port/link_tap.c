@@ -10,6 +10,10 @@
 #include <stdlib.h>
 
 #define IMPAIR_MEM_BYTES (256u << 20)
+/* Batches of one frame in a row after which that is what is expected, and how often it is doubted.
+ */
+#define SINGLES_MIN  2u
+#define SINGLES_LOOK 8u
 /* More packets than one frame can hold. */
 #define PACKET_IDS_APART 65536u
 
@@ -115,23 +119,41 @@ static void deliver(struct tap_link *l, const struct impair_pkt *k)
 	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
 }
 
-bool tap_link_receive(struct tap_link *l, uint64_t now_ns)
+/* Whether to read on until there is nothing. Where frames have come one at a time, the read that
+ * finds nothing is left to the poll that follows, but for every so often. */
+static bool drains(const struct tap_link *l)
 {
-	struct impair *m = &l->dir[0].imp;
-	struct impair_pkt *k;
+	return l->singles < SINGLES_MIN || l->singles % SINGLES_LOOK == 0;
+}
+
+static uint32_t read_batch(struct tap_link *l)
+{
+	bool impaired = l->dir[0].imp.active, drain = drains(l);
 	uint32_t n = 0;
 
 	while (l->readable && n < HOST_BATCH_FRAMES) {
-		l->readable = m->active ? read_impaired(l) : tap_link_read(l);
+		l->readable = impaired ? read_impaired(l) : tap_link_read(l);
 		n += l->readable;
+		l->readable = l->readable && drain;
 	}
 	tap_link_read_end(l);
+	if (n > 0)
+		l->singles = n == 1 ? l->singles + 1 : 0;
+	return n;
+}
+
+uint32_t tap_link_receive(struct tap_link *l, uint64_t now_ns)
+{
+	struct impair *m = &l->dir[0].imp;
+	struct impair_pkt *k;
+	uint32_t n = read_batch(l);
+
 	while (m->active && (k = impair_pop(m, now_ns)) != NULL) {
 		deliver(l, k);
 		impair_free(m, k);
 		n++;
 	}
-	return n > 0;
+	return n;
 }
 
 uint64_t tap_link_deadline(const struct tap_link *l)

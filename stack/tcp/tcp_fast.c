@@ -11,7 +11,7 @@ static bool miss(uint64_t *why)
 }
 
 /* What both cases ask: ESTABLISHED, only ACK and PSH set, next in sequence, nothing out of order,
- * no option but a fresh timestamp, and an unchanged window. */
+ * no option but a fresh timestamp, and a window that neither opens nor closes. */
 static bool predicted(const struct tcp_conn *c, const struct tcp_rx *r)
 {
 	const struct tcp_seg *g = &r->g;
@@ -26,7 +26,7 @@ static bool predicted(const struct tcp_conn *c, const struct tcp_rx *r)
 	if (g->opts.has != (c->ts_ok ? TCP_HAS_TS : 0) ||
 		(c->ts_ok && (int32_t)(g->opts.tsval - c->ts_recent) < 0))
 		return miss(&k->tcp_slow_options);
-	if (r->wnd != c->snd.wnd || c->snd.wnd == 0)
+	if (r->wnd == 0 || c->snd.wnd == 0)
 		return miss(&k->tcp_slow_window);
 	return true;
 }
