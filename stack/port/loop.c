@@ -6,6 +6,7 @@
 #include "port/host.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -17,6 +18,9 @@
 #define BUSY_POLL_NS (20 * NS_PER_US)
 /* Reading so many frames takes long enough for the time to be asked again. */
 #define LONG_BATCH_FRAMES 8u
+/* After so many reads in a row that found nothing, who waits for this processor may have it: it may
+ * be the one whose frames are waited for. */
+#define BUSY_YIELD 8u
 /* Turns of one instance between two looks at the links. */
 #define SERVE_TURNS 4
 /* The slow reader of a capture is offered more so often. */
@@ -350,6 +354,7 @@ static bool round_busy(struct tg_host *h)
 int tg_host_run(struct tg_host *h, uint64_t busy_ns)
 {
 	struct busy b;
+	unsigned vain = 0;
 	uint64_t count;
 	int result = 0;
 
@@ -364,6 +369,9 @@ int tg_host_run(struct tg_host *h, uint64_t busy_ns)
 				busy_woken(&b, h->polled_ns, any);
 		} else {
 			any = round_busy(h);
+			vain = any ? 0 : vain + 1;
+			if (vain >= BUSY_YIELD)
+				sched_yield();
 		}
 		if (any && !sleep)
 			busy_hit(&b, h->now_ns);
