@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define HOST_BATCH_FRAMES 64u    /* read from one link before anything else runs */
+#define HOST_BATCH_FRAMES 90u    /* read from one link before anything else runs */
 #define HOST_NOTES        256u   /* decisions of impairing devices kept for app->trace */
 #define HOST_LARGE_BYTES  69632u /* holds any frame a TAP hands over */
 
