@@ -548,5 +548,6 @@ void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener)
 		tcp_send_control(s, &k);
 		end_entry(s, m, TG_CLOSED, TG_CAUSE_LISTENER_CLOSED);
 	}
+	mini_trim(s, t);
 	arm_timer(s);
 }
