@@ -37,6 +37,7 @@ struct tg_drill_options {
 	bool strict_segments;         /* a line is one segment, never several - false */
 	bool dry_run;                 /* read, not run - false */
 	bool skip_commands; /* `commands` that are not understood are passed over - false */
+	bool note_rules;    /* of the instance: tg_rules_note - false */
 	uint16_t bind_port, connect_port; /* - 8080 both */
 	struct tg_drill_define define[TG_DRILL_DEFINES];
 	uint32_t n_defines;
@@ -58,6 +59,7 @@ enum tg_drill_verdict {
 
 struct tg_drill_result {
 	enum tg_drill_verdict verdict;
+	struct tg *instance;   /* as the run left it, in its memory; NULL: none was made */
 	uint32_t line, column; /* from 1; of the event that failed or the place not understood */
 	char message[256];     /* what is wrong, one line, without file and place */
 	char wanted[512];      /* what the script says, or "" */

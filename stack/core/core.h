@@ -279,6 +279,7 @@ struct tg {
 	struct raw_state *raw;
 
 	struct tg_recorder *recorder; /* writes the journal; NULL: nobody does */
+	struct rule_book *rules;      /* rules gone through; NULL: nobody asks (core/rule.h) */
 
 	struct tg_counters counters;
 	struct tg_trace *trace; /* ring of cfg.trace_records, NULL: off */

@@ -23,6 +23,7 @@
 #include "sock/bsd.h"
 #include "tapglass_drill.h"
 #include "tapglass_inspect.h"
+#include "tapglass_rules.h"
 #include "wire/ip4.h"
 #include "wire/tcp_list.h"
 

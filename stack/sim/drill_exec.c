@@ -410,6 +410,9 @@ static bool make_instance(struct drill *d)
 	if (!d->s)
 		return drill_error(
 			d, top, "no instance can be made of these settings and memory", "", 0);
+	d->r->instance = d->s;
+	if (d->o.note_rules && !tg_rules_note(d->s, true))
+		return drill_error(d, top, "there is no memory to note rules", "", 0);
 	r = tg_netif_add(d->s, &nc, d->now_ns);
 	if (r < 0)
 		return drill_error(d, top, "the interface cannot be made", "", 0);

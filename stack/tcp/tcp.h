@@ -5,6 +5,7 @@
 
 #include "base/bring.h"
 #include "base/seq.h"
+#include "core/rule.h"
 #include "ip/ip.h"
 #include "tcp/tcp_buf.h"
 #include "tcp/tcp_cc.h"
@@ -388,6 +389,7 @@ uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit);
 void tcp_window_opened(struct tg *s, struct tcp_conn *c);
 /* An ACK at once, as a control frame (out of order, duplicate, challenge). */
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c);
+struct seq tcp_control_seq(const struct tcp_conn *c);
 void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kind);
 /* RST for a connection of ours (ABORT). */
 void tcp_send_rst(struct tg *s, struct tcp_conn *c);
@@ -543,6 +545,10 @@ void tcp_conn_free(struct tg *s, struct tcp_conn *c);
 /* Readiness may have changed. */
 void tcp_notify(struct tg *s, struct tcp_conn *c);
 void tcp_trace_fill(struct tg_trace *t, const struct tcp_conn *c);
+
+/* RULE(s, c, NAME, numbers...): this rule of TG_RULE_LIST decided about connection c. */
+#define RULE(s, c, ...)                                                                            \
+	RULE_OF((s), ((struct rule_of){(c)->serial, (c)->iss.v, (c)->irs.v}), __VA_ARGS__)
 
 #include "tcp/tcp_path.h"
 

@@ -22,6 +22,8 @@ static uint64_t sample_rtt(struct tcp_conn *c, const struct tcp_rx *r, const str
 		tcp_rtt_sample(s, c, s->now_ns - m->sent_ns);
 		return max_u64(s->now_ns - m->sent_ns, 1);
 	}
+	if (m->have)
+		RULE(s, c, KARN, r->g.ack.v);
 	if (c->ts_ok && (r->g.opts.has & TCP_HAS_TS) && r->g.opts.tsecr) {
 		uint32_t ms = tcp_ts_now(s, c->ts_offset) - r->g.opts.tsecr;
 
@@ -88,6 +90,7 @@ static void tell_cc(struct tg *s, struct tcp_conn *c, uint32_t acked_bytes, uint
 		.srtt_ns = c->srtt_ns,
 		.rtt_ns = rtt_ns,
 		.cwnd_limited = c->cwnd_limited};
+	uint32_t cwnd = c->cc.cwnd;
 
 	if (s->cfg.tcp.cwnd_validation == TG_CWV_7661)
 		k.cwnd_limited = cwv_validated(&c->cc); /* [7661 4.3, 4.4.1] */
@@ -98,6 +101,12 @@ static void tell_cc(struct tg *s, struct tcp_conn *c, uint32_t acked_bytes, uint
 		k.acked_bytes = min_u32(acked_bytes, max_u32(flight_bytes, c->mss));
 	}
 	c->cc.ops->on_ack(&c->cc, &k);
+	if (!k.cwnd_limited)
+		RULE(s, c, CWND_UNUSED, c->cc.cwnd);
+	else if (cwnd < c->cc.ssthresh)
+		RULE(s, c, SLOW_START, acked_bytes, cwnd, c->cc.cwnd, c->cc.ssthresh);
+	else
+		RULE(s, c, AVOIDANCE, acked_bytes, cwnd, c->cc.cwnd, c->cc.ssthresh);
 }
 
 /* SEG.ACK advances SND.UNA. */
@@ -112,6 +121,8 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 	struct loss_ack a;
 	uint64_t rtt_ns = 0;
 
+	if (!syn)
+		RULE(s, c, ACK_NEW, c->snd.una.v, ack.v, c->snd.nxt.v);
 	tcp_loss_begin_ack(c, r, &a);
 	if (c->tx) {
 		a.fresh = drop_ranges(s, c, ack, &m, &a);
@@ -200,6 +211,7 @@ void tcp_window_update(struct tcp_conn *c, const struct tcp_rx *r)
 		!(seq_eq(c->snd.wl1, seq) && seq_le(c->snd.wl2, r->g.ack)) &&
 		!seq_lt(c->snd.una, r->g.ack))
 		return;
+	RULE(r->s, c, WINDOW_UPDATE, r->wnd, c->snd.wl1.v, r->g.seq.v);
 	c->snd.wnd = r->wnd;
 	c->snd.max_wnd = max_u32(c->snd.max_wnd, r->wnd);
 	c->snd.wl1 = seq_max(c->snd.wl1, seq);
@@ -226,6 +238,7 @@ static bool ack_in_syn_received(struct tcp_conn *c, struct tcp_rx *r)
 		tcp_discard(r, c, TG_DROP_TCP_ACK_HALF_OPEN);
 		return false;
 	}
+	RULE(s, c, ACK_OF_SYN, c->snd.una.v, r->g.ack.v, c->snd.max.v);
 	c->snd.wnd = r->wnd;
 	c->snd.max_wnd = r->wnd;
 	c->snd.wl1 = r->g.seq;
@@ -278,13 +291,19 @@ static void ordinary_ack(struct tcp_conn *c, struct tcp_rx *r)
 	bool duplicate = is_duplicate(c, r);
 	bool repeated = r->g.len == 0 && r->wnd == c->snd.wnd;
 
-	if (seq_lt(r->g.ack, c->snd.una))
-		return; /* old: the ACK is void, the text is not */
+	if (seq_lt(r->g.ack, c->snd.una)) { /* old: the ACK is void, the text is not */
+		RULE(s, c, ACK_BELOW, r->g.ack.v, c->snd.una.v);
+		return;
+	}
 	if (seq_gt(r->g.ack, c->snd.una)) {
 		tcp_window_update(c, r);
 		tcp_ack_advance(c, r);
 		return;
 	}
+	if (duplicate)
+		RULE(s, c, ACK_DUPLICATE, r->g.ack.v);
+	else
+		RULE(s, c, ACK_REPEATED, r->g.ack.v);
 	tcp_window_update(c, r);
 	tcp_ecn_ack_in(c, r);
 	tcp_loss_begin_ack(c, r, &a);
@@ -311,6 +330,7 @@ static bool closing_states(struct tcp_conn *c, struct tcp_rx *r)
 
 	if (!our_fin_is_acked(c))
 		return true;
+	RULE(s, c, FIN_ACKED, c->snd.una.v);
 	switch ((enum tg_state)c->state) {
 	case TG_FIN_WAIT_1:
 		tcp_set_state(s, c, TG_FIN_WAIT_2, TG_CAUSE_ACK_OF_FIN);

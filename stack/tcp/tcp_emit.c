@@ -286,9 +286,22 @@ static void conn_control(struct tg *s, struct tcp_conn *c, struct seq seq, uint8
 	send_control(s, c, &k);
 }
 
+/* [9293 3.10.5, 3.10.7.4-1] <SEQ=SND.NXT> of ACKs and resets. But what probes a closed window, or
+ * was sent before it shrank, lies beyond its edge: a segment from there is not acceptable to the
+ * peer, which would neither believe a reset [5961 3.2] nor take an ACK, not even as a sign of life.
+ * It gets the edge: its own RCV.NXT. */
+struct seq tcp_control_seq(const struct tcp_conn *c)
+{
+	struct seq edge = seq_add(c->snd.una, c->snd.wnd);
+
+	if (c->state >= TG_ESTABLISHED && c->syn_acked && seq_gt(c->snd.nxt, edge))
+		return edge;
+	return c->snd.nxt;
+}
+
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c)
 {
-	conn_control(s, c, c->snd.nxt, TCP_ACK);
+	conn_control(s, c, tcp_control_seq(c), TCP_ACK);
 	ack_went_out(c);
 }
 
@@ -311,14 +324,7 @@ void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kin
 
 void tcp_send_rst(struct tg *s, struct tcp_conn *c)
 {
-	struct seq edge = seq_add(c->snd.una, c->snd.wnd), seq = c->snd.nxt;
-
-	/* [9293 3.10.5] <SEQ=SND.NXT><CTL=RST>. But what probes a closed window is beyond it, where
-	 * the peer does not believe a reset [9293 3.10.7.4-1] [5961 3.2]: it gets its own RCV.NXT.
-	 */
-	if (c->state >= TG_ESTABLISHED && c->syn_acked && seq_gt(seq, edge))
-		seq = edge;
-	conn_control(s, c, seq, TCP_RST | TCP_ACK);
+	conn_control(s, c, tcp_control_seq(c), TCP_RST | TCP_ACK); /* [9293 3.10.5] */
 }
 
 void tcp_send_rst_for(struct tcp_rx *r)

@@ -55,6 +55,7 @@ static bool text_fits(const struct tcp_conn *c, const struct tcp_rx *r)
 
 static void take_text(struct tcp_conn *c, struct tcp_rx *r)
 {
+	RULE(r->s, c, FAST_TEXT, r->g.seq.v, r->g.text_bytes);
 	tcp_ecn_text_in(c, r);
 	pkt_pull(r->p, r->g.hdr_bytes);
 	tcp_note_segment_size(c, r);
@@ -78,8 +79,10 @@ bool tcp_fast(struct tcp_conn *c, struct tcp_rx *r)
 	tcp_timers_segment_received(s, c);
 	adopt_ts(c, r);
 	tcp_window_update(c, r);
-	if (advance)
+	if (advance) {
+		RULE(s, c, FAST_ACK, c->snd.una.v, r->g.ack.v);
 		tcp_ack_advance(c, r);
+	}
 	if (text)
 		take_text(c, r);
 	else

@@ -131,6 +131,7 @@ static void syn_sent_syn(struct tcp_conn *c, struct tcp_rx *r)
 		c->snd.wl1 = r->g.seq;
 		c->snd.wl2 = r->g.ack;
 		tcp_ack_advance(c, r);
+		RULE(s, c, SYN_SENT_SYN_ACK, r->g.seq.v, c->rcv.nxt.v);
 		tcp_set_state(s, c, TG_ESTABLISHED, TG_CAUSE_SYN_ACK);
 		c->was_connected = true;
 		c->syn_due = false;
@@ -139,6 +140,7 @@ static void syn_sent_syn(struct tcp_conn *c, struct tcp_rx *r)
 		return;
 	}
 	/* [9293 MUST-10] their SYN crossed ours: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> */
+	RULE(s, c, SYN_CROSSING, r->g.seq.v);
 	tcp_set_state(s, c, TG_SYN_RECEIVED, TG_CAUSE_SYN_CROSSING);
 	c->snd.wnd = r->wnd;
 	c->snd.max_wnd = r->wnd;
@@ -164,6 +166,7 @@ static bool syn_sent(struct tcp_conn *c, struct tcp_rx *r)
 			tcp_discard(r, c, TG_DROP_TCP_SYN_SENT_ACK);
 			return false;
 		}
+		RULE(r->s, c, SYN_SENT_ACK, c->iss.v, r->g.ack.v, c->snd.max.v);
 		ack_acceptable = true;
 	}
 	/* second: RST */
@@ -218,8 +221,10 @@ static bool paws(struct tcp_conn *c, struct tcp_rx *r)
 		tcp_discard(r, c, TG_DROP_TCP_NO_TS);
 		return false;
 	}
-	if ((int32_t)(r->g.opts.tsval - c->ts_recent) >= 0)
+	if ((int32_t)(r->g.opts.tsval - c->ts_recent) >= 0) {
+		RULE(s, c, PAWS_PASSED, r->g.opts.tsval, c->ts_recent);
 		return true;
+	}
 	/* [7323-P3] TS.Recent of more than 24 days ago tells nothing */
 	if (s->now_ns - c->ts_recent_ns > 24ull * 86400 * NS_PER_SEC)
 		return true;
@@ -236,6 +241,7 @@ static void update_ts_recent(struct tcp_conn *c, const struct tcp_rx *r)
 		return;
 	if (seq_gt(r->g.seq, c->rcv.last_ack))
 		return;
+	RULE(r->s, c, TS_RECENT, r->g.opts.tsval, r->g.seq.v, c->rcv.last_ack.v);
 	c->ts_recent = r->g.opts.tsval;
 	c->ts_recent_ns = r->s->now_ns;
 }
@@ -285,11 +291,15 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 		r->g.len--;
 		r->text_seq = r->g.seq;
 	}
-	if (acceptable(c, &r->g))
+	if (acceptable(c, &r->g)) {
+		RULE(r->s, c, SEQ_ACCEPTABLE, r->g.seq.v, r->g.len, c->rcv.nxt.v, c->rcv.adv.v);
 		return true;
+	}
 	/* [9293 MUST-66] a closed window still takes RST, ACK and URG of what is next in line */
-	if (rcv_wnd(c) == 0 && seq_eq(r->g.seq, c->rcv.nxt))
+	if (rcv_wnd(c) == 0 && seq_eq(r->g.seq, c->rcv.nxt)) {
+		RULE(r->s, c, SEQ_WINDOW_CLOSED, r->g.seq.v);
 		return true;
+	}
 	if (r->g.flags & TCP_RST) { /* [5961-1] */
 		tcp_discard(r, c, TG_DROP_TCP_RST_OUTSIDE);
 		return false;
@@ -337,6 +347,7 @@ static bool step2_rst(struct tcp_conn *c, struct tcp_rx *r)
 	if (!(r->g.flags & TCP_RST))
 		return true;
 	if (seq_eq(r->g.seq, c->rcv.nxt)) { /* [5961-2]; data in it are ignored [9293 SHLD-2] */
+		RULE(r->s, c, RST_EXACT, r->g.seq.v);
 		reset_by_peer(c, r);
 		return false;
 	}
@@ -373,6 +384,7 @@ static void step6_urg(struct tcp_conn *c, struct tcp_rx *r)
 		 * ahead of what he read */
 		up = seq_add(r->g.seq, r->g.up);
 		if (!c->urg_in || seq_gt(up, c->rcv.up)) {
+			RULE(r->s, c, URG_POINTER, up.v);
 			c->rcv.up = up;
 			c->urg_in = true;
 			c->urg_read = false;
@@ -423,8 +435,13 @@ static void step8_fin(struct tcp_conn *c, struct tcp_rx *r)
 
 	if (r->fin && !c->fin_seen)
 		park_fin(c, r);
-	if (!c->fin_parked || !seq_eq(c->fin_seq, c->rcv.nxt))
+	if (!c->fin_parked)
 		return;
+	if (!seq_eq(c->fin_seq, c->rcv.nxt)) {
+		RULE(s, c, FIN_TOO_EARLY, c->fin_seq.v, c->rcv.nxt.v);
+		return;
+	}
+	RULE(s, c, FIN_IN_ORDER, c->fin_seq.v);
 	switch ((enum tg_state)c->state) {
 	case TG_CLOSED:
 	case TG_LISTEN:

@@ -48,6 +48,7 @@ static void enter_recovery(struct tg *s, struct tcp_conn *c, struct loss_ack *a)
 		tcp_sack_mark_first(s, c);
 	if (tcp_prr_on(s))
 		tcp_prr_begin(c, a);
+	RULE(s, c, RECOVERY_BEGINS, c->recover.v, c->cc.ssthresh, c->cc.cwnd);
 	s->counters.tcp_fast_retransmits++;
 	tcp_loss_trace(s, c, TG_CONG_FAST_RETRANSMIT);
 }
@@ -60,6 +61,7 @@ static void leave_recovery(struct tg *s, struct tcp_conn *c)
 		c->cc.cwnd = c->cc.ssthresh; /* [9937 6] */
 	else if (c->recovery == REC_RECOVERY && !c->sack_ok)
 		c->cc.ops->on_recovered(&c->cc, tcp_pipe(c), s->now_ns);
+	RULE(s, c, RECOVERY_ENDS, c->snd.una.v, c->recover.v, c->cc.cwnd);
 	c->recovery = REC_OPEN;
 	c->frto = FRTO_NONE;
 	c->dup_acks = 0;
@@ -81,6 +83,7 @@ static void advanced_in_recovery(struct tg *s, struct tcp_conn *c, struct loss_a
 	 * acknowledged in part */
 	c->dup_acks = (uint8_t)(segs > 1 ? (c->dup_acks > segs - 1 ? c->dup_acks - (segs - 1) : 0)
 					 : c->dup_acks);
+	RULE(s, c, PARTIAL_ACK, c->snd.una.v, c->recover.v);
 	c->rexmit_now = true;
 	a->newly_lost += tcp_sack_mark_first(s, c);
 }
@@ -136,6 +139,7 @@ static bool loss_is_certain(const struct tg *s, const struct tcp_conn *c)
 void tcp_loss_ack(struct tg *s, struct tcp_conn *c, struct loss_ack *a)
 {
 	bool was_open = c->recovery == REC_OPEN;
+	uint32_t lost;
 
 	tcp_tlp_ack(s, c, a);
 	count_duplicates(c, a);
@@ -147,7 +151,12 @@ void tcp_loss_ack(struct tg *s, struct tcp_conn *c, struct loss_ack *a)
 	tcp_rack_reordering(s, c, a, !was_open && c->recovery == REC_OPEN);
 	if (!c->tx)
 		return;
-	a->newly_lost += find_losses(s, c);
+	lost = find_losses(s, c);
+	a->newly_lost += lost;
+	if (lost && tcp_rack_on(s, c))
+		RULE(s, c, LOSS_BY_TIME, lost);
+	else if (lost)
+		RULE(s, c, LOSS_COUNTED, lost);
 	/* [6582-2, 6675-9] after a timeout nothing new begins before everything sent until then is
 	 * acknowledged */
 	if (c->recovery == REC_OPEN && loss_is_certain(s, c) && !tcp_mtu_lost(s, c))
@@ -203,6 +212,7 @@ void tcp_loss_timeout(struct tg *s, struct tcp_conn *c, bool first)
 	c->tlp_out = false;
 	c->tlp_due = false;
 	c->rexmit_now = true; /* [6298 5.4] whatever else is taken to be in flight */
+	RULE(s, c, LOSS_TIMEOUT, c->cc.ssthresh, c->cc.cwnd, c->recover.v);
 	if (c->tx)
 		mark_on_rto(s, c);
 	tcp_loss_trace(s, c, TG_CONG_RTO);

@@ -151,6 +151,7 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_MAX_PACING_RATE:
 		c->pace_max = v < 0 ? 0 : (uint64_t)v;
 		tcp_pace_update(s, c);
+		c->pace_ns = s->now_ns; /* what the old rate asked for is void */
 		tcp_want_output(s, c);
 		return 0;
 	case TG_TCP_QUICKACK:

@@ -152,6 +152,7 @@ static enum tx_result send_lost(struct tg *s, struct tcp_conn *c, uint32_t *budg
 			c->cwnd_limited = true;
 			return TX_OK;
 		}
+		RULE(s, c, RESEND, n, r->start.v);
 		res = resend(s, c, r, n);
 		if (res != TX_OK)
 			return res;
@@ -341,6 +342,17 @@ static enum tx_result send_mtu_probe(struct tg *s, struct tcp_conn *c, uint32_t 
 	return res;
 }
 
+/* Why what is queued has to wait. */
+static void tell_why(const struct tg *s, const struct tcp_conn *c, const struct sendable *d)
+{
+	if (d->cwnd)
+		RULE(s, c, WAIT_CWND, c->cc.cwnd, tcp_pipe(c), tcp_unsent(c));
+	else if (usable_window(c) == 0)
+		RULE(s, c, WAIT_WINDOW, seq_dist(c->snd.nxt, c->snd.una), tcp_unsent(c));
+	else
+		RULE(s, c, WAIT_NAGLE, tcp_unsent(c), c->mss);
+}
+
 static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budget)
 {
 	struct sendable d;
@@ -361,12 +373,17 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 		c->cwnd_limited = d.cwnd || (c->cc.cwnd < c->cc.ssthresh &&
 						    tcp_pipe(c) + d.text > c->cc.cwnd / 2);
 		if (d.text == 0 && !d.fin) {
+			tell_why(s, c, &d);
 			if (d.blocked)
 				tcp_timers_blocked(s, c, d.zero_window);
 			return TX_OK;
 		}
 		if (*budget == 0)
 			return TX_MORE;
+		if (d.text)
+			RULE(s, c, SEND_TEXT, d.text, c->snd.nxt.v, usable_window(c), c->cc.cwnd);
+		if (d.fin)
+			RULE(s, c, SEND_FIN, c->snd.nxt.v + d.text);
 		res = send_frame(s, c, d.text, d.fin, EMIT_NEW);
 		if (res != TX_OK)
 			return res;
@@ -442,6 +459,7 @@ static enum tx_result send_loss_probe(struct tg *s, struct tcp_conn *c)
 	if (tcp_tlp_may_probe(s, c)) {
 		bool again = n == 0 && !fin;
 
+		RULE(s, c, LOSS_PROBE, n);
 		res = again ? repeat_last(s, c) : send_frame(s, c, n, fin, EMIT_NEW);
 		if (res == TX_BUSY)
 			return res;
@@ -472,7 +490,7 @@ static enum tx_result send_keepalive(struct tg *s, struct tcp_conn *c)
 static enum tx_result send_ack(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t sent;
-	enum tx_result res = tcp_emit_frame(s, c, c->snd.nxt, 0, TCP_ACK, EMIT_NEW, &sent);
+	enum tx_result res = tcp_emit_frame(s, c, tcp_control_seq(c), 0, TCP_ACK, EMIT_NEW, &sent);
 
 	if (res == TX_DROPPED)
 		c->ack_now = false;
@@ -517,6 +535,7 @@ void tcp_window_opened(struct tg *s, struct tcp_conn *c)
 		c->state == TG_CLOSED)
 		return;
 	if (wnd > now && wnd >= 2u * now) {
+		RULE(s, c, WINDOW_TOLD, now, wnd);
 		c->ack_now = true;
 		tcp_want_output(s, c);
 	}

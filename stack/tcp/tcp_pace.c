@@ -40,6 +40,9 @@ bool tcp_pace_wait(struct tg *s, struct tcp_conn *c)
 {
 	if (c->cc.pacing_rate == 0 || s->now_ns >= c->pace_ns)
 		return false;
+	/* all is acknowledged: a round trip has passed, whatever SRTT has come to be */
+	if (!c->pace_capped && seq_eq(c->snd.una, c->snd.nxt))
+		return false;
 	tcp_timers_pace(s, c, c->pace_ns);
 	/* [7661 4.1] where the user's cap is the limit, the window is none and must not grow */
 	if (c->pace_capped && tcp_pipe(c) < c->cc.cwnd / 2)

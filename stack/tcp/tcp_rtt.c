@@ -35,7 +35,9 @@ void tcp_rtt_min(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns)
 
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns)
 {
-	if (c->srtt_ns == 0) {
+	bool first = c->srtt_ns == 0;
+
+	if (first) {
 		/* [6298 2.2] the first one */
 		c->srtt_ns = max_u64(rtt_ns, 1);
 		c->rttvar_ns = rtt_ns / 2;
@@ -50,6 +52,12 @@ void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns)
 	c->tlp_sampled = true;
 	/* [6298 2.3, 4] RTO = SRTT + max(G, 4 * RTTVAR) */
 	c->rto_ns = clamp_rto(s, c->srtt_ns + max_u64(RTT_GRANULARITY_NS, 4 * c->rttvar_ns));
+	if (first)
+		RULE(s, c, RTT_FIRST, rule_us(rtt_ns), rule_us(c->srtt_ns), rule_us(c->rttvar_ns),
+			rule_us(c->rto_ns));
+	else
+		RULE(s, c, RTT_SAMPLE, rule_us(rtt_ns), rule_us(c->srtt_ns), rule_us(c->rttvar_ns),
+			rule_us(c->rto_ns));
 }
 
 uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c)

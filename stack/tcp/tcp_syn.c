@@ -47,6 +47,11 @@ static void end_entry(struct tg *s, struct tcp_mini *m, enum tg_state to, enum t
 	tcp_port_put(s, port);
 }
 
+static struct rule_of half_open_of(const struct tcp_mini *m)
+{
+	return (struct rule_of){0, m->snd_nxt.v, seq_sub(m->rcv_nxt, 1).v};
+}
+
 /* ---- What is sent ---- */
 
 static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tcp_control *k)
@@ -203,6 +208,7 @@ static void answer_with_cookie(struct tcp_conn *l, struct tcp_rx *r)
 	memcpy(m.raddr, r->ip->src.b, sizeof(m.raddr));
 	fill_entry(s, l, &m, r);
 	tcp_cookie_make(s, l->port, r, &m);
+	RULE_OF(s, half_open_of(&m), SYN_COOKIE_SENT, m.snd_nxt.v);
 	send_syn_ack(s, &m, true);
 	pkt_deliver(s, r->p);
 	r->p = NULL;
@@ -229,6 +235,7 @@ static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
 	}
 	fill_entry(s, l, m, r);
 	tcp_port_get(s, m->lport)->half_open++; /* exists: the listener holds it */
+	RULE_OF(s, half_open_of(m), LISTEN_SYN, r->g.seq.v, m->snd_nxt.v);
 	tcp_trace_mini(s, m, TG_LISTEN, TG_SYN_RECEIVED, TG_CAUSE_SYN);
 	send_syn_ack(s, m, false);
 	mini_enqueue(s, t, m, 0, timeout_ns(s, 0));
@@ -349,6 +356,7 @@ static bool cookie_ack(struct tcp_conn *l, struct tcp_mini *made, struct tcp_rx 
 	}
 	if (m.flags & MINI_WS)
 		m.syn.scales |= (uint8_t)(tcp_rcv_wscale(s, l) << 4);
+	RULE_OF(s, half_open_of(&m), SYN_COOKIE_GOOD, r->g.ack.v);
 	s->counters.tcp_syncookies_recv++;
 	c = adopt(&m, l, r);
 	if (!c)
@@ -519,6 +527,7 @@ void tcp_syn_timer_fired(struct tg *s, struct timer *t)
 				continue;
 			}
 			m->flags |= MINI_RESENT;
+			RULE_OF(s, half_open_of(m), SYN_ACK_AGAIN, q + 1u);
 			send_syn_ack(s, m, false); /* [9293 MUST-22] */
 			s->counters.tcp_retrans_segs++;
 			mini_enqueue(

@@ -372,6 +372,7 @@ void tcp_trim_to_window(struct tcp_conn *c, struct tcp_rx *r)
 		uint32_t old = min_u32(seq_dist(c->rcv.nxt, r->text_seq), r->text_bytes);
 
 		if (old) {
+			RULE(r->s, c, TEXT_TRIMMED, old, c->rcv.nxt.v);
 			tcp_note_duplicate(r->s, c, r->text_seq, seq_add(r->text_seq, old));
 			c->ack_now = true;
 		}
@@ -417,6 +418,7 @@ static void take_ranges(struct tg *s, struct tcp_conn *c)
 		if (seq_gt(o->start, c->rcv.nxt))
 			return;
 		if (seq_eq(o->start, c->rcv.nxt)) {
+			RULE(s, c, GAP_FILLED, o->start.v, o->end.v);
 			c->rcv.nxt = o->end;
 			c->bytes_received += n;
 			s->counters.tcp_in_bytes += n;
@@ -499,6 +501,7 @@ bool tcp_text_in_order(struct tcp_conn *c, struct tcp_rx *r)
 		r->p = NULL;
 		endpoint_again(s, &c->ep, TG_IN);
 	}
+	RULE(s, c, TEXT_IN_ORDER, n, c->rcv.nxt.v);
 	c->rcv.nxt = seq_add(c->rcv.nxt, n);
 	c->bytes_received += n;
 	s->counters.tcp_in_bytes += n;
@@ -530,6 +533,7 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 		pkt_delivered(s);
 		r->p = NULL;
 	}
+	RULE(s, c, TEXT_OUT_OF_ORDER, r->text_seq.v, c->rcv.nxt.v);
 	/* [5681-8, 2018-2] a duplicate ACK at once, each with its own SACK blocks */
 	while (owed-- > 0)
 		tcp_send_ack_now(s, c);

@@ -82,6 +82,8 @@ static void arm_pto(struct tg *s, struct tcp_conn *c)
 	c->tx->pto_at_ns = pto_ns == NEVER_NS
 				   ? NEVER_NS
 				   : min_u64(sat_add_u64(s->now_ns, pto_ns), c->tx->rto_at_ns);
+	if (c->tx->pto_at_ns != NEVER_NS)
+		RULE(s, c, PTO_ARMED, rule_us(c->tx->pto_at_ns - s->now_ns));
 }
 
 /* Nobody holds it any more, nor ever will. */
@@ -109,6 +111,7 @@ void tcp_timers_data_sent(struct tg *s, struct tcp_conn *c)
 		c->stalled_ns = s->now_ns;
 	if (tcp_timers_watching(c))
 		return;
+	RULE(s, c, RTO_STARTED, rule_us(tcp_rto(s, c)));
 	arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c))); /* [6298 5.1, 5.0] */
 }
 
@@ -145,6 +148,7 @@ void tcp_timers_loss_checked(struct tg *s, struct tcp_conn *c)
 void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c)
 {
 	if (seq_eq(c->snd.una, c->snd.nxt)) {
+		RULE(s, c, RTO_STOPPED, c->snd.una.v);
 		c->rexmit_mode = RM_NONE; /* [6298 5.2] all is acknowledged */
 		c->deadline[CT_REXMIT] = NEVER_NS;
 		return;
@@ -154,6 +158,7 @@ void tcp_timers_ack_advanced(struct tg *s, struct tcp_conn *c)
 		arm_rto(s, c, sat_add_u64(s->now_ns, tcp_rto(s, c)));
 		return;
 	}
+	RULE(s, c, RTO_AGAIN, rule_us(tcp_rto(s, c)));
 	c->tx->rto_at_ns = sat_add_u64(s->now_ns, tcp_rto(s, c)); /* [6298 5.3] */
 	arm_pto(s, c);
 	arm_first(s, c);
@@ -188,6 +193,8 @@ void tcp_timers_blocked(struct tg *s, struct tcp_conn *c, bool zero_window)
 {
 	if (c->rexmit_mode != RM_NONE)
 		return;
+	RULE(s, c, WINDOW_SHUT, c->snd.wnd,
+		rule_us(zero_window ? tcp_rto(s, c) : TCP_SWS_OVERRIDE_NS));
 	c->rexmit_mode = RM_PERSIST;
 	/* [9293 SHLD-29] one RTO to the first probe; [9293 MUST-38] 0.1 to 1 s until a small
 	 * segment goes after all */
@@ -208,8 +215,13 @@ void tcp_timers_text_received(struct tg *s, struct tcp_conn *c)
 	if (c->quickack || seq_dist(c->rcv.nxt, c->rcv.last_ack) >= 2u * c->mss_rcv)
 		c->ack_now = true;
 	/* [9293 MUST-58, MUST-59] what is owed goes out when all that came has been processed */
-	if (!c->ack_now && c->deadline[CT_DELACK] == NEVER_NS)
+	if (c->ack_now) {
+		RULE(s, c, ACK_AT_ONCE, seq_dist(c->rcv.nxt, c->rcv.last_ack));
+	} else if (c->deadline[CT_DELACK] == NEVER_NS) {
+		RULE(s, c, ACK_DELAYED, seq_dist(c->rcv.nxt, c->rcv.last_ack),
+			rule_us(s->cfg.tcp.delack_ns));
 		set(s, c, CT_DELACK, s->cfg.tcp.delack_ns); /* [9293 SHLD-18, MUST-40] */
+	}
 }
 
 void tcp_timers_ack_sent(struct tcp_conn *c)
@@ -297,6 +309,7 @@ static bool still_patient(struct tg *s, struct tcp_conn *c)
 
 	if (c->stalled_ns == NEVER_NS || s->now_ns - c->stalled_ns < patience_ns(s, c))
 		return true;
+	RULE(s, c, R2_REACHED, rule_us(s->now_ns - c->stalled_ns));
 	if (c->syn_acked)
 		tcp_send_rst(s, c);
 	tcp_conn_end(
@@ -322,6 +335,7 @@ static void reach_r1(struct tg *s, struct tcp_conn *c)
 {
 	if (c->told_r1 || c->backoff < s->cfg.tcp.r1_retransmits)
 		return;
+	RULE(s, c, R1_REACHED, c->backoff);
 	c->told_r1 = true; /* [9293 MUST-20, SHLD-10] negative advice: another way may exist */
 	ip_advise_bad(s, &c->path);
 }
@@ -345,6 +359,7 @@ static void retransmit_timeout(struct tg *s, struct tcp_conn *c)
 		tcp_mtu_timeout(s, c);
 		tcp_loss_timeout(s, c, first); /* [6298 5.4] */
 	}
+	RULE(s, c, RTO_EXPIRED, c->snd.una.v, rule_us(tcp_rto(s, c)));
 	c->rexmit_mode = RM_RTO;
 	schedule_retry(s, c, tcp_rto(s, c)); /* [6298 5.5, 5.6] */
 }
@@ -358,6 +373,7 @@ static void persist_timeout(struct tg *s, struct tcp_conn *c)
 		return;
 	}
 	if (c->snd.wnd > in_flight) {
+		RULE(s, c, SWS_OVERRIDE, c->snd.wnd);
 		c->push_all = true; /* [9293 MUST-38] the override */
 		c->rexmit_mode = RM_NONE;
 		return;
@@ -366,6 +382,7 @@ static void persist_timeout(struct tg *s, struct tcp_conn *c)
 	if (c->backoff < UINT8_MAX)
 		c->backoff++;
 	reach_r1(s, c);
+	RULE(s, c, WINDOW_PROBE, rule_us(min_u64(tcp_rto(s, c), TCP_PERSIST_MAX_NS)));
 	schedule_retry(s, c, min_u64(tcp_rto(s, c), TCP_PERSIST_MAX_NS)); /* [9293 SHLD-30] */
 }
 
@@ -440,6 +457,7 @@ static bool keepalive_fired(struct tg *s, struct tcp_conn *c)
 	}
 	trace_timer(s, c, TG_TIMER_KEEPALIVE);
 	c->keep_sent++;
+	RULE(s, c, KEEPALIVE, rule_us(idle_ns), c->keep_sent);
 	c->keep_due = true;
 	set(s, c, CT_KEEPALIVE, c->keep_intvl_s * NS_PER_SEC);
 	return true;
@@ -458,6 +476,7 @@ void tcp_timer_fired(struct tg *s, struct timer *t)
 	struct tcp_conn *c = container_of(t, struct tcp_conn, timer);
 
 	if (take_due(s, c, CT_DELACK)) {
+		RULE(s, c, DELACK_EXPIRED, seq_dist(c->rcv.nxt, c->rcv.last_ack));
 		c->ack_now = true;
 		s->counters.tcp_delayed_acks++;
 	}

@@ -66,6 +66,7 @@ void tcp_enter_time_wait(struct tg *s, struct tcp_conn *c, enum tg_cause why)
 		if (m)
 			end_entry(s, m, TG_CAUSE_TIME_WAIT_EVICTED);
 	}
+	RULE(s, c, TIME_WAIT_BEGINS, rule_us(2 * s->cfg.tcp.msl_ns));
 	tcp_set_state(s, c, TG_TIME_WAIT, why);
 	tcp_timers_stop(s, c);
 	m = ip_addr_index(s, &c->laddr) >= 0 ? mini_add(s, t, &k, hash) : NULL;
@@ -171,6 +172,7 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 
 	if ((flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_SYN && may_be_reused(m, r) &&
 		tcp_find_listener(s, &r->ip->dst, r->g.dst_port)) {
+		RULE_OF(s, (struct rule_of){0}, TIME_WAIT_NEW, r->g.seq.v);
 		r->has_iss_min = true; /* [9293 MAY-2] beyond any number of the old connection */
 		r->iss_min = beyond(m);
 		s->counters.tcp_time_wait_reused++;
@@ -198,6 +200,7 @@ bool tcp_tw_segment(struct tcp_mini *m, struct tcp_rx *r)
 		if ((m->flags & MINI_TS) && (r->g.opts.has & TCP_HAS_TS) &&
 			(int32_t)(r->g.opts.tsval - m->ts_recent) > 0)
 			m->ts_recent = r->g.opts.tsval; /* [6191 2] the last that was seen */
+		RULE_OF(s, (struct rule_of){0}, TIME_WAIT_FIN, r->g.seq.v);
 		ack_entry(s, m);
 		restart_2msl(s, m);
 		pkt_deliver(s, r->p);
