@@ -58,6 +58,7 @@ JSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags json-c)
 JSON_LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 # Comes without a .pc file.
 WSLAY_LIBS := -lwslay
+EDIT_LIBS := -ledit
 CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 
@@ -146,7 +147,7 @@ check: ## every test there is; ends with the count
 	@$(MAKE) --no-print-directory CONFIG=release tests
 	@$(MAKE) --no-print-directory CONFIG=clang tests
 	@$(MAKE) --no-print-directory CONFIG=asan tests
-	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads \
+	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads build/tsan/tests/unit/test_ring \
 		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
@@ -217,6 +218,26 @@ $(B)/obj/%.o: %.c Makefile
 $(APPS_OBJ) $(call obj,$(filter tests/unit/%,$(TEST_SRC) $(HELP_SRC))): EXTRA = $(JSON_CFLAGS)
 $(TEST_OBJ) $(HELP_OBJ): EXTRA += $(CHECK_CFLAGS) -Iapps
 
+# What `tapglass step` lists beside a clause: the list of clauses and the sources themselves, as they were compiled.
+# And its lessons.
+LISTED := tests/clauses.tsv $(filter-out stack/port/%,$(STACK_SRC)) $(sort $(wildcard stack/*/*.h)) \
+	$(sort $(wildcard tests/drill/lessons/*.pkt))
+$(B)/gen/listed.S: $(LISTED) Makefile
+	$(call say,GEN,$(@F))
+	@mkdir -p $(@D)
+	$(Q){ echo '.section .rodata'; n=0; \
+	for f in $(LISTED); do n=$$((n + 1)); \
+		printf '.Lname%d: .asciz "%s"\n.Ltext%d: .incbin "%s"\n.Lend%d: .byte 0\n' $$n $$f $$n $$f $$n; \
+	done; \
+	echo '.section .data.rel.ro,"aw"'; echo '.balign 8'; echo '.globl listed_files'; \
+	echo '.hidden listed_files'; echo 'listed_files:'; i=0; \
+	while [ $$i -lt $$n ]; do i=$$((i + 1)); echo ".dc.a .Lname$$i, .Ltext$$i, .Lend$$i"; done; \
+	echo '.dc.a 0, 0, 0'; echo '.section .note.GNU-stack,"",%progbits'; } >$@.tmp && mv $@.tmp $@
+
+$(B)/obj/listed.o: $(B)/gen/listed.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -c -o $@ $<
+
 # The archive holds one object in which all that is hidden has become local: nothing of ours can collide with
 # a name of the program that embeds it, and that program cannot reach what is not public.
 $(B)/libtapglass.o: $(STACK_OBJ)
@@ -239,9 +260,9 @@ $(LIB_SO_0): $(STACK_OBJ)
 	$(Q)$(CC) -shared $(if $(SAN),,-Wl,-z,defs) -Wl,-z,relro,-z,now -Wl,-soname,$(SONAME) \
 		$(LDFLAGS_ALL) -o $@ $(STACK_OBJ)
 
-$(PROGRAM): $(APPS_OBJ) $(LIB_A)
+$(PROGRAM): $(APPS_OBJ) $(B)/obj/listed.o $(LIB_A)
 	$(call say,LD,$(@F))
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(APPS_OBJ) $(LIB_A) $(JSON_LIBS) $(WSLAY_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(APPS_OBJ) $(B)/obj/listed.o $(LIB_A) $(JSON_LIBS) $(WSLAY_LIBS) $(EDIT_LIBS)
 
 # Tests see inside: plain archives of all objects, from which the linker takes only what a test calls for.
 # A test that defines tg_assert_fail itself thereby replaces the one of stack/port.
@@ -250,7 +271,7 @@ $(B)/stack.a: $(STACK_OBJ)
 	@rm -f $@
 	$(Q)$(AR) qcs $@ $^
 
-$(B)/apps.a: $(filter-out %/main.o,$(APPS_OBJ))
+$(B)/apps.a: $(filter-out %/main.o,$(APPS_OBJ)) $(B)/obj/listed.o
 	$(call say,AR,$(@F))
 	@rm -f $@
 	$(Q)$(AR) qcs $@ $^
@@ -272,7 +293,7 @@ $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< \
 		$(if $(findstring diff/test_merged,$<),$(B)/obj/tests/unit/support.o,$(call helpers,$<)) \
-		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) -lm
+		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) $(EDIT_LIBS) -lm
 
 $(TOOLS): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	$(call say,LD,$(@F))

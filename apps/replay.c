@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,16 +24,17 @@ struct replay_verb {
 	struct tg_replay r;
 	struct options opt;
 	struct livelog log;
-	bool check;
+	bool check, step;
 	uint64_t until;
 	const char *path;
 };
 
-enum { OPT_CHECK = 1, OPT_UNTIL, OPT_VERBOSE };
+enum { OPT_CHECK = 1, OPT_UNTIL, OPT_VERBOSE, OPT_STEP };
 
 static const struct option_spec specs[] = {
 	{"check", 0, OPT_CHECK, NULL, "no log: compare, and say whether it is the same run"},
 	{"until", 0, OPT_UNTIL, "N", "stop after N calls"},
+	{"step", 0, OPT_STEP, NULL, "go through it call by call: tapglass step FILE"},
 	{"verbose", 'v', OPT_VERBOSE, NULL, "log every segment; twice: also timers and calls"},
 	{NULL, 0, 0, NULL, NULL},
 };
@@ -43,6 +45,8 @@ static int set_option(void *ctx, int value, const char *arg)
 
 	if (value == OPT_CHECK) {
 		v->check = true;
+	} else if (value == OPT_STEP) {
+		v->step = true;
 	} else if (value == OPT_VERBOSE) {
 		v->opt.verbose++;
 	} else if (!parse_u64(arg, 0, UINT64_MAX, &v->until)) {
@@ -216,6 +220,25 @@ static int replay_file(struct replay_verb *v)
 	return verdict(v);
 }
 
+/* --until N: stopped behind the N-th call that is an event. */
+static int replay_step(const struct replay_verb *v)
+{
+	char verb[] = "step", option[] = "--goto", at[24], path[PATH_MAX];
+	char *args[] = {verb, path, NULL, NULL, NULL};
+
+	if (v->check) {
+		return usage_error("replay: --check compares, --step looks: one of them");
+	}
+	snprintf(path, sizeof path, "%s", v->path);
+	if (v->until != UINT64_MAX) {
+		snprintf(at, sizeof at, "%" PRIu64, v->until);
+		args[1] = option;
+		args[2] = at;
+		args[3] = path;
+	}
+	return step_main(args[2] != NULL ? 4 : 2, args);
+}
+
 int replay_main(int argc, char **argv)
 {
 	struct replay_verb *v = calloc(1, sizeof *v);
@@ -229,7 +252,7 @@ int replay_main(int argc, char **argv)
 	rc = options_parse(argc, argv, &replay_spec, &v->opt, v, &first);
 	if (rc == OPTIONS_GO) {
 		v->path = argv[first];
-		rc = replay_file(v);
+		rc = v->step ? replay_step(v) : replay_file(v);
 	}
 	free(v);
 	return rc;

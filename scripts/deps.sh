@@ -56,6 +56,7 @@ cmd binutils ld ar nm objcopy
 cmd pkg-config pkg-config
 file libc6-dev '/usr/include/stdio.h' '/usr/local/include/stdio.h'
 file libjson-c-dev '/usr/include/json-c/json.h' '/usr/local/include/json-c/json.h'
+file libedit-dev '/usr/include/histedit.h' '/usr/local/include/histedit.h'
 file libwslay-dev '/usr/include/wslay/wslay.h' '/usr/local/include/wslay/wslay.h'
 if [ "$what" = check ]; then
 	cmd clang clang
@@ -80,6 +81,7 @@ if [ "$what" = check ]; then
 	cmd tcpdump tcpdump
 	cmd tshark tshark
 	cmd wrk wrk
+	cmd iperf3 iperf3
 	cmd nmap nmap
 	cmd chromium chromium
 	cmd ethtool ethtool
@@ -97,6 +99,7 @@ fedora_name() {
 	libc6-dev) echo glibc-devel ;;
 	libc6-dbg) echo glibc-debuginfo ;;
 	libjson-c-dev) echo json-c-devel ;;
+	libedit-dev) echo libedit-devel ;;
 	libwslay-dev) echo wslay-devel ;;
 	libclang-rt-dev) echo compiler-rt ;;
 	clang-format) echo clang-tools-extra ;;

@@ -28,7 +28,7 @@ enum tg_tcb_kind {
 
 /* Constant, name, kind, meaning. Where a connection has no such thing (yet), the value is 0. */
 #define TG_TCB_LIST(X)                                                                             \
-	X(STATE, "state", STATE, "9293 3.3.2")                                                     \
+	X(STATE, "state", STATE, "of the eleven (9293 3.3.2)")                                     \
 	X(ISS, "iss", NUMBER, "initial send sequence number (9293 3.3.1)")                         \
 	X(IRS, "irs", NUMBER, "initial receive sequence number (9293 3.3.1)")                      \
 	X(SND_UNA, "snd.una", SEQ_OURS, "oldest number not acknowledged (9293 3.3.1)")             \

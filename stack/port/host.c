@@ -1,5 +1,6 @@
 /* The host: its instances and their memory, and what is known of its links. */
 #define _GNU_SOURCE
+#include "port/gate.h"
 #include "port/host.h"
 
 #include <errno.h>
@@ -50,6 +51,8 @@ void tg_host_free(struct tg_host *h)
 	if (!h)
 		return;
 	tg_host_stop_thread(h);
+	tg_host_reap(h);
+	group_leave(h);
 	for (struct host_inst *i = h->insts; i; i = i->next)
 		host_record_end(i);
 	while (h->taps) {
@@ -70,6 +73,7 @@ void tg_host_free(struct tg_host *h)
 		h->insts = i->next;
 		if (i->bsd)
 			i->bsd_free(i->bsd);
+		gate_free(i->gate);
 		host_unmap(i->mem, i->mem_bytes);
 		free(i);
 	}

@@ -4,6 +4,7 @@
 
 #include "core/gro.h"
 #include "port/capture_hub.h"
+#include "port/group.h"
 #include "port/tap.h"
 #include "sim/impair.h"
 #include "sim/wire.h"
@@ -11,12 +12,14 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #define HOST_BATCH_FRAMES 90u    /* read from one link before anything else runs */
 #define HOST_NOTES        256u   /* decisions of impairing devices kept for app->trace */
 #define HOST_LARGE_BYTES  69632u /* holds any frame a TAP hands over */
 
+struct host_gate;
 struct host_inst {
 	struct host_inst *next;
 	struct tg *s;
@@ -29,6 +32,7 @@ struct host_inst {
 	uint32_t n_notes;
 	bool writable;              /* a device that was busy is not any more */
 	struct host_record *record; /* writes its journal; NULL: nobody does */
+	struct host_gate *gate;     /* where its frames wait; NULL: it is not stepped */
 	/* BSD sockets on this instance, or NULL: takes the events that are theirs. */
 	struct bsd_host *bsd;
 	bool (*bsd_event)(struct bsd_host *bh, const struct tg_event *e);
@@ -64,6 +68,7 @@ struct tap_link {
 	struct tg_pkt *spare;       /* what the last read would have filled, NULL: none */
 	bool merging;               /* frames of one flow are made one: */
 	struct gro gro;
+	unsigned queue_plus_1; /* of several; 0: there is one */
 };
 #define TAP_LINK_TYPE TG_LINK_ETHERNET
 
@@ -78,6 +83,13 @@ struct wire_link {
 	bool impaired;
 	char name[2][8];
 	bool plain;
+};
+
+/* What another thread wants done in a host's loop. */
+struct host_call {
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t done;
 };
 
 struct watch {
@@ -107,6 +119,13 @@ struct tg_host {
 	bool threaded;
 	int timer_fd;      /* what the loop sleeps on; callers move it forward */
 	uint64_t armed_ns; /* when it goes off; 0: the loop does not sleep */
+	/* With a queue of a TAP that several hosts share: see group.h. */
+	struct host_group *group; /* NULL: alone */
+	unsigned queue;
+	bool spawned; /* `thread` runs its loop: tg_host_spawn */
+	uint64_t busy_ns;
+	int result;                       /* of that loop */
+	_Atomic(struct host_call *) call; /* waits for the loop; NULL: none does */
 };
 
 /* Zeroed address space, committed as it is used; NULL. host_unmap takes NULL. */
@@ -116,6 +135,9 @@ struct host_inst *host_find(const struct tg_host *h, const struct tg *s);
 /* A call on the instance has ended: sends what it caused, wakes who waits for it, and the loop if
  * it has to look sooner. With the lock held. */
 void host_serve_call(struct tg_host *h, struct host_inst *i);
+/* The applications of an instance with a gate have their turn, at the time of its clock. Returns
+ * whether anything was done. */
+bool host_serve_at(struct tg_host *h, struct host_inst *i, uint64_t now_ns);
 /* Remembers a decision of an impairing device for app->trace. */
 void host_note(
 	struct host_inst *i, enum tg_impair_what what, uint8_t dir, int netif, uint64_t now_ns);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "core/core.h"
 #include "port/error.h"
+#include "port/gate.h"
 #include "port/host.h"
 #include "sim/segment.h"
 
@@ -16,6 +17,8 @@
 #define SINGLES_LOOK 8u
 /* More packets than one frame can hold. */
 #define PACKET_IDS_APART 65536u
+/* Packets of different queues have different numbers. */
+#define QUEUE_ID_SHIFT 48
 
 static enum tg_link link_type(void)
 {
@@ -81,6 +84,13 @@ bool tap_link_flush(struct tap_link *l, uint64_t now_ns)
 	}
 }
 
+static bool tap_link_pass(void *dev, unsigned to, const struct tg_pkt *p)
+{
+	struct tap_link *l = dev;
+
+	return group_pass(l->h, to, p);
+}
+
 /* ---- Towards the instance -------------------------------------------------------------------- */
 
 /* Reads one frame into the impairing device. */
@@ -119,6 +129,30 @@ static void deliver(struct tap_link *l, const struct impair_pkt *k)
 	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
 }
 
+/* Reads one frame, which waits at the gate. */
+static bool read_gated(struct tap_link *l)
+{
+	struct tg_pkt meta = {0};
+	uint32_t n = tap_read(&l->tap, l->scratch, HOST_LARGE_BYTES, &meta);
+	struct tg_frame f;
+
+	if (!n)
+		return false;
+	meta.len = n;
+	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
+	l->packet_id += tap_link_seen(l, HUB_BOTH, false, &f, l->packet_id);
+	if (!gate_hold(l->inst->gate, &meta, l->scratch, l->netif))
+		l->lost++;
+	return true;
+}
+
+static bool read_one(struct tap_link *l)
+{
+	if (l->inst->gate)
+		return read_gated(l);
+	return l->dir[0].imp.active ? read_impaired(l) : tap_link_read(l);
+}
+
 /* Whether to read on until there is nothing. Where frames have come one at a time, the read that
  * finds nothing is left to the poll that follows, but for every so often. */
 static bool drains(const struct tap_link *l)
@@ -128,11 +162,11 @@ static bool drains(const struct tap_link *l)
 
 static uint32_t read_batch(struct tap_link *l)
 {
-	bool impaired = l->dir[0].imp.active, drain = drains(l);
+	bool drain = drains(l);
 	uint32_t n = 0;
 
 	while (l->readable && n < HOST_BATCH_FRAMES) {
-		l->readable = impaired ? read_impaired(l) : tap_link_read(l);
+		l->readable = read_one(l);
 		n += l->readable;
 		l->readable = l->readable && drain;
 	}
@@ -220,7 +254,13 @@ int tap_link_capture(struct tap_link *l, struct tg_capture *c)
 	int result;
 
 	if (!l->hub) {
-		l->hub = hub_new(l->inst->s, link_type(), l->tap.name, l->mem != NULL);
+		char name[40];
+
+		if (l->queue_plus_1)
+			ERROR_TEXT(name, "%s queue %u", l->tap.name, l->queue_plus_1 - 1);
+		else
+			ERROR_TEXT(name, "%s", l->tap.name);
+		l->hub = hub_new(l->inst->s, link_type(), name, l->mem != NULL);
 		/* Beyond the numbers of what is under way. */
 		l->packet_id += PACKET_IDS_APART;
 	}
@@ -253,7 +293,8 @@ static int add_netif(struct tap_link *l, const struct tg_link_options *o)
 		.caps = l->tap.caps,
 		.transmit = tap_link_transmit,
 		.dev = l,
-		.announce = true,
+		.announce = o->queue == 0,
+		.pass = o->queues > 1 ? tap_link_pass : NULL,
 	};
 
 	memcpy(c.name, l->tap.name, sizeof(c.name));
@@ -295,7 +336,9 @@ int tap_link_start(struct tap_link *l, const struct tg_link_options *o)
 {
 	int result = start_impairing(l, o);
 
-	l->packet_id = 1;
+	l->packet_id = 1 + ((uint64_t)o->queue << QUEUE_ID_SHIFT);
+	if (o->queues > 1)
+		l->queue_plus_1 = o->queue + 1;
 	if (result == 0 && o->capture)
 		result = tap_link_capture(l, o->capture);
 	if (result == 0)
@@ -319,6 +362,8 @@ int tg_host_tap(struct tg_host *h, struct tg *s, const char *name, const struct 
 		.mtu = o->mtu,
 		.host_ip = host_ip ? tg_ip4_value(host_ip) : 0,
 		.prefix_len = prefix_len < 32 ? prefix_len : 32,
+		.queue = o->queue,
+		.queues = o->queues,
 	};
 	struct tap_link *l = tap_link_new(h, s);
 	int result;

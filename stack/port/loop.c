@@ -91,7 +91,7 @@ static int build_pollfds(struct tg_host *h)
 	h->n_watches = kept;
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		n++;
-	n += h->n_watches + 1;
+	n += h->n_watches + 2;
 	if (n > h->cap_pfd) {
 		struct pollfd *more = realloc(h->pfd, n * sizeof(*more));
 
@@ -112,6 +112,8 @@ static int build_pollfds(struct tg_host *h)
 		h->pfd[n++] = (struct pollfd){h->watches[i].fd, h->watches[i].events, 0};
 	if (h->threaded)
 		h->pfd[n++] = (struct pollfd){.fd = h->timer_fd, .events = POLLIN};
+	if (h->group)
+		h->pfd[n++] = (struct pollfd){.fd = group_wake_fd(h), .events = POLLIN};
 	return (int)n;
 }
 
@@ -133,6 +135,8 @@ static void take_poll_results(struct tg_host *h)
 	}
 	for (size_t i = 0; i < h->n_watches; i++)
 		h->watches[i].revents = h->pfd[n++].revents;
+	if (h->group && h->pfd[n + h->threaded].revents & POLLIN)
+		group_woken(h);
 }
 
 static void arm(struct tg_host *h, uint64_t at_ns)
@@ -168,20 +172,27 @@ static int sleep_unlocked(struct tg_host *h, int n, uint64_t timeout_ns)
 
 static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
 {
-	struct timespec t = {
-		.tv_sec = (time_t)(timeout_ns / NS_PER_SEC),
-		.tv_nsec = (long)(timeout_ns % NS_PER_SEC),
-	};
+	struct timespec t;
 	int n = build_pollfds(h);
 
 	if (n < 0)
 		return n;
 	h->stats.polls++;
 	h->stats.sleeps += timeout_ns > 0;
+	if (timeout_ns && !group_sleeps(h))
+		timeout_ns = 0;
+	t.tv_sec = (time_t)(timeout_ns / NS_PER_SEC);
+	t.tv_nsec = (long)(timeout_ns % NS_PER_SEC);
 	if (h->threaded)
 		n = sleep_unlocked(h, n, timeout_ns);
 	else
 		n = ppoll(h->pfd, (nfds_t)n, timeout_ns == NEVER_NS ? NULL : &t, NULL);
+	if (timeout_ns) {
+		int saved = errno;
+
+		group_wakes(h);
+		errno = saved;
+	}
 	h->polled_ns = tg_host_now(); /* leaves errno alone */
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
@@ -252,6 +263,17 @@ static bool serve(struct tg_host *h, struct host_inst *i)
 	return any || stepped;
 }
 
+bool host_serve_at(struct tg_host *h, struct host_inst *i, uint64_t now_ns)
+{
+	uint64_t host_ns = h->now_ns;
+	bool any;
+
+	h->now_ns = now_ns;
+	any = serve(h, i);
+	h->now_ns = host_ns;
+	return any;
+}
+
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
 /* Everything that can be done now. Returns whether that was anything. */
@@ -260,12 +282,14 @@ static bool pass(struct tg_host *h, uint64_t now_ns)
 	bool any = false;
 	uint32_t n, most = 0;
 
-	set_now(h, now_ns);
+	group_run_call(h);
+	set_now(h, h->group ? tg_host_now() : now_ns);
+	any |= group_receive(h);
 	for (struct tap_link *l = h->taps; l; l = l->next) {
 		n = tap_link_receive(l, h->now_ns);
 		most = max_u32(most, n);
+		any |= n > 0;
 	}
-	any = most > 0;
 	for (struct wire_link *l = h->wires; l; l = l->next) {
 		any |= wire_run(l->wire, h->now_ns) > 0;
 		for (unsigned e = 0; e < 2; e++)
@@ -274,7 +298,7 @@ static bool pass(struct tg_host *h, uint64_t now_ns)
 	if (most >= LONG_BATCH_FRAMES)
 		set_now(h, tg_host_now());
 	for (struct host_inst *i = h->insts; i; i = i->next)
-		any |= serve(h, i);
+		any |= !i->gate && serve(h, i);
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		any |= tap_link_flush(l, h->now_ns);
 	h->was_short = most < LONG_BATCH_FRAMES;
@@ -289,7 +313,9 @@ static uint64_t next_deadline(const struct tg_host *h)
 	uint64_t t = NEVER_NS;
 
 	for (const struct host_inst *i = h->insts; i; i = i->next)
-		t = min_u64(t, i->writable ? 0 : min_u64(i->wish_ns, tg_next_deadline(i->s)));
+		if (!i->gate)
+			t = min_u64(
+				t, i->writable ? 0 : min_u64(i->wish_ns, tg_next_deadline(i->s)));
 	for (const struct tap_link *l = h->taps; l; l = l->next)
 		t = min_u64(t, l->readable ? 0 : tap_link_deadline(l));
 	for (const struct wire_link *l = h->wires; l; l = l->next)

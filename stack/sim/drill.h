@@ -13,6 +13,7 @@
  * drill_frag   IP fragments, both ways
  * drill_cmp    expected packet against emitted packet
  * drill_exec   the clock, the order of events, what is emitted
+ * drill_hook   who is asked before each event
  * drill_call   calls: their table, their results; drill_sock, drill_io, drill_opt, drill_poll: what
  *              they do, over drill_call.h
  * drill_check  the //@ directives while the script runs
@@ -252,6 +253,33 @@ struct drill_flow {
 	uint16_t quote_id;
 };
 
+/* ---- Being asked before each event (the stepper does) ---------------------------------------- */
+
+enum drill_go {
+	DRILL_GO,
+	DRILL_AGAIN, /* the asker did something to the instance, and put d->now_ns to when: what was
+			to come may come later now, and is asked for again */
+	DRILL_SKIP,  /* the packet is lost */
+	DRILL_TWICE, /* the packet comes twice; the second time is asked for as well */
+	DRILL_STOP   /* the run ends here, without a verdict */
+};
+
+/* What is about to happen. */
+struct drill_moment {
+	const struct drill_event *e; /* NULL: a deadline of the instance */
+	uint64_t time_ns;
+	uint8_t *frame; /* of an injected packet; may be changed */
+	uint32_t bytes;
+};
+
+struct drill_hooks {
+	void *arg;
+	enum drill_go (*before)(void *arg, const struct drill_moment *m);
+	void (*sent)(void *arg, const struct tg_frame *f);
+	void (*told)(void *arg, const struct tg_event *ev);
+	uint8_t *hold; /* 65,535 bytes: a packet while it is asked for */
+};
+
 struct drill {
 	struct tg_drill_options o;
 	struct tg_drill_result *r;
@@ -303,6 +331,9 @@ struct drill {
 	uint64_t emitted, steps; /* so far, for the bounds of a run */
 	uint64_t end_ns;         /* of virtual time */
 	bool failed;
+
+	const struct drill_hooks *hooks; /* or NULL */
+	bool stopped;                    /* by a hook: failed, but no verdict */
 };
 
 /* Memory for the length of the run, zero; NULL: the script is too large (error is set). */
@@ -373,6 +404,11 @@ bool drill_compare(struct drill *d, const struct drill_event *e, const struct dr
 void drill_relative(const struct drill *d, struct drill_pkt *got);
 
 /* drill_exec.c */
+/* The run in o->scratch, the script read; d->failed: it is not understood. */
+struct drill *drill_open(
+	const struct tg_drill_options *o, const char *text, size_t n, struct tg_drill_result *r);
+/* Makes the instance, and runs the script against it. False: the verdict is not "passed". */
+bool drill_make(struct drill *d);
 bool drill_run(struct drill *d);
 /* Lets the stack act at the present time. */
 void drill_settle(struct drill *d);
@@ -384,6 +420,14 @@ bool drill_wait(void *ctx, const struct bsd_want *w, unsigned n, uint64_t deadli
 bool drill_transmit(void *dev, const struct tg_frame *f);
 /* Nothing may have been emitted that was not expected. */
 bool drill_nothing_left(struct drill *d, const struct drill_event *e);
+
+/* drill_hook.c: with d->hooks */
+/* Before a deadline of the instance. False: look at the deadlines again, or the run has ended. */
+bool drill_ask_timer(struct drill *d, uint64_t time_ns);
+/* Before a line, at the present time. False: the run has ended. */
+bool drill_ask_line(struct drill *d, const struct drill_event *e);
+/* Before the packet in d->hold is injected; then d->frame has it. */
+enum drill_go drill_ask_packet(struct drill *d, const struct drill_event *e, uint32_t n);
 
 /* drill_call.c */
 /* Is there such a call, with so many arguments? */

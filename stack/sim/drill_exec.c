@@ -67,6 +67,8 @@ bool drill_transmit(void *dev, const struct tg_frame *f)
 		return true;
 	}
 	d->emitted++;
+	if (d->hooks)
+		d->hooks->sent(d->hooks->arg, f);
 	p = fifo_at(d, d->fifo_count);
 	for (uint32_t i = 0; i < f->n_spans; i++) {
 		if (f->span[i].len > IP4_MAX_BYTES - n)
@@ -115,8 +117,11 @@ void drill_settle(struct drill *d)
 			return;
 		}
 		tg_step(d->s, d->now_ns);
-		while (tg_event(d->s, &ev))
+		while (tg_event(d->s, &ev)) {
+			if (d->hooks)
+				d->hooks->told(d->hooks->arg, &ev);
 			bsd_event(&d->bsd, &ev);
+		}
 		if (tg_next_deadline(d->s) > d->now_ns)
 			return;
 	}
@@ -136,6 +141,8 @@ bool drill_advance(struct drill *d, uint64_t until_ns, const struct bsd_want *w,
 			return false;
 		if (t > until_ns)
 			break;
+		if (d->hooks && !drill_ask_timer(d, max_u64(d->now_ns, t)))
+			continue;
 		d->now_ns = max_u64(d->now_ns, t);
 		drill_settle(d);
 	}
@@ -147,7 +154,11 @@ bool drill_advance(struct drill *d, uint64_t until_ns, const struct bsd_want *w,
 static void advance_to_packet(struct drill *d, uint64_t until_ns)
 {
 	while (!d->failed && !d->fifo_count && tg_next_deadline(d->s) <= until_ns) {
-		d->now_ns = max_u64(d->now_ns, tg_next_deadline(d->s));
+		uint64_t t = max_u64(d->now_ns, tg_next_deadline(d->s));
+
+		if (d->hooks && !drill_ask_timer(d, t))
+			continue;
+		d->now_ns = t;
 		drill_settle(d);
 	}
 }
@@ -202,7 +213,7 @@ static bool run_expect(struct drill *d, struct drill_event *e)
 	struct text t;
 
 	advance_to_packet(d, until);
-	if (d->failed)
+	if (d->failed || (d->hooks && !drill_ask_line(d, e)))
 		return false;
 	if (!d->fifo_count) {
 		t = text_in(d->r->wanted, sizeof(d->r->wanted));
@@ -294,6 +305,7 @@ static bool run_inject(struct drill *d, const struct drill_event *e)
 	struct drill_pkt p = *e->pkt;
 	struct drill_flow *f = inject_flow(d, &p);
 	const struct drill_check *cut = d->cut;
+	enum drill_go go;
 	uint32_t n;
 
 	if (!f)
@@ -302,11 +314,20 @@ static bool run_inject(struct drill *d, const struct drill_event *e)
 	n = drill_build(d, e, &p);
 	if (!n)
 		return false;
-	memcpy(d->drops, tg_counters(d->s)->drops, sizeof(d->drops));
 	d->cut = NULL;
-	if (cut)
-		return drill_inject_ranges(d, e, n, cut);
-	return drill_input(d, e, d->frame, n);
+	if (d->hooks)
+		memcpy(d->hooks->hold, d->frame, n);
+	do {
+		go = d->hooks ? drill_ask_packet(d, e, n) : DRILL_GO;
+		if (go == DRILL_SKIP)
+			return true;
+		if (d->failed)
+			return false;
+		memcpy(d->drops, tg_counters(d->s)->drops, sizeof(d->drops));
+		if (cut ? !drill_inject_ranges(d, e, n, cut) : !drill_input(d, e, d->frame, n))
+			return false;
+	} while (go == DRILL_TWICE);
+	return true;
 }
 
 bool drill_nothing_left(struct drill *d, const struct drill_event *e)
@@ -340,6 +361,8 @@ static bool run_event(struct drill *d, struct drill_event *e)
 		return false;
 	if (e->when != WHEN_NOW)
 		d->base_ns = e->due_ns;
+	if (d->hooks && e->kind != EV_INJECT && e->kind != EV_EXPECT && !drill_ask_line(d, e))
+		return false;
 	switch ((enum drill_kind)e->kind) {
 	case EV_INJECT: return run_inject(d, e);
 	case EV_EXPECT: return run_expect(d, e);
@@ -392,7 +415,7 @@ bool drill_wait(void *ctx, const struct bsd_want *w, unsigned n, uint64_t deadli
 
 /* ---- The run --------------------------------------------------------------------------------- */
 
-static bool make_instance(struct drill *d)
+bool drill_make(struct drill *d)
 {
 	struct tg_netif_config nc = {.name = "drill",
 		.link = TG_LINK_IP,
@@ -433,8 +456,6 @@ bool drill_run(struct drill *d)
 {
 	const struct drill_event *last = d->first;
 
-	if (!make_instance(d))
-		return false;
 	d->next = d->first;
 	d->current = d->first;
 	drill_settle(d);
@@ -445,7 +466,7 @@ bool drill_run(struct drill *d)
 	return drill_nothing_left(d, last);
 }
 
-enum tg_drill_verdict tg_drill_run(
+struct drill *drill_open(
 	const struct tg_drill_options *o, const char *text, size_t n, struct tg_drill_result *r)
 {
 	struct drill *d = o->scratch;
@@ -477,7 +498,16 @@ enum tg_drill_verdict tg_drill_run(
 	d->bounce = drill_alloc(d, 65536);
 	d->piece = drill_alloc(d, 65536);
 	d->pieces = drill_alloc(d, sizeof(*d->pieces) * DRILL_PIECES);
-	if (drill_parse(d) && !d->o.dry_run)
+	drill_parse(d);
+	return d;
+}
+
+enum tg_drill_verdict tg_drill_run(
+	const struct tg_drill_options *o, const char *text, size_t n, struct tg_drill_result *r)
+{
+	struct drill *d = drill_open(o, text, n, r);
+
+	if (!d->failed && !d->o.dry_run && drill_make(d))
 		drill_run(d);
 	return r->verdict;
 }

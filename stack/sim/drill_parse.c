@@ -113,9 +113,12 @@ static void add_event(struct drill *d, struct drill_event *e)
 /* Blanks and perhaps a comment, then the end of the line. */
 static bool end_of_directive(struct drill *d)
 {
+	struct cursor behind;
+
 	cur_blanks(&d->c);
+	behind = d->c; /* the comment is not taken here */
 	if (cur_peek(&d->c) == '\n' || cur_peek(&d->c) == 0 || cur_peek(&d->c) == '#' ||
-		cur_take(&d->c, "//"))
+		cur_take(&behind, "//"))
 		return true;
 	return drill_error_at(d, "the directive should end here");
 }

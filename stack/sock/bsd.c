@@ -488,8 +488,11 @@ static void linger(struct bsd *b, struct bsd_file *f)
 	tg_sock_shutdown(b->s, f->sock, TG_SHUT_WR, bsd_now(b));
 	while (closing(b, f->sock) && bsd_now(b) < deadline) {
 		struct bsd_want w = {f, TG_ERR | TG_HUP, 0};
+		uint64_t before = bsd_now(b);
 
-		b->wait(b->ctx, &w, 1, min_u64(deadline, sat_add_u64(bsd_now(b), look_ns)));
+		if (!b->wait(b->ctx, &w, 1, min_u64(deadline, sat_add_u64(before, look_ns))) &&
+			bsd_now(b) == before)
+			return; /* waiting is impossible */
 	}
 }
 

@@ -575,6 +575,8 @@ static void dispatch(struct tcp_rx *r)
 	c = tcp_pick_listener(s, la, r->g.dst_port, hash);
 	if (c)
 		tcp_listen_segment(c, r);
+	else if (ip_passes_home(s, r->p, r->ip))
+		r->p = NULL;
 	else
 		closed(r);
 }

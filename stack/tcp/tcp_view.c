@@ -189,11 +189,14 @@ static void view_mini(
 	memcpy(&o->peer.ip, m->raddr, sizeof(o->peer.ip));
 	o->peer.port = m->rport;
 	no_timers(v);
+	for (unsigned i = 0; i < TG_TCB_COUNT; i++) {
+		if (kinds[i] == TG_TCB_IS_SEQ_OURS)
+			v[i] = m->snd_nxt.v;
+		else if (kinds[i] == TG_TCB_IS_SEQ_PEERS)
+			v[i] = m->rcv_nxt.v;
+	}
 	v[TG_TCB_STATE] = st;
 	v[TG_TCB_PASSIVE] = st == TG_SYN_RECEIVED;
-	v[TG_TCB_RCV_NXT] = m->rcv_nxt.v;
-	v[TG_TCB_LAST_ACK] = m->rcv_nxt.v;
-	v[TG_TCB_SND_UNA] = v[TG_TCB_SND_NXT] = m->snd_nxt.v;
 	v[TG_TCB_WSCALE_OK] = (m->flags & MINI_WS) != 0;
 	v[TG_TCB_TS_OK] = (m->flags & MINI_TS) != 0;
 	v[TG_TCB_SACK_OK] = (m->flags & MINI_SACK) != 0;
@@ -204,7 +207,7 @@ static void view_mini(
 	}
 	v[TG_TCB_ISS] = m->snd_nxt.v;
 	v[TG_TCB_IRS] = seq_sub(m->rcv_nxt, 1).v;
-	v[TG_TCB_SND_NXT] = seq_add(m->snd_nxt, 1).v;
+	v[TG_TCB_SND_NXT] = v[TG_TCB_SND_MAX] = seq_add(m->snd_nxt, 1).v;
 	v[TG_TCB_MSS_PEER] = m->syn.mss;
 	v[TG_TCB_WSCALE_SND] = mini_snd_wscale(m);
 	v[TG_TCB_WSCALE_RCV] = mini_rcv_wscale(m);
