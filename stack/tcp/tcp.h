@@ -389,6 +389,8 @@ void tcp_window_opened(struct tg *s, struct tcp_conn *c);
 /* An ACK at once, as a control frame (out of order, duplicate, challenge). */
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c);
 struct seq tcp_control_seq(const struct tcp_conn *c);
+/* The same, in answer to what is not acceptable: <SEQ=SND.NXT> whatever the window. */
+void tcp_send_answer(struct tg *s, struct tcp_conn *c);
 void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kind);
 /* RST for a connection of ours (ABORT). */
 void tcp_send_rst(struct tg *s, struct tcp_conn *c);

@@ -22,6 +22,7 @@ static bool is_setup(const struct tcp_seg *g)
 	return (g->flags & SETUP) == (g->flags & TCP_ACK ? TCP_ECE : SETUP);
 }
 
+/* [9293 SHLD-8] */
 bool tcp_ecn_accepts(const struct tcp_rx *r)
 {
 	/* [3168 6.1.1] ECT is never on a SYN: a path that marks it would mark everything */
