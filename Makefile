@@ -307,12 +307,15 @@ $(ADAPTER_SO): $(ADAPTER_OBJ) $(ADAPTER_MAP) $(B)/stack.a
 # They load that.
 $(filter $(B)/tests/unit/test_packetdrill_%,$(TESTS)): | $(ADAPTER_SO)
 
-# The other files of a test's folder are its helpers; differential tests run the simulator's worlds too.
+# The other files of a test's folder are its helpers; differential tests run the simulator's worlds too, but for the one
+# that compares two instances on hand-made segments, as unit tests do.
+helpers = $(filter $(patsubst %/,%,$(dir $(1)))/%,$(HELP_OBJ)) \
+	$(if $(findstring tests/diff/,$(1)),$(filter $(B)/obj/tests/sim/%,$(HELP_OBJ)))
 $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(filter $(patsubst %/,%,$(dir $<))/%,$(HELP_OBJ)) \
-		$(if $(findstring tests/diff/,$<),$(filter $(B)/obj/tests/sim/%,$(HELP_OBJ))) \
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< \
+		$(if $(findstring diff/test_merged,$<),$(B)/obj/tests/unit/support.o,$(call helpers,$<)) \
 		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) $(EDIT_LIBS) -lm
 
 $(TOOLS): $(B)/%: $(B)/obj/%.o $(LIB_A)

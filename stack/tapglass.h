@@ -323,15 +323,18 @@ struct tg_pkt {
 	uint16_t gso_size; /* not 0: several segments in one, of so much payload each */
 	uint8_t gso;       /* enum tg_gso */
 	uint8_t csum;      /* enum tg_csum, of the transport's checksum */
+	uint16_t merged;   /* not 0: its reader made it of so many frames of the wire, each of
+			    * gso_size but the last; they are counted and traced one by one */
 	/* ---- */
+	uint16_t pad16;      /* private */
 	uint32_t room;       /* bytes from tg_pkt_block() to the end of the block */
-	uint32_t mark;       /* private */
 	uint64_t frame;      /* private */
 	struct tg_pkt *next; /* private */
 	uint8_t *net;        /* private */
+	uint32_t mark;       /* private */
 	uint8_t flags;       /* private */
 	uint8_t passed;      /* as `pass` had it; 0: from the link itself */
-	uint8_t pad[14];     /* private */
+	uint8_t pad[10];     /* private */
 };
 /* Room for a frame in the two kinds of blocks, bytes. */
 #define TG_PKT_SMALL (2048u - (uint32_t)sizeof(struct tg_pkt))

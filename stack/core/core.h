@@ -245,10 +245,11 @@ enum core_verdict { VERDICT_OPEN, VERDICT_DELIVERED, VERDICT_DROPPED };
 struct tg {
 	struct arena *arena;
 	struct tg_config cfg;
-	uint64_t now_ns;    /* of the call in progress */
-	uint64_t frame;     /* number of the last frame received */
-	uint64_t cur_frame; /* of the frame being processed, 0 outside tg_input */
-	uint8_t verdict;    /* of the frame in process: enum core_verdict */
+	uint64_t now_ns;     /* of the call in progress */
+	uint64_t frame;      /* number of the last frame received */
+	uint64_t cur_frame;  /* of the frame being processed, 0 outside tg_input */
+	uint8_t verdict;     /* of the frame in process: enum core_verdict */
+	uint16_t cur_frames; /* how many of the wire it is: see tg_pkt.merged */
 	uint32_t conn_serial;
 	struct rng rng;
 	csum_fn *csum;
@@ -352,6 +353,11 @@ static inline void pkt_pull(struct tg_pkt *p, uint32_t n)
 {
 	p->data += n;
 	p->len -= n;
+}
+/* Frames of the wire that p was made of. */
+static inline uint32_t pkt_frames(const struct tg_pkt *p)
+{
+	return p->merged > 1 ? p->merged : 1;
 }
 /* Bytes of memory that p takes: what a queue is charged. */
 static inline uint32_t pkt_charge(const struct tg_pkt *p)

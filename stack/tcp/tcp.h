@@ -319,6 +319,7 @@ struct tcp_rx {
 	const struct ip_info *ip;
 	struct tg_pkt *p; /* NULL once it was taken or discarded */
 	struct tcp_seg g; /* as received: SEG.* */
+	uint32_t hash;    /* of the 4-tuple */
 	uint32_t wnd;     /* SEG.WND, scaled */
 	/* Text and FIN after trimming to the window (step 5 on). */
 	struct seq text_seq;
@@ -523,7 +524,8 @@ static inline struct tcp_conn *tcp_find_listener(
 bool tcp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
 bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
-bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);
+/* hash: tcp_tuple_hash of its 4-tuple. */
+bool tcp_hash_conn(struct tg *s, struct tcp_conn *c, uint32_t hash);
 void tcp_unhash_conn(struct tg *s, struct tcp_conn *c);
 struct tcp_port *tcp_port_get(struct tg *s, uint16_t port); /* made if need be; NULL: no memory */
 struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port);

@@ -12,6 +12,7 @@ int tcp_init(struct tg *s)
 	if (!t)
 		return -TG_ENOMEM;
 	memset(t, 0, sizeof(*t));
+	t->half_open.keeps = true;
 	htab_init(&t->conns);
 	htab_init(&t->ports);
 	list_init(&t->ooo);

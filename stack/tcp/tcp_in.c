@@ -38,14 +38,26 @@ static void done(struct tcp_rx *r)
 	r->p = NULL;
 }
 
+/* One record for each frame of the wire, also if who read them made them one (core/gro.h). */
 static void trace_in(struct tcp_rx *r, const struct tcp_conn *c)
 {
-	struct tg_trace *t = trace_add(r->s, TG_TRACE_SEGMENT_IN);
+	uint32_t n = pkt_frames(r->p), size = r->p->gso_size;
 
-	if (!t)
-		return;
-	trace_segment(t, r, c);
-	t->aux = r->g.opts.has;
+	for (uint32_t i = 0; i < n && i * size <= r->g.text_bytes; i++) {
+		struct tg_trace *t = trace_add(r->s, TG_TRACE_SEGMENT_IN);
+
+		if (!t)
+			return;
+		trace_segment(t, r, c);
+		t->aux = r->g.opts.has;
+		if (n == 1)
+			return;
+		t->frame += i;
+		t->seq += i * size;
+		t->len = min_u32(size, r->g.text_bytes - i * size);
+		if (i + 1 < n)
+			t->tcp_flags &= (uint8_t)~TCP_PSH;
+	}
 }
 
 /* ---- CLOSED ---- */
@@ -486,7 +498,7 @@ void tcp_process(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 
-	c->segs_in++;
+	c->segs_in += pkt_frames(r->p);
 	r->wnd = (uint32_t)r->g.wnd << (r->g.flags & TCP_SYN ? 0 : c->snd_wscale); /* [7323-W4] */
 	r->text_seq = seq_add(r->g.seq, r->g.flags & TCP_SYN ? 1 : 0);
 	r->text_bytes = r->g.text_bytes;
@@ -544,7 +556,7 @@ static void dispatch(struct tcp_rx *r)
 	struct tg *s = r->s;
 	struct tcp_state *t = s->tcp;
 	const struct tg_ip *la = &r->ip->dst, *ra = &r->ip->src;
-	uint32_t hash = tcp_tuple_hash(s, la, r->g.dst_port, ra, r->g.src_port);
+	uint32_t hash = r->hash = tcp_tuple_hash(s, la, r->g.dst_port, ra, r->g.src_port);
 	struct tcp_conn *c = tcp_find_conn(s, la, r->g.dst_port, ra, r->g.src_port, hash);
 	struct mini_key k = {*ra, r->g.src_port, r->g.dst_port, 0};
 	struct tcp_mini *m;
@@ -584,7 +596,7 @@ void tcp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i)
 	r.s = s;
 	r.ip = i;
 	r.p = p;
-	s->counters.tcp_in_segs++;
+	s->counters.tcp_in_segs += pkt_frames(p);
 	if (verify(&r))
 		dispatch(&r);
 	done(&r);

@@ -2,7 +2,8 @@
  * so that with the pages' book keeping one costs less than 64, whatever their number. Records lie
  * in pages and are named by index, which keeps links at 4 bytes; buckets grow one at a time (linear
  * hashing), so that no insertion pays for a rehash. FIFOs of records with equal lifetimes replace a
- * timer each. All memory goes back when the last record does. */
+ * timer each. All memory goes back when the last record does, or all but a
+ * page. */
 #include "tcp/tcp.h"
 
 #define PER_PAGE   (ARENA_PAGE_BYTES / (uint32_t)sizeof(struct tcp_mini))
@@ -194,6 +195,8 @@ struct tcp_mini *mini_find(
 
 static void free_all(struct tg *s, struct mini_table *t)
 {
+	bool keeps = t->keeps;
+
 	for (uint32_t i = 0; i < t->n_pages; i++)
 		core_free(s, t->page[i], ARENA_PAGE_BYTES);
 	for (uint32_t i = 0; i * HEADS_PAGE < t->n_buckets; i++)
@@ -201,6 +204,13 @@ static void free_all(struct tg *s, struct mini_table *t)
 	core_free(s, t->page, t->page_cap * sizeof(void *));
 	core_free(s, t->bucket, t->bucket_cap * sizeof(void *));
 	memset(t, 0, sizeof(*t));
+	t->keeps = keeps;
+}
+
+void mini_trim(struct tg *s, struct mini_table *t)
+{
+	if (t->n_used == 0)
+		free_all(s, t);
 }
 
 struct tcp_mini *mini_add(
@@ -263,7 +273,7 @@ void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m)
 	m->queue = QUEUE_FREE;
 	m->chain = t->free_head;
 	t->free_head = i;
-	if (--t->n_used == 0)
+	if (--t->n_used == 0 && !(t->keeps && t->n_pages == 1 && t->n_buckets <= HEADS_PAGE))
 		free_all(s, t);
 }
 
