@@ -45,7 +45,6 @@ static void trace_in(struct tcp_rx *r, const struct tcp_conn *c)
 
 	for (uint32_t i = 0; i < n && i * size <= r->g.text_bytes; i++) {
 		struct tg_trace *t = trace_add(r->s, TG_TRACE_SEGMENT_IN);
-
 		if (!t)
 			return;
 		trace_segment(t, r, c);
@@ -237,18 +236,17 @@ static bool paws(struct tcp_conn *c, struct tcp_rx *r)
 /* [7323-T5, R3] TS.Recent follows segments that begin at or before what was last acknowledged. */
 static void update_ts_recent(struct tcp_conn *c, const struct tcp_rx *r)
 {
-	if (!c->ts_ok || !(r->g.opts.has & TCP_HAS_TS) || (r->g.flags & TCP_RST))
-		return;
-	if (seq_gt(r->g.seq, c->rcv.last_ack))
+	if (!c->ts_ok || !(r->g.opts.has & TCP_HAS_TS) || (r->g.flags & TCP_RST) ||
+		seq_gt(r->g.seq, c->rcv.last_ack))
 		return;
 	RULE(r->s, c, TS_RECENT, r->g.opts.tsval, r->g.seq.v, c->rcv.last_ack.v);
 	c->ts_recent = r->g.opts.tsval;
 	c->ts_recent_ns = r->s->now_ns;
 }
 
-/* [7323-T5] What was received last comes again, because our ACK was lost: its time stamp is the one
- * to echo, or the sender takes the time that the first copy has waited for a round trip. Only a
- * segment that ends exactly where RCV.NXT is, with an ACK that can be: others may be forged. */
+/* [7323-T5] What was received last comes again, our ACK was lost: its time stamp is to be echoed,
+ * or the sender takes the first copy's wait for a round trip. Only a segment that ends exactly
+ * where RCV.NXT is, with an ACK that can be: others may be forged. */
 static void update_ts_of_repeated(struct tcp_conn *c, const struct tcp_rx *r)
 {
 	if (r->g.len && (r->g.flags & TCP_ACK) && !(r->g.flags & TCP_SYN) &&
@@ -438,12 +436,10 @@ static void step8_fin(struct tcp_conn *c, struct tcp_rx *r)
 
 	if (r->fin && !c->fin_seen)
 		park_fin(c, r);
-	if (!c->fin_parked)
-		return;
-	if (!seq_eq(c->fin_seq, c->rcv.nxt)) {
+	if (c->fin_parked && !seq_eq(c->fin_seq, c->rcv.nxt))
 		RULE(s, c, FIN_TOO_EARLY, c->fin_seq.v, c->rcv.nxt.v);
+	if (!c->fin_parked || !seq_eq(c->fin_seq, c->rcv.nxt))
 		return;
-	}
 	RULE(s, c, FIN_IN_ORDER, c->fin_seq.v);
 	switch ((enum tg_state)c->state) {
 	case TG_CLOSED:
