@@ -28,7 +28,7 @@ enum tg_tcb_kind {
 
 /* Constant, name, kind, meaning. Where a connection has no such thing (yet), the value is 0. */
 #define TG_TCB_LIST(X)                                                                             \
-	X(STATE, "state", STATE, "of the eleven (9293 3.3.2)")                                                     \
+	X(STATE, "state", STATE, "of the eleven (9293 3.3.2)")                                     \
 	X(ISS, "iss", NUMBER, "initial send sequence number (9293 3.3.1)")                         \
 	X(IRS, "irs", NUMBER, "initial receive sequence number (9293 3.3.1)")                      \
 	X(SND_UNA, "snd.una", SEQ_OURS, "oldest number not acknowledged (9293 3.3.1)")             \
@@ -322,6 +322,17 @@ TG_API bool tg_rules_seen(const struct tg *s, unsigned rule);
 
 /* Does the code allow this move? The table that the one setter of states asserts. */
 TG_API bool tg_move_is_legal(enum tg_state from, enum tg_state to);
+
+struct tg_move {
+	uint8_t from, to; /* enum tg_state */
+	uint16_t cause;   /* enum tg_cause; tg_cause_clause has its clause */
+};
+
+/* The table, move by move and cause by cause, grouped by the state that is left: the next one
+ * behind cursor, which begins as 0. False: that was all. */
+TG_API bool tg_moves(uint32_t *cursor, struct tg_move *out);
+/* Was this move made for this cause since tg_rules_note? */
+TG_API bool tg_move_seen(const struct tg *s, const struct tg_move *m);
 
 #ifdef __cplusplus
 }

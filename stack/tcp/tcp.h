@@ -324,12 +324,12 @@ struct tcp_rx {
 	bool gone; /* the connection has ended: its record may be freed */
 };
 
-/* tcp_state.c: the one door. Asserts that the move is legal, traces it, keeps the counters. */
+/* tcp_state.c: the one door. Asserts that the move is legal and may have this cause, traces it,
+ * keeps the counters. */
 void tcp_set_state(struct tg *s, struct tcp_conn *c, enum tg_state to, enum tg_cause why);
 /* State of a record that is created in it: a socket (CLOSED), or a half-open entry grown up
  * (SYN-RECEIVED). */
 void tcp_init_state(struct tcp_conn *c, enum tg_state st);
-bool tcp_move_is_legal(enum tg_state from, enum tg_state to);
 /* A state change of something that has no connection record (half-open, TIME-WAIT). */
 void tcp_trace_mini(struct tg *s, const struct tcp_mini *m, enum tg_state from, enum tg_state to,
 	enum tg_cause why);
