@@ -57,16 +57,6 @@ bool livelog_wants(struct livelog *g, uint64_t now_ns)
 	return true;
 }
 
-/* What came from outside must not reach the terminal as control characters. */
-static void printable(char *s)
-{
-	for (; *s != '\0'; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f) {
-			*s = '?';
-		}
-	}
-}
-
 static void line_add(struct livelog *g, uint64_t now_ns, const char *topic, enum hue hue,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
 static void line_add(struct livelog *g, uint64_t now_ns, const char *topic, enum hue hue,

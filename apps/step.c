@@ -23,6 +23,7 @@ struct step_verb {
 	bool lab, live, lessons, ethernet, batch;
 	const char *commands; /* a file of them; NULL: standard input */
 	const char *file;
+	char *text; /* of the file, or the lesson */
 	uint64_t latency_ns;
 	struct repl r;
 };
@@ -106,7 +107,7 @@ static void *map_zero(size_t bytes)
 /* A whole file, ended by a NUL; NULL: errno tells. */
 static char *read_whole(const char *path, size_t *bytes)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused at once */
 	struct stat st;
 	char *text = NULL;
 	size_t at = 0;
@@ -114,9 +115,10 @@ static char *read_whole(const char *path, size_t *bytes)
 	if (fd < 0) {
 		return NULL;
 	}
+	errno = EINVAL;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		text = malloc((size_t)st.st_size + 1);
-	} else {
+	} else if (S_ISDIR(st.st_mode)) {
 		errno = EISDIR;
 	}
 	while (text != NULL && at < (size_t)st.st_size) {
@@ -175,7 +177,7 @@ static bool open_lab(struct step_verb *v, struct tg_step_options *o, const char 
 
 	r->world = WORLD_LAB;
 	ends(r, "client", "server");
-	o->link = v->ethernet ? TG_LINK_ETHERNET : TG_LINK_IP;
+	r->link = o->link = v->ethernet ? TG_LINK_ETHERNET : TG_LINK_IP;
 	o->latency_ns = v->latency_ns;
 	o->config.tcp.fast_path = false; /* the eight steps, one by one */
 	r->w = tg_step_lab(o, why);
@@ -195,11 +197,13 @@ static bool open_script(struct step_verb *v, struct tg_step_options *o, const ch
 	r->world = WORLD_SCRIPT;
 	r->script = text;
 	r->script_bytes = n;
+	r->link = TG_LINK_IP;
 	ends(r, "stack", "script");
 	r->w = tg_step_script(o, &d, text, n, &result, why);
 	if (r->w == NULL && result.line > 0) {
 		snprintf(message, sizeof message, "line %u, column %u: %s", result.line,
 			result.column, result.message);
+		printable(message);
 		*why = message;
 	}
 	return r->w != NULL;
@@ -209,6 +213,7 @@ static bool open_journal(struct step_verb *v, struct tg_step_options *o, const c
 	const char **why)
 {
 	v->r.world = WORLD_JOURNAL;
+	v->r.link = TG_LINK_ETHERNET; /* of `tapglass up`; one of IP alone is known by its frames */
 	ends(&v->r, "stack", "peer");
 	v->r.w = tg_step_journal(o, file, n, why);
 	return v->r.w != NULL;
@@ -227,12 +232,21 @@ static char *read_argument(const char *name, size_t *bytes)
 	return text;
 }
 
+static int no_file(const char *name)
+{
+	if (errno == EINVAL) {
+		return failure(
+			"step: %s is no file that can be gone back in: copy it to one", name);
+	}
+	return failure(
+		"step: %s: %s (\"step --lessons\" lists the lessons)", name, strerror(errno));
+}
+
 static int open_world(struct step_verb *v)
 {
 	struct tg_step_options o;
-	const char *why = "there is no memory";
+	const char *why = "there is no memory", *text = NULL;
 	size_t bytes = TG_STEP_MEM_BYTES, n = 0;
-	char *text = NULL;
 	size_t journal = 0;
 	bool good;
 
@@ -241,10 +255,9 @@ static int open_world(struct step_verb *v)
 		return usage_error("step: --live takes no file");
 	}
 	if (v->file != NULL) {
-		text = read_argument(v->file, &n);
+		text = v->text = read_argument(v->file, &n);
 		if (text == NULL) {
-			return failure("step: %s: %s (\"step --lessons\" lists the lessons)",
-				v->file, strerror(errno));
+			return no_file(v->file);
 		}
 		journal = tg_step_journal_bytes(text, n);
 		bytes = journal > bytes ? journal : bytes;
@@ -252,6 +265,7 @@ static int open_world(struct step_verb *v)
 	good = memory(&o, v->live ? TG_STEP_LIVE_BYTES : bytes);
 	if (good && v->live) {
 		v->r.world = WORLD_LIVE;
+		v->r.link = TG_LINK_ETHERNET;
 		ends(&v->r, "stack", "host");
 		return live_open(&v->r, &v->opt, &o);
 	}
@@ -263,7 +277,6 @@ static int open_world(struct step_verb *v)
 		good = open_script(v, &o, text, n, &why);
 	}
 	if (!good) {
-		free(text);
 		return failure("step: %s%s%s", v->file ? v->file : "", v->file ? ": " : "", why);
 	}
 	return EXIT_OK;
@@ -271,16 +284,29 @@ static int open_world(struct step_verb *v)
 
 /* ---- The loop -------------------------------------------------------------------------------- */
 
+static bool is_directory(FILE *f)
+{
+	struct stat st;
+
+	return fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int run(struct step_verb *v)
 {
 	struct repl *r = &v->r;
 	FILE *f = stdin;
 	const char *line;
+	int rc;
 
 	if (v->commands != NULL) {
 		f = fopen(v->commands, "re");
-		if (f == NULL) {
-			return failure("step: %s: %s", v->commands, strerror(errno));
+		if (f == NULL || is_directory(f)) {
+			rc = failure(
+				"step: %s: %s", v->commands, strerror(f != NULL ? EISDIR : errno));
+			if (f != NULL) {
+				fclose(f);
+			}
+			return rc;
 		}
 	}
 	r->terminal = f == stdin && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -335,6 +361,7 @@ int step_main(int argc, char **argv)
 		}
 		rc = live_close(&v->r, rc);
 	}
+	free(v->text);
 	free(v);
 	return rc;
 }

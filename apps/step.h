@@ -1,12 +1,21 @@
 /* `tapglass step`, the debugger for TCP: what its files share.
  *
- *   step         the verb, worlds and their options       step_line    input: libedit or plain
- * lines step_cmd     the table of commands, help              step_run     step, next, continue,
- * back ... step_show    what a stop looks like, what changed     step_names   c1, c2: names of
- * connections step_expr    expressions                              step_break   breakpoints and
- * watches step_act     connect, send, drop, dup ...             step_info    info, print, x, list,
- * why step_ladder, step_states, step_space  the pictures    step_save    writes a packet script
- *   step_packet, step_dissect  frames                     step_live    the world on a device */
+ *   step                 the verb, worlds and their options
+ *   step_line            input: libedit or plain lines
+ *   step_cmd             the table of commands, help
+ *   step_run             step, next, continue, back, goto, fork
+ *   step_show            what a stop looks like, what changed
+ *   step_log             what has been, for the pictures
+ *   step_names           c1, c2: names of connections
+ *   step_expr            expressions
+ *   step_break           breakpoints and watches
+ *   step_act             connect, send, drop, dup and their like
+ *   step_info, step_list info, print, x, why, expect; list
+ *   step_pictures        show ladder, states, space
+ *   step_save            writes a packet script
+ *   step_packet, step_dissect  frames
+ *   step_lessons         the lessons
+ *   step_live            the world on a device */
 #ifndef TAPGLASS_APPS_STEP_H
 #define TAPGLASS_APPS_STEP_H
 
@@ -23,9 +32,11 @@ struct conn_name {
 	char name[12]; /* "c1", "l1" */
 	uint8_t end;
 	bool listener;
+	uint32_t round; /* names_update that saw it last */
 	struct tg_addr local, peer;
 	tg_sock sock; /* of the incarnation seen last */
 };
+/* When all are given away those of connections that are gone are taken back. */
 #define CONN_NAMES 256u
 
 /* A move between states that has happened, for ladders and the diagram. */
@@ -50,12 +61,14 @@ struct step_live_world;
 struct repl {
 	struct tg_stepper *w;
 	enum step_world world;
+	enum tg_link link; /* of frames that an end sends */
 	const char *end_name[2];
 	bool terminal, echo;
 	struct line_input *in;
 	struct conn_name name[CONN_NAMES];
 	unsigned n_names, n_conns, n_listeners;
-	char current[12]; /* connection spoken of last */
+	uint32_t names_round, unnamed; /* connections for which there is no name */
+	char current[12];              /* connection spoken of last */
 	struct move *move;
 	size_t n_moves, moves_room;
 	struct sent *sent;
@@ -102,7 +115,8 @@ bool count_parse(struct repl *r, const char *text, uint64_t *n);
 
 /* Looks for connections that have no name yet, at both ends. */
 void names_update(struct repl *r);
-const struct conn_name *name_of_tcb(struct repl *r, unsigned end, const struct tg_tcb *t);
+/* NULL: it has none, or not yet. */
+const struct conn_name *name_of_tcb(const struct repl *r, unsigned end, const struct tg_tcb *t);
 const struct conn_name *name_find(const struct repl *r, const char *name);
 /* The TCB as it is now. False: there is no such connection at present. */
 bool tcb_of_name(const struct repl *r, const struct conn_name *n, struct tg_tcb *out);
@@ -112,6 +126,8 @@ const struct conn_name *name_of_serial(struct repl *r, unsigned end, uint32_t se
 const struct conn_name *name_wanted(struct repl *r, const char *text);
 /* Initial numbers of the sender and the receiver of p. */
 void packet_isns(struct repl *r, const struct packet *p, uint32_t *isn, uint32_t *peer_isn);
+/* Of a trace record's connection, by its addresses; NULL: not known. */
+const struct conn_name *name_of_trace(const struct repl *r, unsigned end, const struct tg_trace *t);
 /* Whose frame it is, as a name of one end: the receiver's connection. NULL: not known. */
 const struct conn_name *name_of_packet(struct repl *r, unsigned end, const struct packet *p);
 
@@ -125,7 +141,7 @@ void stop_show(struct repl *r, const char *why);
 void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap);
 /* What it did, field by field. */
 void did_show(struct repl *r);
-void rules_show(struct repl *r, const struct tg_step_effects *fx);
+void rules_show(struct repl *r, const struct tg_step_effects *fx, unsigned end);
 /* A value of a TCB as text. */
 char *tcb_value_text(
 	const struct repl *r, const struct tg_tcb *t, unsigned field, char *buf, size_t cap);
@@ -133,12 +149,15 @@ char *tcb_value_text(
 char *length_text(uint64_t ns, char buf[24]);
 char *time_text(uint64_t ns, char buf[24]);
 uint64_t deadline_ns(const struct repl *r, uint64_t clock_ns); /* since the world began */
+void prompt_hint(struct repl *r);
+
+/* ---- step_log.c ---- */
+
 void ladder_text(struct repl *r, const struct packet *p, char *buf, size_t cap);
 /* Keeps the moves of what was done. */
 void moves_note(struct repl *r);
 /* Forgets those behind the present position. */
 void moves_cut(struct repl *r);
-void prompt_hint(struct repl *r);
 
 /* ---- step_expr.c ---- */
 
@@ -164,14 +183,22 @@ void break_delete(struct repl *r, char *args);
 void break_enable(struct repl *r, char *args, bool on);
 void break_condition(struct repl *r, char *args);
 bool break_any(const struct repl *r);
-/* Does one of them stop before r->next? Its words in buf. */
-bool break_before(struct repl *r, char *buf, size_t cap);
+/* Does one of them stop before r->next? Its words in buf. Without `really` nothing is counted and
+ * what stops once only stays. */
+bool break_before(struct repl *r, bool really, char *buf, size_t cap);
 /* ... after what just happened (watches)? */
-bool break_after(struct repl *r, char *buf, size_t cap);
+bool break_after(struct repl *r, bool really, char *buf, size_t cap);
+/* After going elsewhere: watches compare with what is there. */
+void break_moved(struct repl *r);
 void break_free(struct repl *r);
 
 /* ---- step_run.c ---- */
 
+/* From now on SIGTERM and SIGHUP end the session as `quit` does, for worlds that have something to
+ * clear away. */
+void run_catch_end(void);
+/* Did one of them come? */
+bool run_ended(struct repl *r);
 void run_step(struct repl *r, char *args);
 void run_next(struct repl *r, char *args);
 void run_continue(struct repl *r, char *args);

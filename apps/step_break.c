@@ -22,6 +22,8 @@ enum break_kind {
 	BREAK_WATCH
 };
 
+#define CONDITION_BYTES 160u
+
 struct breakpoint {
 	struct breakpoint *next;
 	unsigned number;
@@ -32,9 +34,9 @@ struct breakpoint {
 	uint8_t flags; /* of a segment */
 	bool any_flags;
 	uint64_t event;
-	char conn[12];       /* "": any */
-	char text[128];      /* as it was asked for */
-	char condition[128]; /* "": always */
+	char conn[12];                   /* "": any */
+	char text[CONDITION_BYTES];      /* as it was asked for */
+	char condition[CONDITION_BYTES]; /* "": always */
 	bool has_value;
 	int64_t value; /* of a watch */
 };
@@ -182,6 +184,10 @@ static bool condition_good(struct repl *r, const char *text)
 	struct expr_result v;
 	const char *error;
 
+	if (strlen(text) >= CONDITION_BYTES) {
+		refuse(r, "an expression to stop at may have %u letters", CONDITION_BYTES - 1);
+		return false;
+	}
 	if (!expr_eval(r, text, &v, &error)) {
 		refuse(r, "%s", error);
 		return false;
@@ -214,6 +220,11 @@ void break_add(struct repl *r, char *args, bool once)
 	char *condition, *word, *more;
 
 	names_update(r);
+	args += strspn(args, " ");
+	if (strlen(args) >= sizeof b.text) {
+		refuse(r, "what to stop at may have %zu letters", sizeof b.text - 1);
+		return;
+	}
 	snprintf(b.text, sizeof b.text, "%s", args);
 	condition = split_condition(args);
 	word = word_next(&args);
@@ -240,11 +251,30 @@ void break_add(struct repl *r, char *args, bool once)
 	insert(r, &b);
 }
 
+/* A watch's value as it is. */
+static void value_take(struct repl *r, struct breakpoint *b)
+{
+	struct expr_result v;
+	const char *error;
+
+	if (expr_eval(r, b->text, &v, &error)) {
+		b->has_value = v.known;
+		b->value = v.value;
+	}
+}
+
+void break_moved(struct repl *r)
+{
+	for (struct breakpoint *b = r->breaks; b != NULL; b = b->next) {
+		if (b->kind == BREAK_WATCH) {
+			value_take(r, b);
+		}
+	}
+}
+
 void break_watch(struct repl *r, char *args)
 {
 	struct breakpoint b = {.which = -1, .kind = BREAK_WATCH};
-	struct expr_result v;
-	const char *error;
 
 	names_update(r);
 	args += strspn(args, " ");
@@ -252,13 +282,11 @@ void break_watch(struct repl *r, char *args)
 		refuse(r, "watch what? an expression: watch c1.cwnd");
 		return;
 	}
-	if (!expr_eval(r, args, &v, &error)) {
-		refuse(r, "%s", error);
+	if (!condition_good(r, args)) {
 		return;
 	}
 	snprintf(b.text, sizeof b.text, "%s", args);
-	b.has_value = v.known;
-	b.value = v.value;
+	value_take(r, &b);
 	insert(r, &b);
 }
 
@@ -463,7 +491,7 @@ static bool holds(struct repl *r, const struct breakpoint *b)
 	       (expr_eval(r, b->condition, &v, &error) && v.known && v.value != 0);
 }
 
-bool break_before(struct repl *r, char *buf, size_t cap)
+bool break_before(struct repl *r, bool really, char *buf, size_t cap)
 {
 	if (r->next.kind == TG_STEP_NOTHING || r->next.kind == TG_STEP_END) {
 		return false;
@@ -474,9 +502,9 @@ bool break_before(struct repl *r, char *buf, size_t cap)
 		if (b->off || !matches(r, b) || !holds(r, b)) {
 			continue;
 		}
-		b->hits++;
+		b->hits += really;
 		snprintf(buf, cap, "breakpoint %u: %s", b->number, b->text);
-		if (b->once) {
+		if (b->once && really) {
 			remove_one(at);
 		}
 		return true;
@@ -484,34 +512,58 @@ bool break_before(struct repl *r, char *buf, size_t cap)
 	return false;
 }
 
-bool break_after(struct repl *r, char *buf, size_t cap)
+/* A watch's value: of states the name, of times the unit. */
+static void value_text(const struct expr_result *v, int64_t value, char buf[24])
 {
+	if (v->state >= 0 && value >= 0 && value < TG_STATE_COUNT) {
+		snprintf(buf, 24, "%s", tg_state_name((enum tg_state)value));
+	} else if (v->field != NULL && tg_tcb_kind_of(v->tcb_field) == TG_TCB_IS_TIME) {
+		length_text((uint64_t)value, buf);
+	} else {
+		snprintf(buf, 24, "%" PRId64, value);
+	}
+}
+
+/* Has it changed? Its words in buf then. */
+static bool watch_changed(
+	const struct breakpoint *b, const struct expr_result *v, char *buf, size_t cap)
+{
+	char was[24], is[24];
+
+	if (v->known == b->has_value && (!v->known || v->value == b->value)) {
+		return false;
+	}
+	value_text(v, b->value, was);
+	value_text(v, v->value, is);
+	if (!v->known) {
+		snprintf(buf, cap, "watch %u: %s is gone", b->number, b->text);
+	} else if (!b->has_value) {
+		snprintf(buf, cap, "watch %u: %s is %s now", b->number, b->text, is);
+	} else {
+		snprintf(buf, cap, "watch %u: %s %s -> %s", b->number, b->text, was, is);
+	}
+	return true;
+}
+
+bool break_after(struct repl *r, bool really, char *buf, size_t cap)
+{
+	bool stops = false;
+
 	for (struct breakpoint *b = r->breaks; b != NULL; b = b->next) {
 		struct expr_result v;
 		const char *error;
-		bool changed;
+		char text[256];
 
 		if (b->kind != BREAK_WATCH || !expr_eval(r, b->text, &v, &error)) {
 			continue;
 		}
-		changed = v.known != b->has_value || (v.known && v.value != b->value);
-		if (changed && !b->off) {
-			b->hits++;
-			if (!v.known) {
-				snprintf(buf, cap, "watch %u: %s is gone", b->number, b->text);
-			} else if (!b->has_value) {
-				snprintf(buf, cap, "watch %u: %s is %" PRId64 " now", b->number,
-					b->text, v.value);
-			} else {
-				snprintf(buf, cap, "watch %u: %s %" PRId64 " -> %" PRId64,
-					b->number, b->text, b->value, v.value);
-			}
+		if (watch_changed(b, &v, text, sizeof text) && !b->off && holds(r, b)) {
+			b->hits += really;
+			snprintf(buf, stops ? 0 : cap, "%s", text);
+			stops = true;
 		}
 		b->has_value = v.known;
 		b->value = v.value;
-		if (changed && !b->off) {
-			return true;
-		}
 	}
-	return false;
+	return stops;
 }

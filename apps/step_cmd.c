@@ -45,61 +45,76 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"step", NULL, 1, run_step, true, "[N]", "the next event happens (N of them)"},
-	{"next", NULL, 1, run_next, true, "", "on until this end has something to do again"},
-	{"continue", NULL, 1, run_continue, true, "", "on until a breakpoint, or nothing is left"},
-	{"finish", NULL, 3, run_finish, false, "[CONN]", "on until this connection is closed"},
-	{"until", NULL, 1, run_until, false, "TIME", "on until that time: until 1.5s"},
-	{"advance", NULL, 3, run_advance, false, "TIME", "on for so long: advance 200ms"},
-	{"run", NULL, 1, run_restart, false, "", "from the beginning, until a breakpoint"},
-	{"back", NULL, 2, run_back, true, "[N]", "one event back (N of them)"},
+	{"step", NULL, 1, run_step, true, "[N]",
+		"let the next event happen (step 5: five of them)"},
+	{"next", NULL, 1, run_next, true, "", "go on until this end has something to do again"},
+	{"continue", NULL, 1, run_continue, true, "",
+		"go on until a breakpoint, or until nothing is left"},
+	{"finish", NULL, 3, run_finish, false, "[CONN]", "go on until a connection is closed"},
+	{"until", NULL, 1, run_until, false, "TIME", "go on until a time: until 1.5s"},
+	{"advance", NULL, 3, run_advance, false, "TIME", "go on for so long: advance 200ms"},
+	{"run", NULL, 1, run_restart, false, "", "from the beginning again, until a breakpoint"},
+	{"back", NULL, 2, run_back, true, "[N]", "go back one event (back 5: five of them)"},
 	{"reverse-step", "rs", 9, run_back, true, "[N]", "the same"},
 	{"reverse-continue", "rc", 9, run_reverse_continue, true, "",
-		"back to where a breakpoint was, or the beginning"},
-	{"goto", NULL, 1, run_goto, false, "EVENT", "to where so many events have happened"},
-	{"fork", NULL, 2, run_fork, false, "NAME", "keep what lies ahead as NAME, do otherwise"},
-	{"branches", NULL, 5, run_branches, false, "", "what was kept"},
+		"go back to where a breakpoint was, or to the beginning"},
+	{"goto", NULL, 1, run_goto, false, "EVENT",
+		"go to where so many events have happened: goto 17"},
+	{"fork", NULL, 2, run_fork, false, "NAME",
+		"keep what lies ahead under a name, and do otherwise"},
+	{"branches", NULL, 5, run_branches, false, "", "list what was kept"},
 	{"switch", NULL, 2, run_switch, false, "NAME", "go on with what was kept"},
 	{"break", NULL, 1, break_command, false,
 		"state S | segment FLAGS | retransmit | drop [REASON] | timer [NAME] | "
 		"connection | conn C | call | event N | if EXPR ... [if EXPR]",
-		"stop before that"},
+		"stop before an event: break state ESTABLISHED, break segment F."},
 	{"tbreak", NULL, 2, tbreak_command, false, "...", "the same, once"},
-	{"watch", NULL, 1, break_watch, false, "EXPR", "stop when its value has changed"},
-	{"delete", NULL, 3, break_delete, false, "[N]...", "remove breakpoints (all)"},
+	{"watch", NULL, 1, break_watch, false, "EXPR",
+		"stop when a value has changed: watch c1.cwnd"},
+	{"delete", NULL, 3, break_delete, false, "[N]...",
+		"remove breakpoints (those named, or all)"},
 	{"enable", NULL, 2, enable_command, false, "[N]...", "switch breakpoints on"},
-	{"disable", NULL, 3, disable_command, false, "[N]...", "... and off"},
-	{"condition", NULL, 4, break_condition, false, "N [EXPR]", "only if that holds"},
-	{"deliver", NULL, 4, act_deliver, false, "[FRAME]", "this frame comes now"},
-	{"drop", NULL, 2, act_drop, false, "[FRAME]", "it never comes"},
-	{"dup", NULL, 2, act_dup, false, "[FRAME]", "it comes twice"},
-	{"swap", NULL, 3, act_swap, false, "[FRAME [FRAME]]", "they change places"},
-	{"corrupt", NULL, 3, act_corrupt, false, "[FRAME] OCTET", "that octet is inverted"},
-	{"delay", NULL, 4, act_delay, false, "[FRAME] TIME", "it comes so much later"},
-	{"connect", NULL, 4, act_connect, false, "[END] [ADDR:]PORT", "a new connection"},
-	{"listen", NULL, 5, act_listen, false, "[END] PORT", "a new listener"},
-	{"accept", NULL, 3, act_accept, false, "[LISTENER]", "takes a connection"},
-	{"send", NULL, 3, act_send, false, "[CONN] TEXT | N", "sends this, or so many bytes"},
-	{"recv", NULL, 3, act_recv, false, "[CONN] [N]", "reads"},
-	{"shutdown", NULL, 2, act_shutdown, false, "[CONN] [wr | rd | rdwr]", "ends a direction"},
-	{"close", NULL, 2, act_close, false, "[CONN]", "closes the socket"},
-	{"abort", NULL, 2, act_abort, false, "[CONN]", "resets it"},
+	{"disable", NULL, 3, disable_command, false, "[N]...", "switch breakpoints off"},
+	{"condition", NULL, 4, break_condition, false, "N [EXPR]",
+		"let a breakpoint stop only if something holds"},
+	{"deliver", NULL, 4, act_deliver, false, "[FRAME]",
+		"let a frame on its way come now (without a number: the next)"},
+	{"drop", NULL, 2, act_drop, false, "[FRAME]", "lose it"},
+	{"dup", NULL, 2, act_dup, false, "[FRAME]", "let it come twice"},
+	{"swap", NULL, 3, act_swap, false, "[FRAME [FRAME]]", "let two change places"},
+	{"corrupt", NULL, 3, act_corrupt, false, "[FRAME] OCTET",
+		"invert an octet of it: corrupt 40"},
+	{"delay", NULL, 4, act_delay, false, "[FRAME] TIME", "let it come later: delay 50ms"},
+	{"connect", NULL, 4, act_connect, false, "[END] [ADDR:]PORT", "open a connection"},
+	{"listen", NULL, 5, act_listen, false, "[END] PORT", "open a listener: listen server 8080"},
+	{"accept", NULL, 3, act_accept, false, "[LISTENER]", "take a connection from a listener"},
+	{"send", NULL, 3, act_send, false, "[CONN] TEXT | N",
+		"send a text, or so many bytes: send c1 hello, send c1 5000"},
+	{"recv", NULL, 3, act_recv, false, "[CONN] [N]", "read what has come"},
+	{"shutdown", NULL, 2, act_shutdown, false, "[CONN] [wr | rd | rdwr]",
+		"end one direction, or both"},
+	{"close", NULL, 2, act_close, false, "[CONN]", "close a socket"},
+	{"abort", NULL, 2, act_abort, false, "[CONN]", "reset a connection"},
 	{"set", NULL, 3, act_set, false, "CONN OPTION VALUE",
-		"nodelay, cork, quickack, keepalive, sndbuf, rcvbuf, linger"},
-	{"print", NULL, 1, info_print, false, "tcb [CONN] | EXPR", "a whole TCB, or a value"},
+		"an option: nodelay, cork, quickack, keepalive, sndbuf, rcvbuf, linger"},
+	{"print", NULL, 1, info_print, false, "tcb [CONN] | EXPR",
+		"show a whole TCB, or a value: print tcb, print c1.snd.una"},
 	{"info", NULL, 1, info_command, false,
 		"conns | timers | queue | arp | breakpoints | events | drops | world",
-		"lists them"},
-	{"x", "x/frame", 1, info_x, false, "[FRAME]", "a frame's headers, field by field"},
-	{"list", NULL, 1, info_list, false, "[CLAUSE]", "a clause, and the C that implements it"},
-	{"why", NULL, 3, info_why, false, "[CONN]", "the last decisions, and what is waited for"},
-	{"show", NULL, 2, info_show, false, "ladder | states | space [CONN]", "a picture"},
+		"list conns, timers, queue, arp, breakpoints, events, drops, world"},
+	{"x", "x/frame", 1, info_x, false, "[FRAME]", "show a frame's headers, field by field"},
+	{"list", NULL, 1, info_list, false, "[CLAUSE]",
+		"show what a rule asks, and the C that implements it"},
+	{"why", NULL, 3, info_why, false, "[CONN]",
+		"show the last decisions, and what a sender waits for"},
+	{"show", NULL, 2, info_show, false, "ladder | states | space [CONN]",
+		"draw a picture: ladder, states or space"},
 	{"expect", NULL, 3, info_expect, false, "state CONN STATE | EXPR",
-		"fails unless it holds: for scripts"},
+		"fail unless something holds: for scripts"},
 	{"save", NULL, 2, save_command, false, "FILE [END]",
-		"a packet script of what was done, for `tapglass drill`"},
-	{"help", "h", 4, help_command, false, "[COMMAND]", "this"},
-	{"quit", NULL, 1, quit_command, false, "", "ends; also the end of input"},
+		"write a packet script of what was done, for `tapglass drill`"},
+	{"help", "h", 4, help_command, false, "[COMMAND]", "list the commands, or tell about one"},
+	{"quit", NULL, 1, quit_command, false, "", "end; so does the end of input"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -229,6 +244,20 @@ static void help_command(struct repl *r, char *args)
 	     "tcb\").");
 }
 
+/* No control characters, which would reach the terminal with the answer; tabs become blanks. */
+static bool is_clean(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\t') {
+			*text = ' ';
+		}
+		if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+			return false;
+		}
+	}
+	return true;
+}
+
 void command_run(struct repl *r, const char *line)
 {
 	static const struct command *last;
@@ -236,7 +265,15 @@ void command_run(struct repl *r, const char *line)
 	char text[LINE_MAX_BYTES], *at = text, *word;
 	const struct command *c;
 
+	if (strlen(line) >= sizeof text) {
+		refuse(r, "that line is too long: up to %zu bytes", sizeof text - 1);
+		return;
+	}
 	snprintf(text, sizeof text, "%s", line);
+	if (!is_clean(text)) {
+		refuse(r, "a command has no control characters in it");
+		return;
+	}
 	word = word_next(&at);
 	if (word != NULL && *word == '#') {
 		return;

@@ -323,8 +323,10 @@ static int64_t parse_product(struct expr *x)
 			v *= (uint64_t)parse_unary(x);
 		} else if (take(x, "/")) {
 			w = parse_unary(x);
-			v = w == 0 || w == -1 ? (uint64_t)fail(x, "%s", "a division by that")
-					      : (uint64_t)((int64_t)v / w);
+			if (w == 0) {
+				return fail(x, "%s", "a division by zero");
+			}
+			v = w == -1 ? 0 - v : (uint64_t)((int64_t)v / w);
 		} else {
 			break;
 		}

@@ -30,6 +30,9 @@ static void info_conns(struct repl *r)
 		}
 		putchar('\n');
 	}
+	if (r->unnamed > 0) {
+		printf("  and %" PRIu32 " more, for which there are no names\n", r->unnamed);
+	}
 	if (r->n_names == 0) {
 		puts("  no connections yet: \"connect\" opens one");
 	}
@@ -240,12 +243,10 @@ static void print_value(struct repl *r, const char *text)
 void info_print(struct repl *r, char *args)
 {
 	const struct conn_name *n;
-	char copy[8];
 
 	names_update(r);
 	args += strspn(args, " ");
-	snprintf(copy, sizeof copy, "%.6s", args);
-	if (*args == '\0' || strncmp(args, "tcb", 3) == 0) {
+	if (*args == '\0' || (strncmp(args, "tcb", 3) == 0 && strchr(" ", args[3]) != NULL)) {
 		args += *args ? 3 : 0;
 		n = name_wanted(r, word_next(&args));
 		if (n != NULL) {
@@ -334,7 +335,7 @@ void info_why(struct repl *r, char *args)
 	if (word == NULL && r->have_did) {
 		event_text(r, &r->last, text, sizeof text);
 		printf("event %" PRIu64 ": %s\n", r->last.number, text);
-		rules_show(r, &r->did);
+		rules_show(r, &r->did, r->last.end);
 	}
 	for (unsigned i = 0; i < r->n_names; i++) {
 		if (!r->name[i].listener && (word == NULL || strcmp(word, r->name[i].name) == 0)) {
@@ -348,6 +349,16 @@ void info_why(struct repl *r, char *args)
 
 /* ---- expect, show ---------------------------------------------------------------------------- */
 
+static bool is_state(const char *word)
+{
+	for (unsigned i = 0; i < TG_STATE_COUNT; i++) {
+		if (strcasecmp(word, tg_state_name((enum tg_state)i)) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void expect_state(struct repl *r, char *args)
 {
 	const char *name = word_next(&args), *state = word_next(&args);
@@ -357,6 +368,11 @@ static void expect_state(struct repl *r, char *args)
 
 	if (n == NULL || state == NULL) {
 		refuse(r, "expect state CONN STATE: \"info conns\" lists connections");
+		return;
+	}
+	if (!is_state(state)) {
+		refuse(r, "\"%s\" is no state: SYN-SENT, ESTABLISHED, TIME-WAIT, CLOSED and so on",
+			state);
 		return;
 	}
 	if (tcb_of_name(r, n, &t)) {

@@ -35,8 +35,13 @@ static void wait_input(struct line_input *l)
 {
 	struct pollfd p = {.fd = fileno(l->file), .events = POLLIN};
 
-	while (l->r->world == WORLD_LIVE && poll(&p, 1, IDLE_MS) == 0) {
-		live_look(l->r);
+	int n = 0;
+
+	while (l->r->world == WORLD_LIVE && n == 0 && !run_ended(l->r)) {
+		n = poll(&p, 1, IDLE_MS);
+		if (n == 0) {
+			live_look(l->r);
+		}
 	}
 }
 
@@ -145,7 +150,7 @@ static int edit_char(EditLine *e, wchar_t *out)
 	el_get(e, EL_CLIENTDATA, &l);
 	do {
 		wait_input(l);
-		if (read(fileno(l->file), &c, 1) != 1) {
+		if (l->r->quit || read(fileno(l->file), &c, 1) != 1) {
 			return 0;
 		}
 		n = mbrtowc(out, &c, 1, &state);
@@ -232,7 +237,7 @@ static int plain_char(struct line_input *l)
 
 	if (l->input_at == l->input_n) {
 		wait_input(l);
-		n = read(fileno(l->file), l->input, sizeof l->input);
+		n = l->r->quit ? 0 : read(fileno(l->file), l->input, sizeof l->input);
 		l->input_at = 0;
 		l->input_n = n > 0 ? (size_t)n : 0;
 	}
@@ -254,7 +259,7 @@ static const char *plain_next(struct line_input *l)
 			l->line = grown;
 			l->room += 256;
 		}
-		l->line[n++] = (char)c;
+		l->line[n++] = c ? (char)c : '\1'; /* refused like any control character */
 	}
 	if (c == EOF && n == 0) {
 		return NULL;

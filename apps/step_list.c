@@ -153,9 +153,15 @@ static unsigned print_code(const char *id)
 
 /* ---- Rules ----------------------------------------------------------------------------------- */
 
-static bool mark_at(const char *p, const char *name, size_t n)
+/* Does this name stand in the line [p, stop), as an argument? */
+static bool line_marks(const char *p, const char *stop, const char *name, size_t n)
 {
-	return strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == ')');
+	for (const char *q = p + 1; q < stop; q++) {
+		if (q[-1] == ' ' && strncmp(q, name, n) == 0 && (q[n] == ',' || q[n] == ')')) {
+			return true;
+		}
+	}
+	return false;
 }
 
 /* Where the mark of this rule stands. */
@@ -174,13 +180,9 @@ static bool print_mark(unsigned rule)
 		const char *p = f->text;
 
 		while ((p = memmem(p, (size_t)(f->end - p), "RULE", 4)) != NULL) {
-			const char *stop = line_end(p, f->end);
-
-			for (const char *q = p; q < stop; q++) {
-				if (q[-1] == ' ' && mark_at(q, name, n)) {
-					print_around(f, p);
-					return true;
-				}
+			if (line_marks(p, line_end(p, f->end), name, n)) {
+				print_around(f, p);
+				return true;
 			}
 			p += 4;
 		}

@@ -219,10 +219,20 @@ void live_look(struct repl *r)
 	settle(r);
 }
 
+bool live_skips(const struct repl *r)
+{
+	struct tg_step_event e;
+
+	tg_stepper_next(r->w, &e);
+	return is_noise(r, &e);
+}
+
 void live_next(struct repl *r)
 {
+	bool past = tg_stepper_position(r->w) < tg_stepper_last(r->w);
+
 	tg_stepper_next(r->w, &r->next);
-	if (is_noise(r, &r->next)) { /* not due yet: nobody is told of it */
+	if (!past && is_noise(r, &r->next)) { /* not due yet: nobody is told of it */
 		r->next.kind = TG_STEP_NOTHING;
 	}
 }
@@ -311,6 +321,7 @@ int live_open(struct repl *r, struct options *opt, struct tg_step_options *o)
 		v->control_fd = control_listen(v->control_path, &err);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	run_catch_end();
 	rc = link_open_with(&v->link, opt, &app, NULL);
 	if (rc == EXIT_OK && v->link.peer != NULL) {
 		rc = failure(

@@ -20,4 +20,7 @@ void live_next(struct repl *r);
  * *interrupted. Whether there is something to do. */
 bool live_wait(struct repl *r, uint64_t until_ns, const volatile sig_atomic_t *interrupted);
 
+/* Is what comes next nothing to stop for? */
+bool live_skips(const struct repl *r);
+
 #endif

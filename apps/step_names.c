@@ -1,5 +1,6 @@
 /* Names of connections: c1, c2 and so on, l1 for listeners, in the order in which they are seen. A
- * name stays with its addresses at its end, also when the connection is gone or comes again. */
+ * name stays with its addresses at its end, also when the connection is gone or comes again -
+ * unless there are so many that it is needed for another. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,53 +11,105 @@ static bool same_addr(const struct tg_addr *a, const struct tg_addr *b)
 	return a->port == b->port && memcmp(&a->ip, &b->ip, sizeof a->ip) == 0;
 }
 
-static struct conn_name *find(struct repl *r, unsigned end, const struct tg_tcb *t)
+static struct conn_name *find(const struct repl *r, unsigned end, const struct tg_tcb *t)
 {
 	for (unsigned i = 0; i < r->n_names; i++) {
-		struct conn_name *n = &r->name[i];
+		const struct conn_name *n = &r->name[i];
 
-		if (n->end == end && same_addr(&n->local, &t->local) &&
-			same_addr(&n->peer, &t->peer)) {
-			return n;
+		if (n->peer.port == t->peer.port && n->end == end &&
+			same_addr(&n->local, &t->local) && same_addr(&n->peer, &t->peer)) {
+			return (struct conn_name *)n;
 		}
 	}
 	return NULL;
 }
 
-const struct conn_name *name_of_tcb(struct repl *r, unsigned end, const struct tg_tcb *t)
+const struct conn_name *name_of_tcb(const struct repl *r, unsigned end, const struct tg_tcb *t)
 {
-	struct conn_name *n = find(r, end, t);
+	return find(r, end, t);
+}
 
-	if (t->v[TG_TCB_STATE] == TG_CLOSED && t->peer.port == 0) {
-		return NULL; /* a socket that was not used yet */
+/* A socket that was not used yet. */
+static bool is_unused(const struct tg_tcb *t)
+{
+	return t->v[TG_TCB_STATE] == TG_CLOSED && t->peer.port == 0;
+}
+
+/* A place for one more, from *at on: a free one, or of one that was not seen this time. */
+static struct conn_name *place(struct repl *r, unsigned *at)
+{
+	if (r->n_names < CONN_NAMES) {
+		return &r->name[r->n_names++];
 	}
-	if (n == NULL && r->n_names < CONN_NAMES) {
-		n = &r->name[r->n_names++];
-		n->end = (uint8_t)end;
-		n->local = t->local;
-		n->peer = t->peer;
-		n->listener = t->v[TG_TCB_STATE] == TG_LISTEN;
-		if (n->listener) {
-			snprintf(n->name, sizeof n->name, "l%u", ++r->n_listeners);
-		} else {
-			snprintf(n->name, sizeof n->name, "c%u", ++r->n_conns);
+	for (; *at < CONN_NAMES; ++*at) {
+		if (r->name[*at].round != r->names_round) {
+			return &r->name[*at];
 		}
 	}
-	if (n != NULL && t->sock != 0) {
-		n->sock = t->sock;
+	return NULL;
+}
+
+static void name_new(struct repl *r, unsigned end, const struct tg_tcb *t, unsigned *at)
+{
+	struct conn_name *n = place(r, at);
+
+	if (n == NULL) {
+		r->unnamed++;
+		return;
 	}
-	return n;
+	*n = (struct conn_name){.end = (uint8_t)end,
+		.local = t->local,
+		.peer = t->peer,
+		.listener = t->v[TG_TCB_STATE] == TG_LISTEN,
+		.round = r->names_round,
+		.sock = t->sock};
+	if (n->listener) {
+		snprintf(n->name, sizeof n->name, "l%u", ++r->n_listeners);
+	} else {
+		snprintf(n->name, sizeof n->name, "c%u", ++r->n_conns);
+	}
+}
+
+/* Marks those that are there. How many have no name. */
+static uint32_t names_mark(struct repl *r, unsigned end)
+{
+	const struct tg *s = tg_stepper_instance(r->w, end);
+	uint64_t cursor = 0;
+	uint32_t without = 0;
+	struct tg_tcb t;
+
+	while (s != NULL && tg_tcb_next(s, &cursor, &t)) {
+		struct conn_name *n = find(r, end, &t);
+
+		if (n == NULL) {
+			without += !is_unused(&t);
+			continue;
+		}
+		n->round = r->names_round;
+		n->sock = t.sock ? t.sock : n->sock;
+	}
+	return without;
 }
 
 void names_update(struct repl *r)
 {
+	uint32_t without[2];
+	unsigned at = 0;
+
+	r->names_round++;
+	r->unnamed = 0;
+	without[0] = names_mark(r, 0);
+	without[1] = names_mark(r, 1);
 	for (unsigned end = 0; end < 2; end++) {
 		const struct tg *s = tg_stepper_instance(r->w, end);
 		uint64_t cursor = 0;
 		struct tg_tcb t;
 
-		while (s != NULL && tg_tcb_next(s, &cursor, &t)) {
-			name_of_tcb(r, end, &t);
+		while (without[end] > 0 && tg_tcb_next(s, &cursor, &t)) {
+			if (!is_unused(&t) && find(r, end, &t) == NULL) {
+				name_new(r, end, &t, &at);
+				without[end]--;
+			}
 		}
 	}
 }
@@ -103,9 +156,14 @@ const struct conn_name *name_wanted(struct repl *r, const char *text)
 	const struct conn_name *n;
 
 	names_update(r);
+	for (unsigned i = 0; i < r->n_names && text == NULL && r->current[0] == '\0'; i++) {
+		if (!r->name[i].listener) {
+			snprintf(r->current, sizeof r->current, "%s", r->name[i].name);
+		}
+	}
 	if (text == NULL && r->current[0] == '\0') {
-		refuse(r, r->n_names ? "which connection? \"info conns\" lists them"
-				     : "there is no connection yet: \"connect\" opens one");
+		refuse(r, "there is no connection yet%s",
+			r->world == WORLD_LAB ? ": \"connect\" opens one" : "");
 		return NULL;
 	}
 	n = name_find(r, text != NULL ? text : r->current);
@@ -125,6 +183,19 @@ const struct conn_name *name_of_packet(struct repl *r, unsigned end, const struc
 
 		if (n->end == end && same_addr(&n->local, &p->dst) &&
 			same_addr(&n->peer, &p->src)) {
+			return n;
+		}
+	}
+	return NULL;
+}
+
+const struct conn_name *name_of_trace(const struct repl *r, unsigned end, const struct tg_trace *t)
+{
+	for (unsigned i = 0; i < r->n_names; i++) {
+		const struct conn_name *n = &r->name[i];
+
+		if (n->end == end && n->local.port == t->lport && n->peer.port == t->rport &&
+			memcmp(n->peer.ip.b, t->raddr, 16) == 0) {
 			return n;
 		}
 	}
@@ -156,16 +227,18 @@ static bool isn_of(
 	return false;
 }
 
-/* What was once known is kept: a RST comes when the connection is gone. */
-static uint32_t isn_known(struct repl *r, const struct tg_addr *local, const struct tg_addr *peer)
+/* What was once known is kept: a RST comes when the connection is gone. seen: what a SYN said,
+ * NULL: what the ends know. */
+static uint32_t isn_known(struct repl *r, const struct tg_addr *local, const struct tg_addr *peer,
+	const uint32_t *seen)
 {
 	static struct {
 		struct tg_addr local, peer;
 		uint32_t isn;
 	} kept[64];
 	static unsigned n, at;
-	uint32_t isn = 0;
-	bool found = isn_of(r, local, peer, &isn);
+	uint32_t isn = seen != NULL ? *seen : 0;
+	bool found = seen != NULL || isn_of(r, local, peer, &isn);
 
 	for (unsigned i = 0; i < n; i++) {
 		if (same_addr(&kept[i].local, local) && same_addr(&kept[i].peer, peer)) {
@@ -185,6 +258,6 @@ static uint32_t isn_known(struct repl *r, const struct tg_addr *local, const str
 
 void packet_isns(struct repl *r, const struct packet *p, uint32_t *isn, uint32_t *peer_isn)
 {
-	*isn = p->flags & PACKET_SYN ? p->seq : isn_known(r, &p->src, &p->dst);
-	*peer_isn = isn_known(r, &p->dst, &p->src);
+	*isn = isn_known(r, &p->src, &p->dst, p->flags & PACKET_SYN ? &p->seq : NULL);
+	*peer_isn = isn_known(r, &p->dst, &p->src, NULL);
 }

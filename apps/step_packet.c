@@ -11,6 +11,7 @@
 #define ETHER_BYTES 14u
 #define TYPE_IP4    0x0800
 #define TYPE_ARP    0x0806
+#define TYPE_IP6    0x86dd
 
 static uint16_t be16(const uint8_t *b)
 {
@@ -283,6 +284,10 @@ void packet_text(const struct packet *p, uint32_t isn, uint32_t peer_isn, char *
 	} else if (p->arp) {
 		add_arp(&l, p);
 	} else {
-		add(&l, "%s, %" PRIu32 " bytes", p->ip ? "an IP packet" : "a frame", p->total);
+		add(&l, "%s, %" PRIu32 " bytes",
+			p->ip                       ? "an IP packet"
+			: p->ether_type == TYPE_IP6 ? "an IPv6 packet"
+						    : "a frame",
+			p->total);
 	}
 }

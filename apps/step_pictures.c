@@ -118,11 +118,6 @@ void ladder_show(struct repl *r, char *args)
 
 /* ---- States ---------------------------------------------------------------------------------- */
 
-struct spot {
-	uint8_t state, row, column;
-};
-
-/* Where each state stands in the picture below: row, and column of the first letter. */
 static const char *const diagram[] = {
 	"                        +----------+                             ",
 	"                        |  CLOSED  |                             ",
@@ -172,35 +167,40 @@ static bool visited(const struct repl *r, const char *name, unsigned state)
 	return false;
 }
 
+/* The state whose name stands at `at` between blanks; TG_STATE_COUNT: none. */
+static unsigned diagram_state(const char *at, size_t *n)
+{
+	for (unsigned i = 0; i < TG_STATE_COUNT; i++) {
+		const char *name = tg_state_name((enum tg_state)i);
+
+		*n = strlen(name);
+		if (at[0] == ' ' && strncmp(at + 1, name, *n) == 0 && at[1 + *n] == ' ') {
+			return i;
+		}
+	}
+	return TG_STATE_COUNT;
+}
+
 /* A line of the diagram: names of states visited between stars (bold on a terminal), the present
  * one between brackets. */
 static void diagram_line(const struct repl *r, const char *line, const char *name, unsigned now)
 {
-	while (*line != '\0') {
-		unsigned best = TG_STATE_COUNT;
-		size_t n = 0;
+	size_t end = strlen(line);
 
-		for (unsigned i = 0; i < TG_STATE_COUNT; i++) {
-			const char *state = tg_state_name((enum tg_state)i);
+	while (end > 0 && line[end - 1] == ' ') {
+		end--;
+	}
+	for (size_t i = 0, n; i < end;) {
+		unsigned state = diagram_state(line + i, &n);
 
-			if (strncmp(line, "  ", 2) == 0 &&
-				strncmp(line + 2 + (line[2] == ' '), state, strlen(state)) == 0) {
-				best = i;
-				n = strlen(state);
-			}
-		}
-		if (best < TG_STATE_COUNT && (best == now || visited(r, name, best))) {
-			bool wide = line[2] == ' ';
-			char mark = best == now ? '>' : '*', end = best == now ? '<' : '*';
-
-			printf("%s%s%c%.*s%c%s%s", wide ? " " : "", r->terminal ? "\033[1m" : "",
-				mark, (int)n, line + 2 + wide, end, r->terminal ? "\033[0m" : "",
-				wide ? " " : "");
-			putchar(' ');
-			line += 2 + wide + n + 1 + wide + (wide ? 0 : 1);
+		if (state == TG_STATE_COUNT || (state != now && !visited(r, name, state))) {
+			putchar(line[i++]);
 			continue;
 		}
-		putchar(*line++);
+		printf("%s%c%.*s%c%s", r->terminal ? "\033[1m" : "", state == now ? '>' : '*',
+			(int)n, line + i + 1, state == now ? '<' : '*',
+			r->terminal ? "\033[0m" : "");
+		i += n + 2;
 	}
 	putchar('\n');
 }

@@ -9,7 +9,8 @@
 #include "step_live.h"
 
 /* One command does no more events than this: a world may go on for ever. */
-#define EVENTS_MAX 10000000u
+#define EVENTS_MAX 1000000u
+#define TIME_MAX   (200 * UINT64_C(31557600) * NS_PER_S)
 
 static volatile sig_atomic_t interrupted;
 
@@ -27,16 +28,49 @@ static void catch_interrupt(bool on)
 	sigaction(SIGINT, &a, NULL);
 }
 
+static volatile sig_atomic_t ended_by;
+
+static void on_end(int number)
+{
+	ended_by = number;
+	interrupted = 1;
+}
+
+void run_catch_end(void)
+{
+	struct sigaction a = {.sa_handler = on_end, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGHUP, &a, NULL);
+}
+
+bool run_ended(struct repl *r)
+{
+	if (ended_by != 0) {
+		interrupted = 1;
+		r->quit = true;
+	}
+	return ended_by != 0;
+}
+
 /* In a live world: the clock goes on until what was shown happens, or something else comes before
- * it, or until_ns. False: the latter, or nothing came at all; the stop is to be shown. */
+ * it, or until_ns. False: the latter, or nothing came at all; the stop is to be shown. Out of the
+ * past it comes back to now, which is a stop too. */
 static bool live_ready(struct repl *r, uint64_t until_ns)
 {
 	struct tg_step_event shown = r->next, now;
+	const char *why = NULL;
 
-	if (r->world != WORLD_LIVE || tg_stepper_position(r->w) < tg_stepper_last(r->w)) {
+	if (r->world != WORLD_LIVE) {
 		return true;
 	}
-	if (!live_wait(r, until_ns, &interrupted)) {
+	if (tg_stepper_position(r->w) < tg_stepper_last(r->w)) {
+		tg_stepper_goto(r->w, tg_stepper_last(r->w), &why);
+		break_moved(r);
+		puts("  (back to now)");
+		return false;
+	}
+	if (!live_wait(r, until_ns, &interrupted) || run_ended(r)) {
 		return false;
 	}
 	tg_stepper_next(r->w, &now);
@@ -57,8 +91,14 @@ static bool one(struct repl *r)
 
 void run_done(struct repl *r)
 {
+	const struct conn_name *n;
+
 	r->have_did = true;
 	moves_note(r);
+	n = name_of_serial(r, r->last.end, r->last.conn);
+	if (n != NULL && !n->listener) {
+		snprintf(r->current, sizeof r->current, "%s", n->name);
+	}
 	did_show(r);
 	stop_read(r, true);
 	stop_show(r, NULL);
@@ -90,12 +130,25 @@ void run_step(struct repl *r, char *args)
 /* What ends a run; NULL: it goes on. The text is in buf. */
 typedef bool stop_fn(struct repl *r, const void *arg, char *buf, size_t cap);
 
-/* Events happen until one of the breakpoints, or stop, says so. */
-static void run_while(struct repl *r, stop_fn *stop, const void *arg)
+/* May so many events happen at one command? A lab may go on for ever; scripts and records end. */
+static bool too_many(struct repl *r, uint64_t n, char *why, size_t cap)
+{
+	if (interrupted || run_ended(r)) {
+		snprintf(why, cap, "interrupted");
+	} else if (r->world == WORLD_LAB && n >= EVENTS_MAX) {
+		snprintf(why, cap, "a million events have passed; \"continue\" goes on");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Events happen until one of the breakpoints, or stop, says so. at_once: even before the first. */
+static void run_while(struct repl *r, stop_fn *stop, const void *arg, bool at_once)
 {
 	char why[256] = "";
-	bool ended = false;
-	uint32_t n = 0;
+	bool ended = at_once && break_before(r, true, why, sizeof why);
+	uint64_t n = 0;
 
 	catch_interrupt(true);
 	while (!ended) {
@@ -103,16 +156,12 @@ static void run_while(struct repl *r, stop_fn *stop, const void *arg)
 		if (live_ready(r, UINT64_MAX) && !one(r)) {
 			break;
 		}
-		ended = break_after(r, why, sizeof why) ||
+		ended = break_after(r, true, why, sizeof why) ||
 			(stop != NULL && stop(r, arg, why, sizeof why));
 		stop_read(r, break_any(r));
 		if (!ended) {
-			ended = break_before(r, why, sizeof why);
-		}
-		if (interrupted || ++n == EVENTS_MAX) {
-			snprintf(why, sizeof why, "%s",
-				interrupted ? "interrupted" : "ten million events have passed");
-			ended = true;
+			ended = break_before(r, true, why, sizeof why) ||
+				too_many(r, ++n, why, sizeof why);
 		}
 	}
 	catch_interrupt(false);
@@ -141,13 +190,13 @@ void run_next(struct repl *r, char *args)
 	struct same_end a = {r->next.end, tg_stepper_position(r->w)};
 
 	(void)args;
-	run_while(r, at_end, &a);
+	run_while(r, at_end, &a, false);
 }
 
 void run_continue(struct repl *r, char *args)
 {
 	(void)args;
-	run_while(r, NULL, NULL);
+	run_while(r, NULL, NULL, false);
 }
 
 static bool is_closed(struct repl *r, const void *arg, char *buf, size_t cap)
@@ -165,16 +214,18 @@ static bool is_closed(struct repl *r, const void *arg, char *buf, size_t cap)
 void run_finish(struct repl *r, char *args)
 {
 	const struct conn_name *n = name_wanted(r, word_next(&args));
+	struct conn_name copy;
 	struct tg_tcb t;
 
 	if (n == NULL) {
 		return;
 	}
+	copy = *n;
 	if (!tcb_of_name(r, n, &t)) {
 		refuse(r, "%s is closed already", n->name);
 		return;
 	}
-	run_while(r, is_closed, n);
+	run_while(r, is_closed, &copy, false);
 }
 
 /* The same live: what comes until then happens. */
@@ -186,17 +237,17 @@ static void run_live_to(struct repl *r, uint64_t until_ns)
 
 	catch_interrupt(true);
 	stop_read(r, break_any(r));
-	while (!ended && !interrupted) {
+	while (!ended && !interrupted && !run_ended(r)) {
 		if (live_ready(r, clock_ns)) {
 			if (!one(r)) {
 				break;
 			}
-			ended = break_after(r, why, sizeof why);
+			ended = break_after(r, true, why, sizeof why);
 		} else if (tg_stepper_now(r->w) >= until_ns) {
 			break;
 		}
 		stop_read(r, break_any(r));
-		ended = ended || break_before(r, why, sizeof why);
+		ended = ended || break_before(r, true, why, sizeof why);
 		ended = ended || (r->next.time_ns >= until_ns && r->next.kind != TG_STEP_FRAME);
 	}
 	catch_interrupt(false);
@@ -210,21 +261,24 @@ static void run_to(struct repl *r, uint64_t until_ns)
 	struct tg_step_action a = {.act = TG_ACT_ADVANCE};
 	char why[256] = "";
 	bool ended = false;
-	uint64_t now;
+	uint64_t now, n = 0;
 
 	if (r->world == WORLD_LIVE) {
 		run_live_to(r, until_ns);
 		return;
 	}
+	catch_interrupt(true);
 	stop_read(r, break_any(r));
 	while (!ended && r->next.kind != TG_STEP_NOTHING && r->next.kind != TG_STEP_END &&
 		r->next.time_ns <= until_ns && one(r)) {
-		ended = break_after(r, why, sizeof why);
+		ended = break_after(r, true, why, sizeof why);
 		stop_read(r, break_any(r));
-		ended = ended || (r->next.time_ns <= until_ns && break_before(r, why, sizeof why));
+		ended = ended || too_many(r, ++n, why, sizeof why) ||
+			(r->next.time_ns <= until_ns && break_before(r, true, why, sizeof why));
 	}
+	catch_interrupt(false);
 	now = tg_stepper_now(r->w);
-	if (!ended && now < until_ns && r->world != WORLD_LIVE) {
+	if (!ended && now < until_ns) {
 		const char *error = NULL;
 
 		a.ns = until_ns - now;
@@ -246,6 +300,8 @@ void run_until(struct repl *r, char *args)
 		refuse(r, "until when? a time since the beginning: until 1.5s");
 	} else if (ns < tg_stepper_now(r->w)) {
 		refuse(r, "that time has passed: \"back\" and \"goto\" go back");
+	} else if (ns > TIME_MAX) {
+		refuse(r, "the clock goes no further than two hundred years");
 	} else {
 		run_to(r, ns);
 	}
@@ -258,6 +314,8 @@ void run_advance(struct repl *r, char *args)
 
 	if (word == NULL || !time_parse(word, &ns)) {
 		refuse(r, "for how long? a time: advance 200ms");
+	} else if (ns > TIME_MAX || tg_stepper_now(r->w) > TIME_MAX - ns) {
+		refuse(r, "the clock goes no further than two hundred years");
 	} else {
 		run_to(r, tg_stepper_now(r->w) + ns);
 	}
@@ -266,9 +324,10 @@ void run_advance(struct repl *r, char *args)
 /* ---- Back ------------------------------------------------------------------------------------ */
 
 /* Forwards it goes through all events, so that the pictures have them. */
-static bool go(struct repl *r, uint64_t position)
+static bool pass(struct repl *r, uint64_t position)
 {
 	uint64_t at = tg_stepper_position(r->w);
+	char end[256];
 	const char *why = NULL;
 
 	if (position <= at || r->world == WORLD_LIVE) {
@@ -279,6 +338,10 @@ static bool go(struct repl *r, uint64_t position)
 		moves_cut(r);
 	}
 	while (tg_stepper_position(r->w) < position) {
+		if (too_many(r, tg_stepper_position(r->w) - at, end, sizeof end)) {
+			puts(end);
+			break;
+		}
 		if (!one(r)) {
 			refuse(r, "there are %" PRIu64 " events so far", tg_stepper_position(r->w));
 			return false;
@@ -287,6 +350,17 @@ static bool go(struct repl *r, uint64_t position)
 	r->have_did = false;
 	r->note_line = 0;
 	return true;
+}
+
+static bool go(struct repl *r, uint64_t position)
+{
+	bool good;
+
+	catch_interrupt(true);
+	good = pass(r, position);
+	catch_interrupt(false);
+	break_moved(r);
+	return good;
 }
 
 void run_restart(struct repl *r, char *args)
@@ -299,7 +373,8 @@ void run_restart(struct repl *r, char *args)
 	if (!go(r, tg_stepper_first(r->w))) {
 		return;
 	}
-	run_while(r, NULL, NULL);
+	stop_read(r, break_any(r));
+	run_while(r, NULL, NULL, true);
 }
 
 void run_back(struct repl *r, char *args)
@@ -314,10 +389,14 @@ void run_back(struct repl *r, char *args)
 				     : "what happened before this has been forgotten");
 		return;
 	}
-	if (go(r, n > at - first ? first : at - n)) {
-		stop_read(r, true);
-		stop_show(r, NULL);
+	if (!go(r, n > at - first ? first : at - n)) {
+		return;
 	}
+	while (r->world == WORLD_LIVE && live_skips(r) && tg_stepper_position(r->w) > first &&
+		go(r, tg_stepper_position(r->w) - 1)) {
+	}
+	stop_read(r, true);
+	stop_show(r, NULL);
 }
 
 void run_reverse_continue(struct repl *r, char *args)
@@ -339,12 +418,13 @@ void run_reverse_continue(struct repl *r, char *args)
 		return;
 	}
 	catch_interrupt(true);
-	for (uint64_t i = first; i < at && !interrupted; i++) {
-		if (!go(r, i)) {
-			break;
+	for (uint64_t i = first; i < at && pass(r, i) && !interrupted; i++) {
+		if (i == first) {
+			break_moved(r);
 		}
 		stop_read(r, true);
-		if (break_before(r, text, sizeof text)) {
+		if (break_after(r, false, text, sizeof text) ||
+			break_before(r, false, text, sizeof text)) {
 			found = i;
 			memcpy(why, text, sizeof why);
 		}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -250,7 +251,6 @@ static void save_event(struct save *s)
 	struct tg_step_action a;
 	struct tg_step_event next;
 	uint8_t head[TG_STEP_KEPT];
-	enum tg_link link = TG_LINK_IP;
 
 	tg_stepper_next(r->w, &next);
 	if (next.frame != NULL) {
@@ -262,9 +262,6 @@ static void save_event(struct save *s)
 		return;
 	}
 	moves_note(r);
-	if (r->did.n_frames > 0 && r->did.frame[0].head[0] >> 4 != 4) {
-		link = TG_LINK_ETHERNET;
-	}
 	if (next.kind == TG_STEP_FRAME && next.end == s->end && next.frame != NULL) {
 		save_received(s, &next, head, &r->did);
 	} else if (next.kind == TG_STEP_HAND && next.act == TG_ACT_DELIVER && next.end == s->end &&
@@ -274,7 +271,7 @@ static void save_event(struct save *s)
 		   tg_stepper_past_action(r->w, tg_stepper_position(r->w), &a)) {
 		save_call(s, &a, next.time_ns, r->did.result);
 	}
-	save_sent(s, &r->last, &r->did, link);
+	save_sent(s, &r->last, &r->did, r->link);
 }
 
 static void save_lab(struct save *s)
@@ -326,15 +323,35 @@ static void save_script(struct save *s)
 	}
 }
 
+/* NULL: done; else why not. */
+static const char *write_whole(const char *path, const char *text, size_t bytes)
+{
+	FILE *f = fopen(path, "we");
+	bool good;
+
+	if (f == NULL) {
+		return strerror(errno);
+	}
+	good = fwrite(text, 1, bytes, f) == bytes;
+	return fclose(f) == 0 && good ? NULL : strerror(errno);
+}
+
 void save_command(struct repl *r, char *args)
 {
 	const char *path = word_next(&args), *end = word_next(&args);
 	struct save s = {.r = r, .next_fd = 3};
+	char *text = NULL;
+	size_t bytes = 0;
 
 	if (r->world == WORLD_LIVE || r->world == WORLD_JOURNAL) {
 		refuse(r,
 			"save writes what was done in a lab or a packet script; a live run is kept "
 			"by \"up --record\", and a recorded one is its own script");
+		return;
+	}
+	if (r->world == WORLD_LAB && r->link == TG_LINK_ETHERNET) {
+		refuse(r, "in a packet script nothing waits for ARP: save works in a lab without "
+			  "--ethernet");
 		return;
 	}
 	if (path == NULL) {
@@ -347,7 +364,7 @@ void save_command(struct repl *r, char *args)
 		refuse(r, "as which end saw it? %s or %s", r->end_name[0], r->end_name[1]);
 		return;
 	}
-	s.f = fopen(path, "we");
+	s.f = open_memstream(&text, &bytes);
 	if (s.f == NULL) {
 		refuse(r, "%s: %s", path, strerror(errno));
 		return;
@@ -360,8 +377,11 @@ void save_command(struct repl *r, char *args)
 	if (fclose(s.f) != 0 && s.why == NULL) {
 		s.why = strerror(errno);
 	}
+	if (s.why == NULL) {
+		s.why = write_whole(path, text, bytes);
+	}
+	free(text);
 	if (s.why != NULL) {
-		remove(path);
 		refuse(r, "%s: not written: %s", path, s.why);
 	} else {
 		printf("%s: written; tapglass drill %s runs it\n", path, path);

@@ -130,7 +130,7 @@ static const char *after_time(const char *line)
 	return strchr("+*0123456789", line[0]) != NULL && line[n] == ' ' ? line + n + 1 : line;
 }
 
-void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap)
+static void event_words(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap)
 {
 	const char *who = r->end_name[e->end];
 	char text[320], conn[20];
@@ -160,6 +160,12 @@ void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t
 	}
 }
 
+void event_text(struct repl *r, const struct tg_step_event *e, char *buf, size_t cap)
+{
+	event_words(r, e, buf, cap);
+	printable(buf); /* a script's line is a stranger's text */
+}
+
 /* ---- Rules ----------------------------------------------------------------------------------- */
 
 /* Puts the number {i}, {is}, {ip} or {it} at *at. */
@@ -182,7 +188,7 @@ static void rule_number(const struct tg_rule_hit *h, const char **at)
 	*at = *t ? t + 1 : t;
 }
 
-static void rule_show(const struct tg_rule_hit *h)
+static void rule_show(const struct tg_rule_hit *h, const char *whose)
 {
 	const char *t = tg_rule_text(h->rule);
 
@@ -194,16 +200,31 @@ static void rule_show(const struct tg_rule_hit *h)
 			putchar(*t++);
 		}
 	}
-	putchar('\n');
+	printf("%s%s\n", whose ? "  at " : "", whose ? whose : "");
 }
 
-void rules_show(struct repl *r, const struct tg_step_effects *fx)
+/* Was this rule with these numbers told already? */
+static bool rule_again(const struct tg_step_effects *fx, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++) {
+		if (fx->rule[k].end == fx->rule[i].end &&
+			memcmp(&fx->rule[k].hit, &fx->rule[i].hit, sizeof fx->rule[k].hit) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* end: at which the event is; of a rule that another end goes by that is said. */
+void rules_show(struct repl *r, const struct tg_step_effects *fx, unsigned end)
 {
 	uint32_t n = fx->n_rules < TG_RULE_HITS ? fx->n_rules : TG_RULE_HITS;
 
-	(void)r;
 	for (uint32_t i = 0; i < n; i++) {
-		rule_show(&fx->rule[i].hit);
+		if (!rule_again(fx, i)) {
+			rule_show(&fx->rule[i].hit,
+				fx->rule[i].end != end ? r->end_name[fx->rule[i].end] : NULL);
+		}
 	}
 	n = fx->n_traces < TG_STEP_TRACES ? fx->n_traces : TG_STEP_TRACES;
 	for (uint32_t i = 0; i < n; i++) {
@@ -224,7 +245,7 @@ static const char *conn_label(struct repl *r, unsigned end, const struct tg_tcb 
 {
 	const struct conn_name *n = name_of_tcb(r, end, t);
 
-	return n != NULL ? n->name : "a new socket";
+	return n != NULL ? n->name : "the new connection";
 }
 
 static uint64_t state_at(const struct tg_step_effects *fx, uint32_t i, bool after)
@@ -235,16 +256,12 @@ static uint64_t state_at(const struct tg_step_effects *fx, uint32_t i, bool afte
 	return fx->conn[i].was ? fx->conn[i].before.v[TG_TCB_STATE] : TG_CLOSED;
 }
 
-/* The name of a trace record's connection, by its addresses. */
 static const char *trace_conn(struct repl *r, unsigned end, const struct tg_trace *t)
 {
-	for (unsigned i = 0; i < r->n_names; i++) {
-		const struct conn_name *n = &r->name[i];
+	const struct conn_name *n = name_of_trace(r, end, t);
 
-		if (n->end == end && n->local.port == t->lport && n->peer.port == t->rport &&
-			memcmp(n->peer.ip.b, t->raddr, 16) == 0) {
-			return n->name;
-		}
+	if (n != NULL) {
+		return n->name;
 	}
 	return t->b == TG_LISTEN ? "a new listener" : "a new connection";
 }
@@ -273,15 +290,12 @@ static void sent_show(struct repl *r, const struct tg_step_effects *fx, const ch
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct tg_step_event e = {.end = fx->frame[i].end,
-			.link = r->next.link,
+			.link = (uint8_t)r->link,
 			.frame = fx->frame[i].head,
 			.frame_bytes = fx->frame[i].bytes};
 		char text[320];
 
 		e.frame_here = e.frame_bytes < TG_STEP_HEAD ? e.frame_bytes : TG_STEP_HEAD;
-		e.link = e.frame_here && e.frame[0] >> 4 == 4 && r->world != WORLD_LIVE
-				 ? TG_LINK_IP
-				 : (uint8_t)TG_LINK_ETHERNET;
 		frame_text(r, &e, text, sizeof text);
 		if (fx->frame[i].id != 0) {
 			printf("  %-7s %s sends #%" PRIu32 "  %s\n", word, r->end_name[e.end],
@@ -465,12 +479,16 @@ void stop_read(struct repl *r, bool predict)
 	} else {
 		tg_stepper_next(r->w, &r->next);
 	}
+	if (r->world == WORLD_JOURNAL && r->next.kind == TG_STEP_FRAME) {
+		r->link = (enum tg_link)r->next.link;
+	}
 	r->shown = false;
 }
 
 static void note_show(struct repl *r)
 {
 	const char *at = r->next.note, *end = at + r->next.note_bytes;
+	char text[400];
 
 	if (at == NULL || r->note_line == r->next.line + 1u) {
 		return;
@@ -480,7 +498,9 @@ static void note_show(struct repl *r)
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 
 		stop = stop != NULL ? stop : end;
-		printf("  | %.*s\n", (int)(stop - at), at);
+		snprintf(text, sizeof text, "%.*s", (int)(stop - at), at);
+		printable(text);
+		printf("  | %s\n", text);
 		at = stop + 1;
 	}
 }
@@ -510,7 +530,7 @@ void stop_show(struct repl *r, const char *why)
 			time_text(r->next.time_ns, at), text);
 	}
 	if (r->predicted) {
-		rules_show(r, &r->will);
+		rules_show(r, &r->will, r->next.end);
 		moves_show(r, &r->will, "will");
 		sent_show(r, &r->will, "will");
 		timers_show(r, &r->will, "will");
@@ -519,139 +539,52 @@ void stop_show(struct repl *r, const char *why)
 	r->shown = true;
 }
 
-/* When nothing goes on by itself: what the user could do. */
-void prompt_hint(struct repl *r)
+/* The connection to speak of in a hint: established, and an application has it. */
+static const char *hint_conn(struct repl *r)
 {
 	struct tg_tcb t;
 
+	for (unsigned i = 0; i < r->n_names; i++) {
+		if (!r->name[i].listener && tcb_of_name(r, &r->name[i], &t) && t.sock != 0 &&
+			t.v[TG_TCB_STATE] == TG_ESTABLISHED) {
+			return r->name[i].name;
+		}
+	}
+	return NULL;
+}
+
+/* Does a listener have somebody waiting? */
+static bool hint_accept(struct repl *r)
+{
+	for (unsigned i = 0; i < r->n_names; i++) {
+		const struct tg *s = tg_stepper_instance(r->w, r->name[i].end);
+
+		if (r->name[i].listener && s != NULL && tg_sock_ready(s, r->name[i].sock) & TG_IN) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* When nothing goes on by itself: what the user could do. */
+void prompt_hint(struct repl *r)
+{
+	const char *conn;
+
 	if (r->world == WORLD_LIVE) {
-		puts("  (frames of the host's are waited for; \"continue\" goes on when one "
-		     "comes)");
+		puts("  (the host has sent nothing: \"step\" waits for it)");
 		return;
 	}
 	if (r->world != WORLD_LAB) {
 		puts("  (\"back\", \"goto 0\" or \"quit\")");
 		return;
 	}
-	for (unsigned i = r->n_names; i-- > 0;) {
-		if (!r->name[i].listener && tcb_of_name(r, &r->name[i], &t) &&
-			t.v[TG_TCB_STATE] == TG_ESTABLISHED) {
-			printf("  (\"send %s hello\", \"close %s\", \"print tcb\", \"show states\" "
-			       "... "
-			       "\"help\" lists more)\n",
-				r->name[i].name, r->name[i].name);
-			return;
-		}
-	}
-	puts("  (\"connect\" opens a connection to the server; \"help\" lists what else there is)");
-}
-
-/* ---- Moves that have been -------------------------------------------------------------------- */
-
-/* Makes room for one more of `size` bytes in *list. */
-static bool room_for(void **list, size_t n, size_t *room, size_t size)
-{
-	size_t more = *room ? *room * 2 : 64;
-	void *grown;
-
-	if (n < *room) {
-		return true;
-	}
-	grown = realloc(*list, more * size);
-	if (grown == NULL) {
-		return false; /* pictures lack it */
-	}
-	*list = grown;
-	*room = more;
-	return true;
-}
-
-/* In few words: of options SACK alone has a place in a ladder, and of a SYN what it offers. */
-void ladder_text(struct repl *r, const struct packet *p, char *buf, size_t cap)
-{
-	uint32_t isn, peer_isn;
-	char *ts, *end;
-
-	packet_isns(r, p, &isn, &peer_isn);
-	packet_text(p, isn, peer_isn, buf, cap);
-	ts = strstr(buf, "TS val");
-	if (ts == NULL) {
+	conn = hint_conn(r);
+	if (conn != NULL) {
+		printf("  (%s\"send %s hello\", \"close %s\", \"print tcb\", \"show states\"; "
+		       "\"help\" lists more)\n",
+			hint_accept(r) ? "\"accept\", " : "", conn, conn);
 		return;
 	}
-	end = strpbrk(ts, ",>");
-	if (end != NULL && *end == ',') {
-		end++;
-	} else if (end != NULL && ts[-1] == '<') { /* nothing else is there */
-		ts -= ts - buf >= 2 ? 2 : 1;
-		end++;
-	} else {
-		ts--;
-	}
-	memmove(ts, end != NULL ? end : "", end != NULL ? strlen(end) + 1 : 1);
-}
-
-/* Frames that leave for an end that is no instance of ours are seen now or never. */
-static void sent_note(struct repl *r)
-{
-	uint32_t n = r->did.n_frames < TG_STEP_FRAMES ? r->did.n_frames : TG_STEP_FRAMES;
-
-	for (uint32_t i = 0; r->world != WORLD_LAB && i < n; i++) {
-		uint32_t bytes = r->did.frame[i].bytes;
-		const uint8_t *head = r->did.frame[i].head;
-		enum tg_link link = head[0] >> 4 == 4 ? TG_LINK_IP : TG_LINK_ETHERNET;
-		struct packet p;
-		char text[320];
-
-		if (!room_for((void **)&r->sent, r->n_sent, &r->sent_room, sizeof *r->sent)) {
-			return;
-		}
-		packet_read(&p, link, head, bytes < TG_STEP_HEAD ? bytes : TG_STEP_HEAD, bytes);
-		if (!p.ip) {
-			continue;
-		}
-		ladder_text(r, &p, text, sizeof text);
-		r->sent[r->n_sent] =
-			(struct sent){tg_stepper_position(r->w), r->did.frame[i].end, ""};
-		snprintf(r->sent[r->n_sent].text, sizeof r->sent->text, "%.54s", text);
-		r->n_sent++;
-	}
-}
-
-void moves_cut(struct repl *r)
-{
-	while (r->n_sent > 0 && r->sent[r->n_sent - 1].position > tg_stepper_position(r->w)) {
-		r->n_sent--;
-	}
-	while (r->n_moves > 0 && r->move[r->n_moves - 1].position > tg_stepper_position(r->w)) {
-		r->n_moves--;
-	}
-}
-
-void moves_note(struct repl *r)
-{
-	uint32_t n = r->did.n_traces < TG_STEP_TRACES ? r->did.n_traces : TG_STEP_TRACES;
-
-	while (r->n_moves > 0 && r->move[r->n_moves - 1].position >= tg_stepper_position(r->w)) {
-		r->n_moves--;
-	}
-	while (r->n_sent > 0 && r->sent[r->n_sent - 1].position >= tg_stepper_position(r->w)) {
-		r->n_sent--;
-	}
-	names_update(r);
-	sent_note(r);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct tg_trace *t = &r->did.trace[i].t;
-		struct move *m;
-
-		if (t->kind != TG_TRACE_STATE) {
-			continue;
-		}
-		if (!room_for((void **)&r->move, r->n_moves, &r->moves_room, sizeof *r->move)) {
-			return;
-		}
-		m = &r->move[r->n_moves++];
-		*m = (struct move){
-			tg_stepper_position(r->w), r->did.trace[i].end, t->a, t->b, t->reason, ""};
-		snprintf(m->name, sizeof m->name, "%s", trace_conn(r, m->end, t));
-	}
+	puts("  (\"connect\" opens a connection to the server; \"help\" lists what else there is)");
 }

@@ -221,3 +221,12 @@ void pool_free(struct pool *p)
 	}
 	memset(p, 0, sizeof *p);
 }
+
+void printable(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+			*text = '?';
+		}
+	}
+}

@@ -45,6 +45,9 @@ char *format_mac(const uint8_t mac[6], char buf[18]);
 /* "Connection refused" for a negative result of the library. */
 const char *errno_text(int64_t result);
 
+/* What came from outside must not reach the terminal as control characters: they become '?'. */
+void printable(char *text);
+
 /* Fills bytes from a number: the same number gives the same bytes. */
 void seed_expand(uint64_t number, void *out, size_t bytes);
 

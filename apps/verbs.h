@@ -8,6 +8,7 @@ int up_main(int argc, char **argv);
 int ping_main(int argc, char **argv);
 int curl_main(int argc, char **argv);
 int nc_main(int argc, char **argv);
+int iperf3_main(int argc, char **argv);
 int drill_main(int argc, char **argv);
 int sim_main(int argc, char **argv);
 int ss_main(int argc, char **argv);
@@ -25,8 +26,14 @@ int step_main(int argc, char **argv);
 int states_main(int argc, char **argv);
 
 /* Their command lines: what getopt, --help and completion are made of. */
+<<<<<<< HEAD
 extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, ss_spec, arp_spec, route_spec,
 	stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec, drill_spec, sim_spec,
 	trace_spec, replay_spec, step_spec, states_spec;
+=======
+extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, iperf3_spec, ss_spec,
+	arp_spec, route_spec, stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec,
+	drill_spec, sim_spec, trace_spec, replay_spec, step_spec;
+>>>>>>> f03d98a36d7bc77d2c2ac1fbe395b477cc34fad6
 
 #endif

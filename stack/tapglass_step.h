@@ -41,15 +41,15 @@ enum tg_step_kind {
 };
 
 struct tg_step_event {
-	uint8_t kind;     /* enum tg_step_kind */
-	uint8_t end;      /* 0 or 1 */
-	uint8_t link;     /* enum tg_link, of the frame */
-	uint8_t act;      /* enum tg_step_act of what the user did; 0: it came by itself */
-	uint64_t number;  /* position after it */
-	uint64_t time_ns; /* since the world began */
-	uint32_t conn;    /* serial number at `end`; 0: none, or not yet */
-	uint32_t timers;  /* TIMER: 1u << enum tg_timer for each that is due; 0: another one */
-	uint32_t frame_id;
+	uint8_t kind;      /* enum tg_step_kind */
+	uint8_t end;       /* 0 or 1 */
+	uint8_t link;      /* enum tg_link, of the frame */
+	uint8_t act;       /* enum tg_step_act of what the user did; 0: it came by itself */
+	uint64_t number;   /* position after it */
+	uint64_t time_ns;  /* since the world began */
+	uint32_t conn;     /* serial number at `end`; 0: none, or not yet */
+	uint32_t timers;   /* TIMER: 1u << enum tg_timer for each that is due; 0: another one */
+	uint32_t frame_id; /* in the queue; of a journal: its number in the trace */
 	uint32_t frame_bytes;
 	uint32_t frame_here;  /* bytes at `frame`: all, but of the past (tg_stepper_past) at most
 			       * TG_STEP_KEPT */
@@ -92,7 +92,7 @@ struct tg_step_effects {
 	} conn[TG_STEP_CONNS]; /* those that changed */
 	struct {
 		uint8_t end;
-		uint32_t id; /* in the queue; 0: it went elsewhere */
+		uint32_t id; /* in the queue; 0: it went elsewhere, or an impairment took it */
 		uint32_t bytes;
 		uint8_t head[TG_STEP_HEAD];
 	} frame[TG_STEP_FRAMES]; /* sent */
@@ -264,7 +264,7 @@ TG_API int64_t tg_stepper_act(struct tg_stepper *w, const struct tg_step_action 
  * False: *why. A live world shows those positions of its past that are still kept, and the next
  * step returns to now. */
 TG_API bool tg_stepper_goto(struct tg_stepper *w, uint64_t position, const char **why);
-/* The earliest position that can be gone to: 0 until the log is full. */
+/* The earliest position that can be gone to: 0 until the log is full, and always of a journal. */
 TG_API uint64_t tg_stepper_first(const struct tg_stepper *w);
 /* What was done as event `number`. False: no such event, or forgotten. */
 TG_API bool tg_stepper_past(struct tg_stepper *w, uint64_t number, struct tg_step_event *out);

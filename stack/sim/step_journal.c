@@ -146,6 +146,7 @@ static bool is_event(struct journal *j, const struct tg_record *r)
 	case TG_RECORD_END:
 	case TG_RECORD_CHECK:
 	case TG_RECORD_TRANSMIT:
+	case TG_RECORD_PASS:
 	case TG_RECORD_PKT_ALLOC:
 	case TG_RECORD_PKT_FREE:
 	case TG_RECORD_SOCK_RESERVE:
@@ -213,6 +214,7 @@ static void tell_input(const struct journal *j, const struct tg_record *r, struc
 		ev->link = (uint8_t)s->netif[r->word[0]].c.link;
 	if (!r->n_data)
 		return;
+	ev->frame_id = (uint32_t)s->frame + 1; /* its number in the trace */
 	ev->frame = r->data[0].base;
 	ev->frame_bytes = ev->frame_here = r->data[0].len;
 	ev->conn = step_conn_of_frame(s, (enum tg_link)ev->link, ev->frame, ev->frame_bytes);
@@ -348,6 +350,7 @@ static bool journal_queue(struct tg_stepper *w, uint32_t i, struct tg_step_frame
 	journal_next(w, &ev);
 	if (ev.kind != TG_STEP_FRAME)
 		return false;
+	out->id = ev.frame_id;
 	out->link = ev.link;
 	out->due_ns = ev.time_ns;
 	out->data = ev.frame;
@@ -356,7 +359,7 @@ static bool journal_queue(struct tg_stepper *w, uint32_t i, struct tg_step_frame
 }
 
 static const struct step_ops journal_ops = {journal_next, journal_go, journal_may, journal_act,
-	journal_bytes, journal_save, journal_restore, journal_queue, NULL, NULL};
+	journal_bytes, journal_save, journal_restore, journal_queue, NULL, NULL, true};
 
 /* ---- Making it ------------------------------------------------------------------------------- */
 

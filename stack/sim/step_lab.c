@@ -250,7 +250,7 @@ static uint64_t lab_hash(struct tg_stepper *w, uint64_t h)
 }
 
 static const struct step_ops lab_ops = {lab_next, lab_go, lab_may, lab_act, lab_bytes, lab_save,
-	lab_restore, lab_queue, lab_hash, NULL};
+	lab_restore, lab_queue, lab_hash, NULL, false};
 
 /* ---- Making it ------------------------------------------------------------------------------- */
 

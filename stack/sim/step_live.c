@@ -357,7 +357,7 @@ static bool live_queue(struct tg_stepper *w, uint32_t i, struct tg_step_frame *o
 static const struct step_live_ops live_live = {live_idle, live_fixed};
 
 static const struct step_ops live_ops = {live_next, live_go, live_may, live_act, live_bytes,
-	live_save, live_restore, live_queue, NULL, &live_live};
+	live_save, live_restore, live_queue, NULL, &live_live, false};
 
 struct tg_stepper *tg_step_live(
 	const struct tg_step_options *o, const struct tg_step_live *l, const char **why)

@@ -177,7 +177,7 @@ static bool script_queue(struct tg_stepper *w, uint32_t i, struct tg_step_frame 
 }
 
 static const struct step_ops script_ops = {script_next, script_go, script_may, script_act,
-	script_bytes, script_save, script_restore, script_queue, NULL, NULL};
+	script_bytes, script_save, script_restore, script_queue, NULL, NULL, false};
 
 /* ---- Making it ------------------------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@ fi
 check "an ordinary user installs into DESTDIR" $as env DESTDIR="$dest" scripts/install install
 (cd "$dest" && find . ! -type d | sort) >"$work/files"
 for f in bin/tapglass lib/libtapglass.a lib/libtapglass.so lib/libtapglass.so.0 lib/libtapglass-packetdrill.so include/tapglass.h include/tapglass_host.h \
-	include/tapglass_inspect.h include/tapglass_drill.h include/tapglass_journal.h include/tapglass_rules.h lib/pkgconfig/tapglass.pc share/man/man1/tapglass.1 \
+	include/tapglass_inspect.h include/tapglass_drill.h include/tapglass_journal.h include/tapglass_rules.h include/tapglass_step.h lib/pkgconfig/tapglass.pc share/man/man1/tapglass.1 \
 	share/man/man7/tapglass.7 share/man/man7/tapglass-packetdrill.7 share/man/man3/tg_create.3 share/man/man3/tg_sock.3 share/man/man3/tg_host.3 \
 	share/bash-completion/completions/tapglass; do
 	check "it puts $f there" test -s "$root/$f"

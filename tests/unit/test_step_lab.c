@@ -277,6 +277,7 @@ static void check_queue(const char *want)
 START_TEST (the_queue_by_hand) {
 	tg_sock k[2];
 	struct tg_step_frame f;
+	uint64_t at;
 	uint8_t octet;
 
 	lab();
@@ -292,6 +293,14 @@ START_TEST (the_queue_by_hand) {
 	ck_assert_int_eq(hand(TG_ACT_DUP, 7, 0, 0), 8);
 	check_queue("6 7 8 5 4 ");
 	hand(TG_ACT_DELAY, 6, 0, NS_PER_MS);
+	check_queue("7 8 5 4 6 ");
+	hand(TG_ACT_SWAP, 7, 6, 0); /* with their times */
+	check_queue("6 8 5 4 7 ");
+	ck_assert(tg_stepper_queue(w, 0, &f));
+	at = f.due_ns;
+	ck_assert(tg_stepper_queue(w, 4, &f));
+	ck_assert_uint_eq(f.due_ns, at + NS_PER_MS);
+	hand(TG_ACT_SWAP, 7, 6, 0);
 	check_queue("7 8 5 4 6 ");
 	hand(TG_ACT_DROP, 5, 0, 0);
 	check_queue("7 8 4 6 ");
