@@ -26,14 +26,8 @@ int step_main(int argc, char **argv);
 int states_main(int argc, char **argv);
 
 /* Their command lines: what getopt, --help and completion are made of. */
-<<<<<<< HEAD
-extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, ss_spec, arp_spec, route_spec,
-	stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec, drill_spec, sim_spec,
-	trace_spec, replay_spec, step_spec, states_spec;
-=======
 extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, iperf3_spec, ss_spec,
 	arp_spec, route_spec, stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec,
-	drill_spec, sim_spec, trace_spec, replay_spec, step_spec;
->>>>>>> f03d98a36d7bc77d2c2ac1fbe395b477cc34fad6
+	drill_spec, sim_spec, trace_spec, replay_spec, step_spec, states_spec;
 
 #endif
