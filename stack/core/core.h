@@ -306,8 +306,8 @@ static inline void core_free(struct tg *s, void *p, size_t n)
 {
 	arena_free(s->arena, p, n);
 }
-/* Time ends here, after 292 years: what lies beyond counts as this, so that there is always room for
- * a deadline that has not been reached. */
+/* Time ends here, after 292 years: what lies beyond counts as this, so that there is always room
+ * for a deadline that has not been reached. */
 #define CORE_TIME_MAX_NS (1ull << 63)
 /* Every call of the user's that brings the time enters through here: time never goes backwards. */
 static inline void core_enter(struct tg *s, uint64_t now_ns)
