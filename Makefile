@@ -242,8 +242,8 @@ $(APPS_OBJ) $(call obj,$(filter tests/unit/%,$(TEST_SRC) $(HELP_SRC))): EXTRA = 
 $(TEST_OBJ) $(HELP_OBJ): EXTRA += $(CHECK_CFLAGS) -Iapps
 
 # What `tapglass step` lists beside a clause: the list of clauses and the sources themselves, as they were compiled.
-# And its lessons.
-LISTED := tests/clauses.tsv $(filter-out stack/port/%,$(STACK_SRC)) $(sort $(wildcard stack/*/*.h)) \
+# And its lessons, and which tests show which move between states (`tapglass states`).
+LISTED := tests/clauses.tsv tests/moves.tsv $(filter-out stack/port/%,$(STACK_SRC)) $(sort $(wildcard stack/*/*.h)) \
 	$(sort $(wildcard tests/drill/lessons/*.pkt))
 $(B)/gen/listed.S: $(LISTED) Makefile
 	$(call say,GEN,$(@F))

@@ -39,6 +39,8 @@ static const struct verb verbs[] = {
 		"make a run recorded by up --record again, bit for bit"},
 	{"step", step_main, &step_spec,
 		"step through TCP: stop before every event, see the rule, go back"},
+	{"states", states_main, &states_spec,
+		"print the moves between TCP's states, their causes, clauses and tests"},
 	{"help", help_main, NULL, "this text, or that of a verb"},
 	{"version", version_main, NULL, "print the version"},
 };

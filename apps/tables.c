@@ -11,18 +11,15 @@
 
 const char *tables_why(const struct tg_tcp_info *i)
 {
-	uint32_t next = i->unsent_bytes < i->mss_snd ? i->unsent_bytes : i->mss_snd;
-
-	if (i->unsent_bytes == 0) {
-		return "app";
+	switch ((enum tg_wait)i->waits) {
+	case TG_WAIT_APP: return "app";
+	case TG_WAIT_CWND: return "cwnd";
+	case TG_WAIT_RWND: return "rwnd";
+	case TG_WAIT_NAGLE: return "nagle";
+	case TG_WAIT_PACING: return "pacing";
+	case TG_WAIT_NONE: return "none";
 	}
-	if (i->flight_bytes + next > i->cwnd_bytes) {
-		return "cwnd";
-	}
-	if (i->snd_wnd < i->unacked_bytes || i->snd_wnd - i->unacked_bytes < next) {
-		return "rwnd";
-	}
-	return i->unsent_bytes < i->mss_snd && i->unacked_bytes > 0 ? "nagle" : "none";
+	return "?";
 }
 
 const char *tables_state(const struct tg_sock_row *row)

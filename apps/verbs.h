@@ -23,10 +23,11 @@ int setup_main(int argc, char **argv);
 int trace_main(int argc, char **argv);
 int replay_main(int argc, char **argv);
 int step_main(int argc, char **argv);
+int states_main(int argc, char **argv);
 
 /* Their command lines: what getopt, --help and completion are made of. */
 extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, iperf3_spec, ss_spec,
 	arp_spec, route_spec, stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec,
-	drill_spec, sim_spec, trace_spec, replay_spec, step_spec;
+	drill_spec, sim_spec, trace_spec, replay_spec, step_spec, states_spec;
 
 #endif

@@ -521,6 +521,16 @@ TG_API int tg_sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *
 TG_API int tg_sock_peer_addr(const struct tg *s, tg_sock k, struct tg_addr *out);
 TG_API int tg_sock_local_addr(const struct tg *s, tg_sock k, struct tg_addr *out);
 
+/* What a sender waits for. */
+enum tg_wait {
+	TG_WAIT_APP,    /* for the user: all that was given is sent */
+	TG_WAIT_CWND,   /* congestion control [5681-1] */
+	TG_WAIT_RWND,   /* the peer's window, or enough of it [9293 MUST-38] */
+	TG_WAIT_NAGLE,  /* for a full segment, or for an ACK; TG_TCP_CORK is such a wait too */
+	TG_WAIT_PACING, /* for its time */
+	TG_WAIT_NONE    /* for nothing: its turn, the device, the neighbour's address */
+};
+
 /* STATUS (RFC 9293 3.10.6). */
 struct tg_tcp_info {
 	uint8_t state; /* enum tg_state of tapglass_inspect.h */
@@ -546,6 +556,7 @@ struct tg_tcp_info {
 	uint64_t rexmit_deadline_ns;          /* UINT64_MAX: not armed */
 	uint64_t pacing_rate, max_pacing_rate; /* bytes a second; 0: none */
 	uint8_t cc;                            /* enum tg_cc */
+	uint8_t waits;                         /* enum tg_wait */
 };
 /* -TG_EOPNOTSUPP for other than streams. */
 TG_API int tg_tcp_status(const struct tg *s, tg_sock k, struct tg_tcp_info *out);

@@ -165,7 +165,6 @@ TG_API const char *tg_state_name(enum tg_state st); /* "SYN-RECEIVED" */
 	X(ACK_OF_SYN, "ACK of our SYN", "9293 3.10.7.4-5")                                         \
 	X(ACK_OF_FIN, "ACK of our FIN", "9293 3.10.7.4-5")                                         \
 	X(FIN, "FIN", "9293 3.10.7.4-8")                                                           \
-	X(FIN_AND_ACK, "FIN, with our FIN acknowledged", "9293 3.10.7.4-8")                        \
 	X(RST, "RST", "9293 3.10.7.4-2")                                                           \
 	X(RST_REFUSED, "RST: connection refused", "9293 3.10.7.3")                                 \
 	X(RST_TO_LISTEN, "RST: back to LISTEN", "9293 3.10.7.4-2")                                 \

@@ -323,6 +323,17 @@ TG_API bool tg_rules_seen(const struct tg *s, unsigned rule);
 /* Does the code allow this move? The table that the one setter of states asserts. */
 TG_API bool tg_move_is_legal(enum tg_state from, enum tg_state to);
 
+struct tg_move {
+	uint8_t from, to; /* enum tg_state */
+	uint16_t cause;   /* enum tg_cause; tg_cause_clause has its clause */
+};
+
+/* The table, move by move and cause by cause, grouped by the state that is left: the next one
+ * behind cursor, which begins as 0. False: that was all. */
+TG_API bool tg_moves(uint32_t *cursor, struct tg_move *out);
+/* Was this move made for this cause since tg_rules_note? */
+TG_API bool tg_move_seen(const struct tg *s, const struct tg_move *m);
+
 #ifdef __cplusplus
 }
 #endif

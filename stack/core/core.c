@@ -156,7 +156,7 @@ struct tg *core_create(const struct tg_config *c, void *mem, size_t reserved_byt
 	s->arena = a;
 	s->cfg = *c;
 	s->csum = c->csum ? c->csum : csum_add_wide;
-	s->now_ns = now_ns;
+	s->now_ns = min_u64(now_ns, CORE_TIME_MAX_NS);
 	s->busy_netif = CORE_NETIF_NONE;
 	rng_init(&s->rng, s->cfg.seed, KEY_RNG);
 	wheel_init(&s->wheel, now_ns);

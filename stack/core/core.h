@@ -309,10 +309,13 @@ static inline void core_free(struct tg *s, void *p, size_t n)
 {
 	arena_free(s->arena, p, n);
 }
+/* Time ends here, after 292 years: what lies beyond counts as this, so that there is always room
+ * for a deadline that has not been reached. */
+#define CORE_TIME_MAX_NS (1ull << 63)
 /* Every call of the user's that brings the time enters through here: time never goes backwards. */
 static inline void core_enter(struct tg *s, uint64_t now_ns)
 {
-	s->now_ns = max_u64(s->now_ns, now_ns);
+	s->now_ns = max_u64(s->now_ns, min_u64(now_ns, CORE_TIME_MAX_NS));
 }
 /* The key of one purpose, derived from the seed; keep it, deriving takes time. */
 struct sipkey core_key(const struct tg *s, enum key_purpose purpose);

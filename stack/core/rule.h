@@ -9,6 +9,7 @@
 struct rule_book {
 	uint32_t n;
 	bool seen[TG_RULE_COUNT];
+	uint32_t moves[TG_STATE_COUNT][TG_STATE_COUNT]; /* bits: causes they were made for */
 	struct tg_rule_hit hit[TG_RULE_HITS];
 };
 

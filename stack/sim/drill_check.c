@@ -50,13 +50,14 @@ static const struct field counters[] = {
 static const struct field infos[] = {INFO(state), INFO(rcv_wscale), INFO(snd_wscale), INFO(ts),
 	INFO(sack), INFO(wscale), INFO(in_recovery), INFO(in_loss), INFO(in_cwr), INFO(ecn),
 	INFO(ecn_seen), INFO(backoff), INFO(probes), INFO(snd_wnd), INFO(rcv_wnd), INFO(mss_snd),
-	INFO(mss_rcv), INFO(pmtu), INFO(cwnd_bytes), INFO(ssthresh_bytes), INFO(flight_bytes),
-	INFO(rto_ns), INFO(srtt_ns), INFO(rttvar_ns), INFO(min_rtt_ns), INFO(unsent_bytes),
-	INFO(unacked_bytes), INFO(unread_bytes), INFO(sacked_bytes), INFO(lost_bytes),
-	INFO(retrans_bytes), INFO(bytes_sent), INFO(bytes_acked), INFO(bytes_received),
-	INFO(bytes_retrans), INFO(segs_out), INFO(segs_in), INFO(retransmits), INFO(dsack_dups),
-	INFO(disorder), INFO(sacked_segs), INFO(reordering_segs), INFO(reord_seen),
-	INFO(reo_wnd_mult), INFO(probing), INFO(pacing_rate), INFO(max_pacing_rate), INFO(cc)};
+	INFO(mss_rcv), INFO(pmtu), INFO(cwnd_bytes), INFO(waits), INFO(ssthresh_bytes),
+	INFO(flight_bytes), INFO(rto_ns), INFO(srtt_ns), INFO(rttvar_ns), INFO(min_rtt_ns),
+	INFO(unsent_bytes), INFO(unacked_bytes), INFO(unread_bytes), INFO(sacked_bytes),
+	INFO(lost_bytes), INFO(retrans_bytes), INFO(bytes_sent), INFO(bytes_acked),
+	INFO(bytes_received), INFO(bytes_retrans), INFO(segs_out), INFO(segs_in), INFO(retransmits),
+	INFO(dsack_dups), INFO(disorder), INFO(sacked_segs), INFO(reordering_segs),
+	INFO(reord_seen), INFO(reo_wnd_mult), INFO(probing), INFO(pacing_rate),
+	INFO(max_pacing_rate), INFO(cc)};
 
 static const struct field *field_find(
 	const struct field *f, size_t n, const char *w, uint32_t bytes)

@@ -114,13 +114,14 @@ static void bool_repair(bool *b)
 
 static void config_repair(struct tg_config *c)
 {
+	bool *const flag[] = {&c->ip.icmp_echo, &c->ip.no_pmtu_disc, &c->tcp.moderate_rcvbuf,
+		&c->tcp.window_scaling, &c->tcp.timestamps, &c->tcp.sack, &c->tcp.dsack,
+		&c->tcp.tlp, &c->tcp.limited_transmit, &c->tcp.prr, &c->tcp.undo, &c->tcp.fast_path,
+		&c->tcp.hystart, &c->tcp.pacing, &c->tcp.isn_fixed};
+
 	c->csum = NULL;
-	bool_repair(&c->ip.icmp_echo);
-	bool_repair(&c->tcp.window_scaling);
-	bool_repair(&c->tcp.timestamps);
-	bool_repair(&c->tcp.sack);
-	bool_repair(&c->tcp.fast_path);
-	bool_repair(&c->tcp.isn_fixed);
+	for (unsigned i = 0; i < ARRAY_LEN(flag); i++)
+		bool_repair(flag[i]);
 }
 
 bool tg_replay_open(struct tg_replay *p, const void *file, size_t bytes)

@@ -330,12 +330,12 @@ struct tcp_rx {
 	bool gone; /* the connection has ended: its record may be freed */
 };
 
-/* tcp_state.c: the one door. Asserts that the move is legal, traces it, keeps the counters. */
+/* tcp_state.c: the one door. Asserts that the move is legal and may have this cause, traces it,
+ * keeps the counters. */
 void tcp_set_state(struct tg *s, struct tcp_conn *c, enum tg_state to, enum tg_cause why);
 /* State of a record that is created in it: a socket (CLOSED), or a half-open entry grown up
  * (SYN-RECEIVED). */
 void tcp_init_state(struct tcp_conn *c, enum tg_state st);
-bool tcp_move_is_legal(enum tg_state from, enum tg_state to);
 /* A state change of something that has no connection record (half-open, TIME-WAIT). */
 void tcp_trace_mini(struct tg *s, const struct tcp_mini *m, enum tg_state from, enum tg_state to,
 	enum tg_cause why);
@@ -388,6 +388,8 @@ static inline uint32_t tcp_ooo_ranges_max(const struct tcp_conn *c)
 enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget_bytes);
 /* Something may have become sendable: gives the connection a turn. */
 void tcp_want_output(struct tg *s, struct tcp_conn *c);
+/* What keeps the sender from sending now. */
+enum tg_wait tcp_out_waits(const struct tg *s, const struct tcp_conn *c);
 /* Window to offer now, bytes; moves rcv.adv when `commit`. */
 uint32_t tcp_window_offer(struct tg *s, struct tcp_conn *c, bool commit);
 /* The user took bytes out: is a window update due? */
@@ -428,7 +430,8 @@ uint8_t tcp_wscale_for(uint32_t rcvbuf);
 /* tcp_pace.c */
 /* Sets cc.pacing_rate by window, round trip and the user's cap. */
 void tcp_pace_update(const struct tg *s, struct tcp_conn *c);
-/* Is the next release not due yet? Then its timer is set. */
+/* Is the next release not due yet? _wait also sets its timer. */
+bool tcp_pace_holds(const struct tg *s, const struct tcp_conn *c);
 bool tcp_pace_wait(struct tg *s, struct tcp_conn *c);
 void tcp_pace_sent(const struct tg *s, struct tcp_conn *c, uint32_t bytes);
 /* What may leave at once, bytes: whole segments. */

@@ -444,8 +444,9 @@ static void step8_fin(struct tcp_conn *c, struct tcp_rx *r)
 	switch ((enum tg_state)c->state) {
 	case TG_CLOSED:
 	case TG_LISTEN:
-	case TG_SYN_SENT: /* SEG.SEQ cannot be validated */ return;
-	case TG_SYN_RECEIVED:
+	case TG_SYN_SENT:     /* SEG.SEQ cannot be validated */
+	case TG_SYN_RECEIVED: /* the ACK without which no segment gets here has led out of it */
+		return;
 	case TG_ESTABLISHED:
 		take_fin(c);
 		tcp_set_state(s, c, TG_CLOSE_WAIT, TG_CAUSE_FIN);

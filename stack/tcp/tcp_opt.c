@@ -328,6 +328,7 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	o->pacing_rate = c->cc.pacing_rate;
 	o->max_pacing_rate = c->pace_max;
 	o->cc = algorithm_of(c);
+	o->waits = (uint8_t)tcp_out_waits(s, c);
 	return 0;
 }
 

@@ -343,6 +343,27 @@ static void tell_why(const struct tg *s, const struct tcp_conn *c, const struct 
 		RULE(s, c, WAIT_NAGLE, tcp_unsent(c), c->mss);
 }
 
+enum tg_wait tcp_out_waits(const struct tg *s, const struct tcp_conn *c)
+{
+	struct sendable d;
+
+	if (c->state < TG_ESTABLISHED)
+		return TG_WAIT_APP;
+	if (c->tx && c->tx->lost_bytes)
+		return tcp_pace_holds(s, c) ? TG_WAIT_PACING : TG_WAIT_CWND;
+	if (tcp_unsent(c) == 0 && !fin_waits(c))
+		return TG_WAIT_APP;
+	decide(s, c, &d);
+	if (d.text && tcp_pace_holds(s, c))
+		return TG_WAIT_PACING;
+	if (d.text || d.fin)
+		return TG_WAIT_NONE;
+	if (d.cwnd)
+		return TG_WAIT_CWND;
+	return usable_window(c) < min_u32(max_u32(tcp_unsent(c), 1), c->mss) ? TG_WAIT_RWND
+									     : TG_WAIT_NAGLE;
+}
+
 static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budget)
 {
 	struct sendable d;

@@ -36,12 +36,17 @@ void tcp_pace_update(const struct tg *s, struct tcp_conn *c)
 		c->cc.flags |= CC_PACED;
 }
 
-bool tcp_pace_wait(struct tg *s, struct tcp_conn *c)
+bool tcp_pace_holds(const struct tg *s, const struct tcp_conn *c)
 {
 	if (c->cc.pacing_rate == 0 || s->now_ns >= c->pace_ns)
 		return false;
 	/* all is acknowledged: a round trip has passed, whatever SRTT has come to be */
-	if (!c->pace_capped && seq_eq(c->snd.una, c->snd.nxt))
+	return c->pace_capped || !seq_eq(c->snd.una, c->snd.nxt);
+}
+
+bool tcp_pace_wait(struct tg *s, struct tcp_conn *c)
+{
+	if (!tcp_pace_holds(s, c))
 		return false;
 	tcp_timers_pace(s, c, c->pace_ns);
 	/* [7661 4.1] where the user's cap is the limit, the window is none and must not grow */

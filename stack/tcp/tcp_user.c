@@ -544,13 +544,13 @@ void tcp_user_close(struct tg *s, struct endpoint *e)
 		tcp_conn_release(s, c);
 		return;
 	}
-	if (c->state == TG_SYN_SENT) {
-		tcp_conn_end(s, c, TG_CAUSE_CLOSE_CALL, 0);
-		return;
-	}
 	/* [9293 SHLD-3] unread text: the peer must learn that it was lost */
 	if (c->linger_ns == 0 || (synchronized(c) && c->rcvq.bytes)) {
 		tcp_user_abort(s, e);
+		return;
+	}
+	if (c->state == TG_SYN_SENT) {
+		tcp_conn_end(s, c, TG_CAUSE_CLOSE_CALL, 0);
 		return;
 	}
 	queue_fin(s, c);

@@ -34,11 +34,6 @@ enum tg_tcb_kind tg_tcb_kind_of(unsigned field)
 	return field < TG_TCB_COUNT ? (enum tg_tcb_kind)kinds[field] : TG_TCB_IS_NUMBER;
 }
 
-bool tg_move_is_legal(enum tg_state from, enum tg_state to)
-{
-	return tcp_move_is_legal(from, to);
-}
-
 /* ---- A connection ---------------------------------------------------------------------------- */
 
 static void view_send(const struct tcp_conn *c, uint64_t *v)

@@ -12,7 +12,7 @@ words() {
 }
 
 words "a verb" "route" ro
-words "several" "ss stat sh setup sim step" s
+words "several" "ss stat sh setup sim step states" s
 words "none" "" nonsense
 words "help takes a verb" "doctor drill" help d
 words "a long option" "--timeout" wait --t

@@ -2,6 +2,8 @@
  * nothing but a fresh cookie of this 4-tuple makes a connection. */
 #include "tcp_support.h"
 
+#include "tapglass_rules.h"
+
 #define TICK_NS (64 * NS_PER_SEC)
 
 static struct tcp_world *w;
@@ -249,11 +251,13 @@ END_TEST
 
 /* The cookie's SYN-ACK was late, the SYN came again and found room: the cookie's ACK is as good. */
 START_TEST (test_entry_made_meanwhile) {
+	const struct tg_move withdrawn = {TG_SYN_RECEIVED, TG_LISTEN, TG_CAUSE_SYN_COOKIE};
 	struct tcp_opts o = tw_all_opts();
 	struct tcp_seg first, a, b, g;
 
 	teardown();
 	begin(1, 1);
+	ck_assert(tg_rules_note(w->s, true));
 	first = syn(TW_FAR, seq_of(1), 0, &o);
 	a = syn(TW_FAR + 1, seq_of(7), 0, &o);
 	ck_assert_uint_eq(tg_counters(w->s)->tcp_syncookies_sent, 1);
@@ -268,6 +272,8 @@ START_TEST (test_entry_made_meanwhile) {
 	ck_assert_uint_eq(w->s->tcp->half_open.n_used, 0);
 	ck_assert(accepted());
 	ck_assert(seq_eq(w->c->iss, a.seq));
+	ck_assert(tg_move_seen(w->s, &withdrawn));
+	ck_assert(tg_rules_note(w->s, false));
 }
 END_TEST
 

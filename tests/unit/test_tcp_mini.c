@@ -251,6 +251,23 @@ START_TEST (test_no_memory_random) {
 }
 END_TEST
 
+/* However far a call says the time has gone on, it returns: what is half open waits for a deadline
+ * that lies ahead, or has ended. */
+START_TEST (test_end_of_time) {
+	struct tcp_world *world = tw_new(NULL);
+
+	world->listener = tw_listen(world, TW_PORT, 4);
+	tw_syn(world, TW_FAR, seq_of(1));
+	tg_step(world->s, UINT64_MAX - NS_PER_MS);
+	tw_syn(world, TW_FAR + 1, seq_of(1));
+	tg_step(world->s, UINT64_MAX);
+	tg_step(world->s, UINT64_MAX);
+	ck_assert_uint_gt(tg_next_deadline(world->s), world->s->now_ns);
+	tg_sock_close(world->s, world->listener, UINT64_MAX);
+	tw_free(world);
+}
+END_TEST
+
 static Suite *tcp_mini_suite(void)
 {
 	Suite *suite = suite_create("tcp mini");
@@ -262,6 +279,7 @@ static Suite *tcp_mini_suite(void)
 	tcase_add_test(t, test_growth);
 	tcase_add_test(t, test_no_memory);
 	tcase_add_test(t, test_no_memory_random);
+	tcase_add_test(t, test_end_of_time);
 	suite_add_tcase(suite, t);
 	return suite;
 }
