@@ -73,6 +73,10 @@ HELP_SRC := $(filter-out $(TEST_SRC),$(sort $(foreach d,$(TEST_DIRS),$(wildcard 
 # One program of several files, built twice: see tests/net/transcript.sh.
 TRANSCRIPT_SRC := $(sort $(wildcard tests/net/transcript*.c))
 TOOL_SRC := $(filter-out $(TRANSCRIPT_SRC),$(sort $(wildcard tests/net/*.c)))
+# What make bench runs: the load generator, what it talks to. The peers need libraries, see below.
+BENCH := $(addprefix $(B)/tests/bench/,load kernel_serve bare stack_serve)
+BENCH_PEERS := $(addprefix $(B)/tests/bench/,lwip_host gvisor_host)
+BENCH_SRC := $(addprefix tests/bench/,load.c load_tcp.c load_udp.c kernel_serve.c bare.c bench_tap.c stack_serve.c)
 EXAMPLE_SRC := $(sort $(wildcard apps/examples/*.c))
 FUZZ_HELP := tests/fuzz/fuzz_support.c
 FUZZ_SRC := $(filter-out $(FUZZ_HELP),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -84,6 +88,7 @@ APPS_OBJ := $(call obj,$(APPS_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
 HELP_OBJ := $(call obj,$(HELP_SRC))
 TOOL_OBJ := $(call obj,$(TOOL_SRC))
+BENCH_OBJ := $(call obj,$(BENCH_SRC))
 FUZZ_OBJ := $(call obj,$(FUZZ_SRC) $(FUZZ_HELP))
 
 TESTS := $(patsubst %.c,$(B)/%,$(TEST_SRC))
@@ -108,7 +113,7 @@ INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME
 # ---- What people type ------------------------------------------------------------------------------
 
 .PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-diff check-drill check-net check-style \
-	fuzzers fuzz soak sim-tables mutate conformance clean help
+	bench bench-quick bench-programs fuzzers fuzz soak sim-tables mutate conformance clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -140,14 +145,14 @@ install: all ## into PREFIX (default /usr/local), below DESTDIR if that is set
 uninstall: ## removes what install put there
 	@$(INSTALLER) uninstall
 
-tests: all $(TESTS) $(TOOLS) $(TRANSCRIPTS) ## builds the test programs
+tests: all $(TESTS) $(TOOLS) $(TRANSCRIPTS) $(BENCH) ## builds the test programs
 
 check: ## every test there is; ends with the count
 	@scripts/deps.sh check
 	@$(MAKE) --no-print-directory CONFIG=release tests
 	@$(MAKE) --no-print-directory CONFIG=clang tests
 	@$(MAKE) --no-print-directory CONFIG=asan tests
-	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads \
+	@$(MAKE) --no-print-directory CONFIG=tsan build/tsan/tests/unit/test_bsd_threads build/tsan/tests/unit/test_ring \
 		$(patsubst %,build/tsan/tests/unit/test_packetdrill_%,so block run)
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
 	@scripts/run-tests style house unit:release unit:asan unit:valgrind unit:tsan sim:release sim:asan \
@@ -173,6 +178,19 @@ check-net: tests ## against this machine's kernel, in namespaces
 
 check-style: all ## layers, symbols, form
 	@scripts/run-tests style
+
+bench-quick: ## measured beside the kernel, lwIP and gVisor, in 8 minutes: table, build/bench/results.json, .svg
+	@$(MAKE) --no-print-directory CONFIG=release bench-programs
+	@tests/bench/bench.py --quick
+
+bench: ## the same with longer runs and more of them, in an hour at most
+	@$(MAKE) --no-print-directory CONFIG=release bench-programs
+	@tests/bench/bench.py
+
+# A peer that cannot be had is left out of the run, which says why.
+bench-programs: all $(BENCH) $(CONN_COST)
+	@scripts/deps.sh bench || echo "tapglass: going on with what is there"
+	@-$(MAKE) --no-print-directory -k $(BENCH_PEERS)
 
 fuzz: ## hostile frames and calls, SECONDS (default 300) for each target, corpus in build/fuzz
 	@$(MAKE) --no-print-directory CONFIG=fuzz fuzzers
@@ -297,6 +315,29 @@ $(TOOLS): $(B)/%: $(B)/obj/%.o $(LIB_A)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(LIB_A)
 
+$(B)/tests/bench/load: $(call obj,$(addprefix tests/bench/,load.c load_tcp.c load_udp.c))
+$(B)/tests/bench/kernel_serve: $(call obj,tests/bench/kernel_serve.c)
+$(B)/tests/bench/bare: $(call obj,tests/bench/bare.c tests/bench/bench_tap.c)
+$(B)/tests/bench/stack_serve: $(call obj,tests/bench/stack_serve.c) $(LIB_A)
+$(BENCH):
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+
+# lwIP's headers are not written for our warnings.
+$(B)/tests/bench/lwip_host: tests/bench/lwip_host.c tests/bench/bench_tap.c tests/bench/bench.h tests/bench/bench_tap.h
+	$(call say,CC,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror \
+		-isystem $(shell $(PKG_CONFIG) --variable=includedir lwip 2>/dev/null || echo /usr/include/lwip) \
+		-o $@ $(filter %.c,$^) -llwip
+
+# From the sources that Debian's packages install; nothing is fetched.
+$(B)/tests/bench/gvisor_host: tests/bench/gvisor/main.go
+	$(call say,GO,$(@F))
+	@mkdir -p $(@D)
+	$(Q)GO111MODULE=off GOFLAGS= GOPATH=/usr/share/gocode GOCACHE=$(CURDIR)/build/go-cache go build -o $@ $<
+
 # The same sources on the kernel's sockets and on ours.
 $(B)/tests/net/transcript_kernel: $(TRANSCRIPT_SRC) tests/net/transcript.h
 	$(call say,CC,$(@F))
@@ -320,4 +361,4 @@ $(FUZZERS): $(B)/%: $(B)/obj/%.o $(call obj,$(FUZZ_HELP)) $(B)/stack.a
 	$(Q)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^
 
 -include $(patsubst %.o,%.d,$(STACK_OBJ) $(ADAPTER_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ) \
-	$(EXAMPLE_OBJ))
+	$(EXAMPLE_OBJ) $(BENCH_OBJ))

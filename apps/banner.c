@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tables.h"
+
 #define NAME_DEFAULT "default"
 
 /* ---- First ----------------------------------------------------------------------------------- */
@@ -28,6 +30,18 @@ static const char *name_option(const struct options *o, char buf[48])
 		snprintf(buf, 48, " --name %s", o->name);
 	}
 	return buf;
+}
+
+static void queues_print(struct livelog *g, const struct link *l)
+{
+	char text[48];
+
+	if (l->n_queues > 1) {
+		snprintf(text, sizeof text, "%u, a stack and a thread each", l->n_queues);
+		livelog_text(g, "  queues  %-29s  %s", text,
+			tg_host_steered(l->host) ? "the kernel computes whose a flow is"
+						 : "the kernel learns whose a flow is");
+	}
 }
 
 static void link_print(struct livelog *g, const struct link *l)
@@ -140,6 +154,7 @@ void banner_print(struct livelog *g, const struct options *o, const struct link 
 	livelog_text(g, "tapglass " TAPGLASS_VERSION " — a TCP/IP stack in one process.%s\n",
 		l->where == LINK_HERE ? "" : " Nothing on this machine was changed.");
 	link_print(g, l);
+	queues_print(g, l);
 	livelog_text(g, "  host    %-11s %-17s  %s", host, theirs, host_text(l));
 	livelog_text(g, "  stack   %-11s %-17s  ← all handwritten: Ethernet ARP IP ICMP UDP TCP",
 		stack, format_mac(l->mac, mac));
@@ -187,12 +202,17 @@ static void drops_text(const struct tg_counters *c, char *buf, size_t n)
 void summary_print(
 	struct livelog *g, const struct options *o, const struct link *l, uint64_t start_ns)
 {
-	const struct tg_counters *c = tg_counters(l->stack);
+	struct tg_counters sum = {0};
+	const struct tg_counters *c = &sum;
 	char a[28], b[28], d[16], e[16], drops[300];
 	uint64_t dropped = 0;
 
 	if (o->quiet) {
 		return;
+	}
+	tables_counters_add(&sum, tg_counters(l->stack));
+	for (unsigned i = 1; i < l->n_queues; i++) {
+		tables_counters_add(&sum, tg_counters(l->queue[i].stack));
 	}
 	for (int i = 1; i < TG_DROP_COUNT; i++) {
 		dropped += c->drops[i] + c->discards[i];

@@ -28,6 +28,7 @@ struct cap {
 	struct job *job;
 	int fd;
 	struct tg_capture *capture;
+	int failed;      /* to start, on a link */
 	bool stream;     /* whoever reads may go */
 	uint64_t end_ns; /* no packet follows; 0: they still do */
 };
@@ -76,6 +77,24 @@ const struct verb_spec cap_spec = {
 
 /* ---- In the running stack -------------------------------------------------------------------- */
 
+static void queue_start(void *arg, unsigned queue, struct tg_host *h, struct tg *s)
+{
+	struct cap *c = arg;
+	int rc = c->failed < 0 ? 0 : tg_host_capture(h, s, c->job->link->netif, c->capture);
+
+	(void)queue;
+	c->failed = rc < 0 ? rc : c->failed;
+}
+
+static void queue_end(void *arg, unsigned queue, struct tg_host *h, struct tg *s)
+{
+	struct cap *c = arg;
+
+	(void)queue;
+	(void)s;
+	tg_host_capture_end(h, c->capture);
+}
+
 static int capture_start(struct cap *c)
 {
 	const struct link *l = c->job->link;
@@ -89,7 +108,8 @@ static int capture_start(struct cap *c)
 	}
 	tg_capture_name(c->capture, &l->stack_ip, "stack");
 	tg_capture_name(c->capture, &l->host_ip, "host");
-	rc = tg_host_capture(l->host, l->stack, l->netif, c->capture);
+	link_each_queue(l, queue_start, c);
+	rc = c->failed;
 	if (rc < 0) {
 		job_error(c->job, "tapglass: cap: %s\n",
 			rc == -EBUSY ? "too many captures at once" : errno_text(rc));
@@ -137,7 +157,7 @@ static bool reader_gone(const struct cap *c)
 static void capture_end(struct cap *c, uint64_t now_ns)
 {
 	if (c->end_ns == 0) {
-		tg_host_capture_end(c->job->link->host, c->capture);
+		link_each_queue(c->job->link, queue_end, c);
 		c->end_ns = now_ns;
 	}
 }
@@ -190,7 +210,7 @@ static void cap_end(struct job *j)
 	struct cap *c = j->state;
 
 	if (c != NULL && c->capture != NULL) {
-		tg_host_capture_end(j->link->host, c->capture);
+		link_each_queue(j->link, queue_end, c);
 		tg_capture_close(c->capture);
 	}
 	free(c);

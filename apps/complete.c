@@ -14,6 +14,8 @@ static const struct {
 	{"LEVEL", "events all"},
 	{"METHOD", "GET HEAD PUT POST DELETE OPTIONS"},
 	{"ipv4", "ipv4"},
+	{"UNIT", "k m g t K M G T"},
+	{"CC", "cubic reno"},
 };
 
 struct search {

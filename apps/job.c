@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct job_verb *const verbs[] = {
-	&ping_job, &curl_job, &nc_job, &ss_job, &arp_job, &route_job, &stat_job, &cap_job};
+static const struct job_verb *const verbs[] = {&ping_job, &curl_job, &nc_job, &iperf3_job, &ss_job,
+	&arp_job, &route_job, &stat_job, &cap_job};
 
 const struct job_verb *job_verb_find(const char *name)
 {

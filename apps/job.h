@@ -71,7 +71,7 @@ void job_finish(struct job *j, int status);
 /* Every verb that works on a running instance; NULL: not one. */
 const struct job_verb *job_verb_find(const char *name);
 
-extern const struct job_verb ping_job, curl_job, nc_job, ss_job, arp_job, route_job, stat_job,
-	cap_job;
+extern const struct job_verb ping_job, curl_job, nc_job, iperf3_job, ss_job, arp_job, route_job,
+	stat_job, cap_job;
 
 #endif

@@ -2,6 +2,7 @@
  * says why. */
 #define _GNU_SOURCE 1
 #include "link.h"
+#include "link_attempt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,32 +23,11 @@
 #define PRIVATE_VETH "veth0"
 #define RELAY_TRIES  20
 
-struct attempt {
-	struct link *link;
-	const struct options *opt;
-	const struct tg_host_app *app, *peer_app;
-	struct tg_link_options dev;
-	bool no_relay;   /* no port is free for it */
-	bool no_private; /* no namespace is to be had */
-	bool no_record;  /* the recording that was asked for cannot begin */
-	bool expected;   /* the failure is an ordinary one, not worth a word */
-};
-
 /* 0, or -errno with err filled in. Nothing is left behind by a rung that failed. */
 struct rung {
 	const char *name;
 	int (*climb)(struct attempt *t, struct tg_host_error *err);
 };
-
-static void error_set(
-	struct tg_host_error *e, int errnum, const char *what, const char *why, const char *fix)
-{
-	memset(e, 0, sizeof *e);
-	e->errnum = errnum;
-	snprintf(e->what, sizeof e->what, "%s", what);
-	snprintf(e->why, sizeof e->why, "%s", why);
-	snprintf(e->fix, sizeof e->fix, "%s", fix);
-}
 
 /* ---- Addresses ------------------------------------------------------------------------------- */
 
@@ -95,7 +75,7 @@ static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_e
 	}
 	if (!o->has_net && !o->has_addr) {
 		if (!net_choose(NET_ROUTES_PATH, &net, o->prefix_len, tap, why)) {
-			error_set(err, EADDRINUSE, "no free network for the link", why,
+			link_error(err, EADDRINUSE, "no free network for the link", why,
 				"name one with --net, for instance --net 10.9.0.0/24");
 			return -EADDRINUSE;
 		}
@@ -105,7 +85,7 @@ static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_e
 	} else if (net_routed(NET_ROUTES_PATH, net, o->prefix_len, tap, ifname)) {
 		snprintf(what, sizeof what, "%s/%u is already routed via %s",
 			tg_ip_format(&ip, dotted), o->prefix_len, ifname);
-		error_set(err, EADDRINUSE, what,
+		link_error(err, EADDRINUSE, what,
 			"the stack would hide addresses that this machine reaches there",
 			"choose another network with --net");
 		return -EADDRINUSE;
@@ -115,27 +95,6 @@ static int addresses_choose(struct attempt *t, const char *tap, struct tg_host_e
 }
 
 /* ---- Instances ------------------------------------------------------------------------------- */
-
-/* salt: makes the seeds of several instances differ. */
-static int instance_add(
-	struct attempt *t, const struct tg_host_app *app, uint64_t salt, struct tg **out)
-{
-	struct tg_config c;
-	int rc = tg_host_config(&c);
-
-	if (rc < 0) {
-		return rc;
-	}
-	c.tcp.cc = (uint8_t)t->opt->cc;
-	c.tcp.pacing = t->opt->pacing;
-	if (t->opt->has_seed) {
-		seed_expand(t->opt->seed * 4 + salt, c.seed, sizeof c.seed);
-	}
-	for (unsigned i = 0; i < t->opt->n_sysctls; i++) {
-		options_sysctl(&c, t->opt->sysctl[i]);
-	}
-	return tg_host_add(t->link->host, &c, 0, app, out);
-}
 
 static void device_options(struct attempt *t)
 {
@@ -148,6 +107,7 @@ static void device_options(struct attempt *t)
 	t->dev.in = o->in;
 	t->dev.out = o->out;
 	t->dev.capture = t->link->capture;
+	t->dev.queues = o->queues;
 	if (o->has_seed) {
 		seed_expand(~o->seed, t->dev.impair_seed, sizeof t->dev.impair_seed);
 	} else {
@@ -157,13 +117,7 @@ static void device_options(struct attempt *t)
 
 static int stack_configure(struct link *l)
 {
-	struct tg_ip any = {{0}};
-	uint64_t now = tg_host_now();
-	int rc = tg_addr_add(l->stack, (unsigned)l->netif, &l->stack_ip, l->prefix_len, now);
-
-	/* the host's end is the way to everywhere else */
-	return rc < 0 ? rc
-		      : tg_route_add(l->stack, &any, 0, &l->host_ip, (unsigned)l->netif, 0, now);
+	return link_configure(l, l->stack, (unsigned)l->netif);
 }
 
 /* ---- Rungs ----------------------------------------------------------------------------------- */
@@ -172,10 +126,10 @@ static int stack_configure(struct link *l)
 static int stack_make(struct attempt *t, struct tg_host_error *err)
 {
 	bool made = t->link->stack == NULL;
-	int rc = made ? instance_add(t, t->app, 0, &t->link->stack) : 0;
+	int rc = made ? link_instance(t, t->link->host, t->app, 0, 0, &t->link->stack) : 0;
 
 	if (rc < 0) {
-		error_set(err, -rc, "cannot make an instance", "out of memory or address space",
+		link_error(err, -rc, "cannot make an instance", "out of memory or address space",
 			"look at ulimit -v");
 		return rc;
 	}
@@ -205,7 +159,8 @@ static int on_tap(struct attempt *t, const char *name, struct tg_host_error *err
 	}
 	l->netif = rc;
 	snprintf(l->name, sizeof l->name, "%s", tg_host_link_name(l->host, l->stack, rc));
-	return stack_configure(l);
+	rc = stack_configure(l);
+	return rc < 0 ? rc : link_queues_open(t, err);
 }
 
 static bool may_administer(void)
@@ -223,7 +178,7 @@ static int climb_own(struct attempt *t, struct tg_host_error *err)
 	char why[80];
 
 	if (!tg_host_tap_info(OWN_TAP, &info) || !info.is_tap) {
-		error_set(err, ENODEV, "there is no TAP " OWN_TAP, "nobody has run setup yet",
+		link_error(err, ENODEV, "there is no TAP " OWN_TAP, "nobody has run setup yet",
 			"sudo tapglass setup");
 		t->expected = true;
 		return -ENODEV;
@@ -231,7 +186,7 @@ static int climb_own(struct attempt *t, struct tg_host_error *err)
 	if (info.owner != (int64_t)geteuid()) {
 		snprintf(why, sizeof why, "tap \"" OWN_TAP "\" belongs to uid %lld",
 			(long long)info.owner);
-		error_set(err, EPERM, "TAP " OWN_TAP " is not ours", why,
+		link_error(err, EPERM, "TAP " OWN_TAP " is not ours", why,
 			"sudo tapglass setup --undo, then sudo tapglass setup");
 		t->expected = true;
 		return -EPERM;
@@ -245,7 +200,7 @@ static int climb_tap(struct attempt *t, struct tg_host_error *err)
 	char name[16];
 
 	if (!may_administer()) {
-		error_set(err, EPERM, "cannot make a TAP here", "this needs CAP_NET_ADMIN",
+		link_error(err, EPERM, "cannot make a TAP here", "this needs CAP_NET_ADMIN",
 			"run it with sudo, or name a TAP of your own with --link tap:NAME");
 		t->expected = true;
 		return -EPERM;
@@ -256,7 +211,7 @@ static int climb_tap(struct attempt *t, struct tg_host_error *err)
 			return on_tap(t, name, err);
 		}
 	}
-	error_set(err, EBUSY, "cannot make a TAP here", "tap0 to tap15 all exist",
+	link_error(err, EBUSY, "cannot make a TAP here", "tap0 to tap15 all exist",
 		"name one with --link tap:NAME");
 	return -EBUSY;
 }
@@ -361,13 +316,13 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 	addresses_set(l, t->opt, t->opt->net);
 	rc = stack_make(t, err);
 	if (rc == 0) {
-		rc = instance_add(t, t->peer_app, 1, &l->peer);
+		rc = link_instance(t, l->host, t->peer_app, 1, 0, &l->peer);
 	}
 	if (t->no_record) {
 		return rc;
 	}
 	if (rc < 0) {
-		error_set(err, -rc, "cannot make two instances", "out of memory or address space",
+		link_error(err, -rc, "cannot make two instances", "out of memory or address space",
 			"look at ulimit -v");
 		return rc;
 	}
@@ -378,7 +333,7 @@ static int climb_sim(struct attempt *t, struct tg_host_error *err)
 	far.plain = t->opt->plain;
 	rc = tg_host_wire(l->host, l->stack, l->peer, &t->dev, &far, netif);
 	if (rc < 0) {
-		error_set(err, -rc, "cannot join two instances", "", "");
+		link_error(err, -rc, "cannot join two instances", "", "");
 		return rc;
 	}
 	l->where = LINK_IN_PROCESS;
@@ -408,11 +363,11 @@ static int climb_rung(struct attempt *t, const struct rung *r, struct tg_host_er
 {
 	int rc;
 
-	error_set(err, 0, "", "", "");
+	link_error(err, 0, "", "", "");
 	t->expected = false;
 	rc = r->climb(t, err);
 	if (rc < 0 && err->what[0] == '\0') {
-		error_set(err, -rc, "cannot configure the link", "", "");
+		link_error(err, -rc, "cannot configure the link", "", "");
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -434,7 +389,7 @@ static int climb(struct attempt *t, int from, int to)
 		/* The person chose a network, a port or a file that cannot be: no other rung is
 		 * what was asked for. */
 		if ((rc == -EADDRINUSE && t->opt->has_net) ||
-			(t->no_relay && t->opt->relay_asked) || t->no_record) {
+			(t->no_relay && t->opt->relay_asked) || t->no_record || t->no_queues) {
 			next = to + 1;
 		}
 		if (next <= to && err.meanwhile[0] == '\0') {
@@ -451,11 +406,12 @@ static int climb(struct attempt *t, int from, int to)
 
 static int climb_as_told(struct attempt *t)
 {
+	bool only_tap = t->opt->queues > 1;
 	struct tg_host_error err;
 
 	switch (t->opt->link) {
-	case LINK_AUTO: return climb(t, RUNG_OWN, RUNG_SIM);
-	case LINK_PRIVATE: return climb(t, RUNG_PRIVATE, RUNG_VETH);
+	case LINK_AUTO: return climb(t, RUNG_OWN, only_tap ? RUNG_PRIVATE : RUNG_SIM);
+	case LINK_PRIVATE: return climb(t, RUNG_PRIVATE, only_tap ? RUNG_PRIVATE : RUNG_VETH);
 	case LINK_VETH: return climb(t, RUNG_VETH, RUNG_VETH);
 	case LINK_SIM: return climb(t, RUNG_SIM, RUNG_SIM);
 	case LINK_TAP: break;
@@ -474,7 +430,7 @@ int link_try(enum link_rung r, const struct options *o, struct tg_host_error *er
 
 	l.host = tg_host_new();
 	if (l.host == NULL) {
-		error_set(err, ENOMEM, "out of memory or descriptors", "", "");
+		link_error(err, ENOMEM, "out of memory or descriptors", "", "");
 		return -ENOMEM;
 	}
 	return climb_rung(&t, &ladder[r], err);
@@ -488,12 +444,21 @@ int link_open(struct link *l, const struct options *o, const struct tg_host_app 
 int link_open_with(struct link *l, const struct options *o, const struct tg_host_app *app,
 	const struct tg_host_app *peer_app)
 {
-	struct attempt t = {.link = l, .opt = o, .app = app, .peer_app = peer_app};
+	return link_open_queues(l, o, app, peer_app, NULL);
+}
+
+int link_open_queues(struct link *l, const struct options *o, const struct tg_host_app *app,
+	const struct tg_host_app *peer_app, const struct tg_host_app *queue_apps)
+{
+	struct attempt t = {
+		.link = l, .opt = o, .app = app, .peer_app = peer_app, .queue_apps = queue_apps};
 	struct tg_host_error err;
 	int rc;
 
 	memset(l, 0, sizeof *l);
 	l->relay_fd = -1;
+	l->n_queues = 1;
+	link_share_key(&t);
 	l->host = tg_host_new();
 	if (l->host == NULL) {
 		return failure("out of memory or descriptors");
@@ -525,6 +490,9 @@ int link_close(struct link *l, const struct options *o)
 {
 	int rc = EXIT_OK, failed;
 
+	for (unsigned i = 1; i < l->n_queues; i++) {
+		tg_host_free(l->queue[i].host);
+	}
 	if (l->host != NULL) {
 		tg_host_free(l->host);
 		if (l->relay_fd >= 0) {

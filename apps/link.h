@@ -11,6 +11,12 @@ enum link_where {
 	LINK_IN_PROCESS, /* no interface: another instance */
 };
 
+/* One of several queues of the TAP: its thread's host, its instance. */
+struct link_queue {
+	struct tg_host *host;
+	struct tg *stack;
+};
+
 struct link {
 	struct tg_host *host;
 	enum link_where where;
@@ -28,6 +34,8 @@ struct link {
 	bool veth;     /* it is one of a pair, not a TAP */
 	int relay_fd;  /* listens on 127.0.0.1, for the way through the kernel's TCP; -1: none */
 	uint16_t relay_port;
+	struct link_queue queue[TG_QUEUES_MAX]; /* the first is host and stack */
+	unsigned n_queues;                      /* 1 without --queues */
 };
 
 /* app: what runs on the stack's instance. 0, or after a
@@ -36,6 +44,15 @@ int link_open(struct link *l, const struct options *o, const struct tg_host_app 
 /* The same; peer_app: what runs on the other instance, should there be one. May be NULL. */
 int link_open_with(struct link *l, const struct options *o, const struct tg_host_app *app,
 	const struct tg_host_app *peer_app);
+
+/* The same with o->queues of them; queue_apps[1] and so on: what runs on the others' instances.
+ * Their threads are still to be started. */
+int link_open_queues(struct link *l, const struct options *o, const struct tg_host_app *app,
+	const struct tg_host_app *peer_app, const struct tg_host_app *queue_apps);
+/* Calls fn for every queue's instance, each in its own thread, one after the other. From the thread
+ * of the first. */
+void link_each_queue(const struct link *l,
+	void (*fn)(void *arg, unsigned queue, struct tg_host *h, struct tg *s), void *arg);
 
 /* The ladder of --link auto, for those who want to know about each rung. */
 enum link_rung { RUNG_OWN, RUNG_TAP, RUNG_PRIVATE, RUNG_VETH, RUNG_SIM, RUNG_COUNT };

@@ -18,6 +18,8 @@ static const struct verb verbs[] = {
 		"ping an address from the running stack, or one of its own"},
 	{"curl", curl_main, &curl_spec, "the same with an HTTP request"},
 	{"nc", nc_main, &nc_spec, "the same with a TCP connection or UDP datagrams, to or from it"},
+	{"iperf3", iperf3_main, &iperf3_spec,
+		"measure throughput with iperf3, as its server or client"},
 	{"ss", ss_main, &ss_spec, "print the running stack's sockets"},
 	{"arp", arp_main, &arp_spec, "print its neighbours"},
 	{"route", route_main, &route_spec, "print its routes"},

@@ -38,6 +38,8 @@ struct options {
 	enum color color;
 	int ready_fd; /* -1: none */
 	uint64_t busy_ns;
+	unsigned queues; /* of the TAP, an instance each; 0 or 1: one */
+	bool learned;    /* the kernel finds flows' queues without our help */
 };
 
 /* One option of a verb. */

@@ -50,6 +50,8 @@ int svc_listen(struct services *v, struct svc_listener *l, uint16_t port, uint32
 	if (rc < 0) {
 		return rc;
 	}
+	/* connections of an earlier one that linger in TIME-WAIT are no hindrance */
+	tg_sock_setopt(v->s, l->conn.sock, TG_SO_REUSEADDR, 1, now_ns);
 	rc = tg_sock_bind(v->s, l->conn.sock, &any);
 	if (rc == 0) {
 		rc = tg_sock_listen(v->s, l->conn.sock, backlog, now_ns);

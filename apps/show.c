@@ -124,34 +124,75 @@ static int parse(int argc, char **argv, const struct verb_spec *v, struct show *
 	return options_parse(argc, argv, v, &o->opt, o, &first);
 }
 
+/* Neighbours, queue by queue: each instance has learned its own. */
+struct arp_table {
+	FILE *f;
+	struct json_object *json; /* NULL: text */
+	bool several;
+};
+
+static void arp_json_rows(struct arp_table *t, unsigned queue, struct tg_host *h, struct tg *s)
+{
+	struct json_object *rows = tables_arp_json(h, s);
+
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+
+		json_object_object_add(row, "queue", json_object_new_int((int)queue));
+		json_object_array_add(t->json, json_object_get(row));
+	}
+	json_object_put(rows);
+}
+
+static void arp_queue(void *arg, unsigned queue, struct tg_host *h, struct tg *s)
+{
+	struct arp_table *t = arg;
+	struct tg_arp_row row;
+	uint64_t cursor = 0;
+	char ip[16], mac[18], name[16], number[16] = "";
+
+	if (t->json != NULL) {
+		arp_json_rows(t, queue, h, s);
+		return;
+	}
+	if (t->several) {
+		snprintf(number, sizeof number, "  %u", queue);
+	}
+	while (tg_table_arp(s, &cursor, &row)) {
+		bool known = row.state != TG_NEIGH_INCOMPLETE && row.state != TG_NEIGH_FAILED;
+
+		fprintf(t->f, "%-15s %-17s %-10s %7.1fs  %s%s\n", tg_ip_format(&row.addr, ip),
+			known ? format_mac(row.mac, mac) : "-", tables_neigh_state(row.state),
+			(double)row.age_ns / 1e9, tables_ifname(h, s, row.netif, name), number);
+	}
+}
+
 static int arp_start(struct job *j, int argc, char **argv)
 {
-	struct tg_arp_row row;
+	struct arp_table table = {0};
 	struct show_text t;
 	struct show o;
-	uint64_t cursor = 0;
-	char ip[16], mac[18], name[16];
 	int rc = parse(argc, argv, &arp_spec, &o);
 
 	if (rc != OPTIONS_GO) {
 		return rc;
 	}
-	if (o.json) {
+	if (o.json && j->link->n_queues <= 1) {
 		return show_json(j, tables_arp_json(j->link->host, j->link->stack));
+	}
+	table.several = j->link->n_queues > 1;
+	if (o.json) {
+		table.json = json_object_new_array();
+		link_each_queue(j->link, arp_queue, &table);
+		return show_json(j, table.json);
 	}
 	if (!show_begin(&t)) {
 		return EXIT_FAILED;
 	}
-	fprintf(t.f, "%-15s %-17s %-10s %8s  %s\n", "Address", "HWaddress", "State", "Age",
-		"Iface");
-	while (tg_table_arp(j->link->stack, &cursor, &row)) {
-		bool known = row.state != TG_NEIGH_INCOMPLETE && row.state != TG_NEIGH_FAILED;
-
-		fprintf(t.f, "%-15s %-17s %-10s %7.1fs  %s\n", tg_ip_format(&row.addr, ip),
-			known ? format_mac(row.mac, mac) : "-", tables_neigh_state(row.state),
-			(double)row.age_ns / 1e9,
-			tables_ifname(j->link->host, j->link->stack, row.netif, name));
-	}
+	fprintf(t.f, "%-15s %-17s %-10s %8s  %s%s\n", "Address", "HWaddress", "State", "Age",
+		"Iface", table.several ? "  Queue" : "");
+	table.f = t.f;
+	link_each_queue(j->link, arp_queue, &table);
 	return show_end(j, &t);
 }
 
@@ -209,9 +250,87 @@ static void drops_print(FILE *f, const char *heading, const uint64_t *counts)
 	}
 }
 
+/* Counters of all queues, and what tells how the work is spread. */
+struct stat_sum {
+	struct tg_counters all;
+	struct tg_memory memory;
+	unsigned n;
+	struct {
+		uint64_t frames_in, frames_out, passed_on, taken_over, full, opens;
+	} queue[TG_QUEUES_MAX];
+};
+
+static void stat_queue(void *arg, unsigned queue, struct tg_host *h, struct tg *s)
+{
+	struct stat_sum *sum = arg;
+	const struct tg_counters *c = tg_counters(s);
+	struct tg_memory m;
+
+	(void)h;
+	tables_counters_add(&sum->all, c);
+	tg_memory_stats(s, &m);
+	sum->memory.in_use_bytes += m.in_use_bytes;
+	sum->memory.page_bytes += m.page_bytes;
+	sum->memory.budget_bytes += m.budget_bytes;
+	sum->memory.failures += m.failures;
+	sum->queue[queue].frames_in = c->frames_in - c->frames_taken_over;
+	sum->queue[queue].frames_out = c->frames_out;
+	sum->queue[queue].passed_on = c->frames_passed_on;
+	sum->queue[queue].taken_over = c->frames_taken_over;
+	sum->queue[queue].full = c->discards[TG_DROP_PASS_QUEUE_FULL];
+	sum->queue[queue].opens = c->tcp_passive_opens + c->tcp_active_opens;
+	sum->n = queue + 1;
+}
+
+static void queues_print(FILE *f, const struct stat_sum *sum)
+{
+	fprintf(f, "\n%-6s %12s %12s %12s %12s %12s %12s\n", "queue", "frames in", "out",
+		"passed on", "taken over", "no room", "connections");
+	for (unsigned i = 0; i < sum->n; i++) {
+		fprintf(f, "%-6u %12llu %12llu %12llu %12llu %12llu %12llu\n", i,
+			(unsigned long long)sum->queue[i].frames_in,
+			(unsigned long long)sum->queue[i].frames_out,
+			(unsigned long long)sum->queue[i].passed_on,
+			(unsigned long long)sum->queue[i].taken_over,
+			(unsigned long long)sum->queue[i].full,
+			(unsigned long long)sum->queue[i].opens);
+	}
+}
+
+static void add_number(struct json_object *o, const char *name, uint64_t v)
+{
+	json_object_object_add(o, name, json_object_new_int64((int64_t)v));
+}
+
+static struct json_object *stat_queues_json(const struct stat_sum *sum, bool all)
+{
+	struct json_object *top = tables_counters_json(&sum->all, all);
+	struct json_object *rows = json_object_new_array(), *o = json_object_new_object();
+
+	add_number(o, "in_use_bytes", sum->memory.in_use_bytes);
+	add_number(o, "page_bytes", sum->memory.page_bytes);
+	add_number(o, "budget_bytes", sum->memory.budget_bytes);
+	add_number(o, "failures", sum->memory.failures);
+	json_object_object_add(top, "memory", o);
+	for (unsigned i = 0; i < sum->n; i++) {
+		o = json_object_new_object();
+		add_number(o, "queue", i);
+		add_number(o, "frames_in", sum->queue[i].frames_in);
+		add_number(o, "frames_out", sum->queue[i].frames_out);
+		add_number(o, "passed_on", sum->queue[i].passed_on);
+		add_number(o, "taken_over", sum->queue[i].taken_over);
+		add_number(o, "no_room", sum->queue[i].full);
+		add_number(o, "connections", sum->queue[i].opens);
+		json_object_array_add(rows, o);
+	}
+	json_object_object_add(top, "queues", rows);
+	return top;
+}
+
 static int stat_start(struct job *j, int argc, char **argv)
 {
-	const struct tg_counters *c = tg_counters(j->link->stack);
+	struct stat_sum sum = {0};
+	const struct tg_counters *c = &sum.all;
 	struct show_text t;
 	struct show o;
 	char mib[40];
@@ -220,8 +339,12 @@ static int stat_start(struct job *j, int argc, char **argv)
 	if (rc != OPTIONS_GO) {
 		return rc;
 	}
-	if (o.json) {
+	if (o.json && j->link->n_queues <= 1) {
 		return show_json(j, tables_stat_json(j->link->stack, o.all));
+	}
+	link_each_queue(j->link, stat_queue, &sum);
+	if (o.json) {
+		return show_json(j, stat_queues_json(&sum, o.all));
 	}
 	if (!show_begin(&t)) {
 		return EXIT_FAILED;
@@ -234,6 +357,9 @@ static int stat_start(struct job *j, int argc, char **argv)
 #undef X
 	drops_print(t.f, "received and dropped", c->drops);
 	drops_print(t.f, "held or to be sent, and discarded", c->discards);
+	if (sum.n > 1) {
+		queues_print(t.f, &sum);
+	}
 	return show_end(j, &t);
 }
 

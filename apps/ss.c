@@ -16,6 +16,7 @@ struct ss {
 	bool tcp, udp, raw, listening, all;
 	bool info, memory, timers, extended, processes;
 	bool no_header, one_line, json;
+	bool queues; /* there are several: said of each socket */
 };
 
 static const struct option_spec ss_options[] = {
@@ -194,12 +195,16 @@ static void info_print(FILE *f, const struct tg_tcp_info *i)
 	fprintf(f, " snd_wnd:%u rcv_wnd:%u why:%s", i->snd_wnd, i->rcv_wnd, tables_why(i));
 }
 
-static void details_print(FILE *f, const struct ss *o, struct tg *s, const struct tg_sock_row *row)
+static void details_print(
+	FILE *f, const struct ss *o, struct tg *s, unsigned queue, const struct tg_sock_row *row)
 {
 	struct tg_tcp_info i;
 	bool known = row->type == TG_STREAM && row->sock != 0 && row->state != TG_LISTEN &&
 		     tg_tcp_status(s, row->sock, &i) == 0;
 
+	if (o->queues) {
+		fprintf(f, " queue:%u", queue);
+	}
 	if (o->processes) {
 		fprintf(f, " users:((\"tapglass\",pid=%ld))", (long)getpid());
 	}
@@ -238,7 +243,8 @@ static void end_text(const struct tg_addr *a, char buf[24])
 	}
 }
 
-static void row_print(FILE *f, const struct ss *o, struct tg *s, const struct tg_sock_row *row)
+static void row_print(
+	FILE *f, const struct ss *o, struct tg *s, unsigned queue, const struct tg_sock_row *row)
 {
 	bool several = o->tcp + o->udp + o->raw != 1;
 	char local[24], peer[24];
@@ -250,16 +256,40 @@ static void row_print(FILE *f, const struct ss *o, struct tg *s, const struct tg
 	}
 	fprintf(f, "%-10s %-8u %-8u %21s %21s", tables_state(row), row->recv_q_bytes,
 		row->send_q_bytes, local, peer);
-	details_print(f, o, s, row);
+	details_print(f, o, s, queue, row);
 	fputc('\n', f);
+}
+
+/* A table that is being made, queue by queue. */
+struct ss_table {
+	const struct ss *o;
+	FILE *f;
+	uint64_t shown;
+	struct json_object *json;
+};
+
+static void queue_print(void *arg, unsigned queue, struct tg_host *h, struct tg *s)
+{
+	struct ss_table *t = arg;
+	struct tg_sock_row row;
+	uint64_t cursor = 0;
+
+	(void)h;
+	if (t->o->json) {
+		tables_socks_add(&t->json, s, queue, TABLE_ROWS_MAX, keep, t->o);
+		return;
+	}
+	while (tg_table_socks(s, &cursor, &row)) {
+		if (keep(t->o, &row) && t->shown++ < TABLE_ROWS_MAX) {
+			row_print(t->f, t->o, s, queue, &row);
+		}
+	}
 }
 
 static int ss_start(struct job *j, int argc, char **argv)
 {
 	struct ss o = {0};
-	struct tg *s = j->link->stack;
-	struct tg_sock_row row;
-	uint64_t cursor = 0, shown = 0;
+	struct ss_table table = {.o = &o};
 	struct show_text t;
 	int first, rc;
 
@@ -268,8 +298,13 @@ static int ss_start(struct job *j, int argc, char **argv)
 	if (rc != OPTIONS_GO) {
 		return rc;
 	}
+	o.queues = j->link->n_queues > 1;
+	if (o.json && !o.queues) {
+		return show_json(j, tables_socks_json(j->link->stack, TABLE_ROWS_MAX, keep, &o));
+	}
 	if (o.json) {
-		return show_json(j, tables_socks_json(s, TABLE_ROWS_MAX, keep, &o));
+		link_each_queue(j->link, queue_print, &table);
+		return show_json(j, table.json);
 	}
 	if (!show_begin(&t)) {
 		return EXIT_FAILED;
@@ -279,13 +314,10 @@ static int ss_start(struct job *j, int argc, char **argv)
 			o.tcp + o.udp + o.raw != 1 ? "Netid " : "", "State", "Recv-Q", "Send-Q",
 			"Local Address:Port", "Peer Address:Port", "Process");
 	}
-	while (tg_table_socks(s, &cursor, &row)) {
-		if (keep(&o, &row) && shown++ < TABLE_ROWS_MAX) {
-			row_print(t.f, &o, s, &row);
-		}
-	}
-	if (shown > TABLE_ROWS_MAX) {
-		fprintf(t.f, "... %llu more\n", (unsigned long long)(shown - TABLE_ROWS_MAX));
+	table.f = t.f;
+	link_each_queue(j->link, queue_print, &table);
+	if (table.shown > TABLE_ROWS_MAX) {
+		fprintf(t.f, "... %llu more\n", (unsigned long long)(table.shown - TABLE_ROWS_MAX));
 	}
 	return show_end(j, &t);
 }

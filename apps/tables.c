@@ -1,6 +1,7 @@
 /* The tables of an instance as JSON, and the words in which they are shown. */
 #include "tables.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -189,25 +190,62 @@ static struct json_object *sock_json(const struct tg *s, const struct tg_sock_ro
 	return o;
 }
 
+/* Rows of s to `rows`, which had `total`. queue: NO_QUEUE or its number. Returns the new total. */
+#define NO_QUEUE UINT_MAX
+static uint64_t socks_rows(struct json_object *rows, uint64_t total, const struct tg *s,
+	unsigned queue, uint64_t most, bool (*keep)(const void *arg, const struct tg_sock_row *row),
+	const void *arg)
+{
+	struct tg_sock_row row;
+	uint64_t cursor = 0;
+
+	while (tg_table_socks(s, &cursor, &row)) {
+		struct json_object *o;
+
+		if (keep != NULL && !keep(arg, &row)) {
+			continue;
+		}
+		if (total++ >= most) {
+			continue;
+		}
+		o = sock_json(s, &row);
+		if (queue != NO_QUEUE) {
+			add_int(o, "queue", queue);
+		}
+		json_object_array_add(rows, o);
+	}
+	return total;
+}
+
 struct json_object *tables_socks_json(const struct tg *s, uint64_t most,
 	bool (*keep)(const void *arg, const struct tg_sock_row *row), const void *arg)
 {
 	struct json_object *top = json_object_new_object(), *rows = json_object_new_array();
-	struct tg_sock_row row;
-	uint64_t cursor = 0, total = 0;
+	uint64_t total = socks_rows(rows, 0, s, NO_QUEUE, most, keep, arg);
 
-	while (tg_table_socks(s, &cursor, &row)) {
-		if (keep != NULL && !keep(arg, &row)) {
-			continue;
-		}
-		if (total++ < most) {
-			json_object_array_add(rows, sock_json(s, &row));
-		}
-	}
 	add_int(top, "total", total);
 	json_object_object_add(top, "truncated", json_object_new_boolean(total > most));
 	json_object_object_add(top, "sockets", rows);
 	return top;
+}
+
+void tables_socks_add(struct json_object **top, const struct tg *s, unsigned queue, uint64_t most,
+	bool (*keep)(const void *arg, const struct tg_sock_row *row), const void *arg)
+{
+	struct json_object *rows, *total;
+	uint64_t n;
+
+	if (*top == NULL) {
+		*top = json_object_new_object();
+		add_int(*top, "total", 0);
+		json_object_object_add(*top, "truncated", json_object_new_boolean(false));
+		json_object_object_add(*top, "sockets", json_object_new_array());
+	}
+	json_object_object_get_ex(*top, "sockets", &rows);
+	json_object_object_get_ex(*top, "total", &total);
+	n = socks_rows(rows, (uint64_t)json_object_get_int64(total), s, queue, most, keep, arg);
+	add_int(*top, "total", n);
+	json_object_object_add(*top, "truncated", json_object_new_boolean(n > most));
 }
 
 struct json_object *tables_arp_json(const struct tg_host *h, const struct tg *s)
@@ -265,11 +303,20 @@ static struct json_object *drops_json(const uint64_t *counts)
 	return o;
 }
 
-struct json_object *tables_stat_json(const struct tg *s, bool all)
+void tables_counters_add(struct tg_counters *sum, const struct tg_counters *c)
 {
-	const struct tg_counters *c = tg_counters(s);
+#define X(name) sum->name += c->name;
+	TG_COUNTER_LIST(X)
+#undef X
+	for (int i = 0; i < TG_DROP_COUNT; i++) {
+		sum->drops[i] += c->drops[i];
+		sum->discards[i] += c->discards[i];
+	}
+}
+
+struct json_object *tables_counters_json(const struct tg_counters *c, bool all)
+{
 	struct json_object *top = json_object_new_object(), *o = json_object_new_object();
-	struct tg_memory m;
 	char mib[40];
 
 #define X(name)                                                                                    \
@@ -280,6 +327,14 @@ struct json_object *tables_stat_json(const struct tg *s, bool all)
 	json_object_object_add(top, "counters", o);
 	json_object_object_add(top, "drops", drops_json(c->drops));
 	json_object_object_add(top, "discards", drops_json(c->discards));
+	return top;
+}
+
+struct json_object *tables_stat_json(const struct tg *s, bool all)
+{
+	struct json_object *top = tables_counters_json(tg_counters(s), all), *o;
+	struct tg_memory m;
+
 	tg_memory_stats(s, &m);
 	o = json_object_new_object();
 	add_int(o, "in_use_bytes", m.in_use_bytes);

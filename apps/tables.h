@@ -31,9 +31,17 @@ const char *tables_timer(const struct tg_sock_row *row);
  * counted. */
 struct json_object *tables_socks_json(const struct tg *s, uint64_t most,
 	bool (*keep)(const void *arg, const struct tg_sock_row *row), const void *arg);
+/* The same of one instance of several, added to what tables_socks_json made for none or some of the
+ * others (*top NULL: begins it); queue: its number, told in each row. */
+void tables_socks_add(struct json_object **top, const struct tg *s, unsigned queue, uint64_t most,
+	bool (*keep)(const void *arg, const struct tg_sock_row *row), const void *arg);
 struct json_object *tables_arp_json(const struct tg_host *h, const struct tg *s);
 struct json_object *tables_route_json(const struct tg_host *h, const struct tg *s);
 /* all: also counters that are 0. */
 struct json_object *tables_stat_json(const struct tg *s, bool all);
+/* Of counters that are sums over several instances; memory is left out. */
+struct json_object *tables_counters_json(const struct tg_counters *c, bool all);
+/* Adds c to sum. */
+void tables_counters_add(struct tg_counters *sum, const struct tg_counters *c);
 
 #endif

@@ -15,8 +15,10 @@
 #include "control.h"
 #include "eventlog.h"
 #include "http_server.h"
+#include "iperf.h"
 #include "link.h"
 #include "livelog.h"
+#include "queues.h"
 #include "relay.h"
 #include "serve_simple.h"
 
@@ -38,6 +40,11 @@ struct up {
 	struct services services;
 	struct simple_services *simple;
 	struct http_server *http;
+	struct iperf_opt iperf_opt;
+	struct iperf_sink iperf_sink;
+	struct iperf_server *iperf;
+	uint16_t iperf_port; /* 0: none */
+	struct queue_workers workers;
 	struct relay *relay;
 	struct control *control;
 	int control_fd; /* listening; -1: none */
@@ -54,9 +61,51 @@ static const struct option_spec up_options[] = {
 	{"log", 0, 4, "FILE",
 		"log events (qlog, JSON-SEQ); json: to standard output instead of text"},
 	{"log-level", 0, 5, "LEVEL", "of --log: events (default), or all: every segment and call"},
+	{"iperf3", 0, 7, "[=PORT]", "serve iperf3's tests as well (5201)"},
 	{"record", 0, 6, "FILE", "write down the run, for tapglass replay (it has every byte)"},
+	{"queues", 0, 8, "N[,learn]",
+		"queues of the TAP, a stack and a thread each, all with one address; learn: the "
+		"kernel learns a flow's queue, instead of computing it (BPF)"},
 	{NULL, 0, 0, NULL, NULL},
 };
+
+static int set_queues(struct up *u, const char *arg)
+{
+	char number[8];
+	size_t len = strcspn(arg, ",");
+	uint64_t n;
+
+	snprintf(number, sizeof number, "%.*s", len < sizeof number ? (int)len : 0, arg);
+	u->opt.learned = strcmp(arg + len, ",learn") == 0;
+	if (!parse_u64(number, 1, TG_QUEUES_MAX, &n) || (arg[len] != '\0' && !u->opt.learned)) {
+		return usage_error("--queues %s: not 1 to %u, or such a number and \",learn\"", arg,
+			TG_QUEUES_MAX);
+	}
+	u->opt.queues = (unsigned)n;
+	return 0;
+}
+
+/* What is made for one queue and one thread. */
+static int check_queues(const struct up *u)
+{
+	const struct options *o = &u->opt;
+
+	if (o->queues <= 1) {
+		return EXIT_OK;
+	}
+	if (o->link == LINK_VETH || o->link == LINK_SIM) {
+		return usage_error("--queues %u: only a TAP has several queues", o->queues);
+	}
+	if (tg_impair_active(&o->in) || tg_impair_active(&o->out)) {
+		return usage_error("--queues %u: a link that is impaired has one queue", o->queues);
+	}
+	if (u->log_file != NULL && strcmp(u->log_file, "json") == 0) {
+		return usage_error("--queues %u: --log json is one queue's; --log FILE makes "
+				   "FILE.1 and so on",
+			o->queues);
+	}
+	return EXIT_OK;
+}
 
 static int up_set(void *ctx, int value, const char *arg)
 {
@@ -88,6 +137,16 @@ static int up_set(void *ctx, int value, const char *arg)
 	if (value == 6) {
 		u->opt.record = arg;
 		return 0;
+	}
+	if (value == 7) {
+		if (!parse_u64(arg != NULL ? arg : "5201", 1, 65535, &port)) {
+			return usage_error("--iperf3=%s: not a port, 1 to 65535", arg);
+		}
+		u->iperf_port = (uint16_t)port;
+		return 0;
+	}
+	if (value == 8) {
+		return set_queues(u, arg);
 	}
 	u->www = arg;
 	return 0;
@@ -150,6 +209,7 @@ static uint64_t up_round(void *arg, struct tg *s, uint64_t now_ns)
 		due = min_of(svc_round(&u->services, now_ns), http_round(u->http, now_ns));
 	}
 	due = min_of(due, min_of(relay_round(u->relay, now_ns), control_round(u->control, now_ns)));
+	due = min_of(due, iperf_server_round(u->iperf, now_ns));
 	due = min_of(due, eventlog_round(&u->events, now_ns));
 	return min_of(due, livelog_round(&u->log, now_ns));
 }
@@ -197,6 +257,34 @@ static void signals_set(struct tg_host *h)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
+static void iperf_line(void *arg, const char *text, size_t n, bool error)
+{
+	struct up *u = arg;
+
+	if (u->opt.quiet) {
+		return;
+	}
+	if (error) {
+		text += strlen("tapglass: ");
+		n -= strlen("tapglass: ");
+	}
+	livelog_text(&u->log, "%s%.*s", error ? "" : "iperf3: ", (int)n - 1, text);
+}
+
+static int iperf_start(struct up *u, uint64_t now_ns)
+{
+	int rc;
+
+	if (u->iperf_port == 0) {
+		return EXIT_OK;
+	}
+	u->iperf_opt = (struct iperf_opt){.quiet = true, .idle_ns = IPERF_IDLE_NS};
+	u->iperf_sink = (struct iperf_sink){.arg = u, .line = iperf_line};
+	u->iperf = iperf_server_start(
+		&u->services, u->iperf_port, &u->iperf_opt, &u->iperf_sink, now_ns, &rc);
+	return u->iperf != NULL ? EXIT_OK : failure("cannot start iperf3: %s", errno_text(rc));
+}
+
 static int services_start(struct up *u)
 {
 	struct http_config c = {.port = PORT_HTTP,
@@ -219,13 +307,14 @@ static int services_start(struct up *u)
 		c.access = http_accessed;
 	}
 	u->http = http_start(&u->services, &c, now, &rc, &bad_www);
+	u->workers.http = c;
 	if (u->http == NULL && bad_www) {
 		return usage_error("--www %s: %s", u->www, errno_text(rc));
 	}
 	if (u->http == NULL) {
 		return failure("cannot start http: %s", errno_text(rc));
 	}
-	return EXIT_OK;
+	return iperf_start(u, now);
 }
 
 static void ready(struct up *u)
@@ -239,9 +328,8 @@ static void ready(struct up *u)
 }
 
 /* Resets what is still open, so that no peer is left waiting for a stack that has gone. */
-static void goodbye(struct up *u)
+static void goodbye(struct tg_host *h, struct tg *s)
 {
-	struct tg *s = u->link.stack;
 	uint64_t cursor = 0, now = tg_host_now(), end = now + GOODBYE_PATIENCE_NS;
 	tg_sock *open = malloc(GOODBYE_SOCKS_MAX * sizeof *open);
 	struct tg_sock_row row;
@@ -257,7 +345,7 @@ static void goodbye(struct up *u)
 	}
 	free(open);
 	for (int i = 0; i < GOODBYE_ROUNDS && n > 0 && now < end; i++) {
-		tg_host_round(u->link.host, 0);
+		tg_host_round(h, 0);
 		now = tg_host_now();
 		if (tg_next_deadline(s) > now) {
 			break;
@@ -330,7 +418,8 @@ static int log_open(struct up *u)
 	if (u->log_file != NULL && strcmp(u->log_file, "json") == 0) {
 		u->opt.quiet = true; /* text would not be JSON */
 	}
-	return rc < 0 ? usage_error("--log %s: %s", u->log_file, strerror(-rc)) : EXIT_OK;
+	return rc < 0 ? usage_error("--log %s: %s", u->log_file, strerror(-rc))
+		      : queue_workers_log(&u->workers, u->log_file, u->log_all);
 }
 
 static void log_start(struct up *u)
@@ -348,6 +437,10 @@ static void log_close(struct up *u)
 {
 	uint64_t lost = eventlog_close(&u->events, tg_host_now());
 
+	for (unsigned i = 1; i < u->workers.n; i++) {
+		lost += eventlog_close(&u->workers.w[i].events, tg_host_now());
+	}
+
 	if (lost > 0) {
 		say("--log %s: the last %llu events could not be written", u->log_file,
 			(unsigned long long)lost);
@@ -360,13 +453,19 @@ static int up_run(struct up *u)
 	struct tg_host_app app = {
 		u, up_event, impaired || u->opt.verbose > 1 ? up_trace : NULL, up_round};
 	struct tg_host_app peer = {.arg = u, .event = peer_event};
-	int rc = control_take(u);
+	int rc = check_queues(u);
 
+	if (rc == EXIT_OK) {
+		rc = control_take(u);
+	}
+	if (rc == EXIT_OK) {
+		rc = queue_workers_make(&u->workers, u->opt.queues);
+	}
 	if (rc == EXIT_OK) {
 		rc = log_open(u);
 	}
 	if (rc == EXIT_OK) {
-		rc = link_open_with(&u->link, &u->opt, &app, &peer);
+		rc = link_open_queues(&u->link, &u->opt, &app, &peer, u->workers.app);
 	}
 	if (rc == EXIT_OK) {
 		livelog_open(&u->log, &u->opt, u->link.stack, &u->link.stack_ip, u->link.mac,
@@ -376,6 +475,10 @@ static int up_run(struct up *u)
 	}
 	if (rc == EXIT_OK) {
 		rc = doors_open(u);
+	}
+	if (rc == EXIT_OK) {
+		rc = queue_workers_start(
+			&u->workers, &u->link, &u->opt, &u->workers.http, u->start_ns);
 	}
 	if (rc != EXIT_OK) {
 		return rc;
@@ -389,7 +492,14 @@ static int up_run(struct up *u)
 	rc = tg_host_run(u->link.host, u->opt.busy_ns);
 	u->log.on = false;
 	doors_close(u);
-	goodbye(u);
+	if (u->iperf != NULL) {
+		iperf_server_stop(u->iperf, tg_host_now());
+	}
+	queue_workers_stop(&u->workers, &u->link);
+	for (unsigned i = 1; i < u->link.n_queues; i++) {
+		goodbye(u->link.queue[i].host, u->link.queue[i].stack);
+	}
+	goodbye(u->link.host, u->link.stack);
 	log_close(u);
 	summary_print(&u->log, &u->opt, &u->link, u->start_ns);
 	if (u->log_file != NULL && !u->opt.quiet) {
@@ -426,10 +536,13 @@ int up_main(int argc, char **argv)
 	u->start_ns = tg_host_now();
 	rc = up_run(u);
 	doors_close(u);
+	iperf_server_free(u->iperf, tg_host_now());
+	queue_workers_stop(&u->workers, &u->link);
 	livelog_close(&u->log);
 	closed = link_close(&u->link, &u->opt);
 	http_free(u->http);
 	simple_free(u->simple);
+	queue_workers_free(&u->workers);
 	free(u);
 	return rc != EXIT_OK ? rc : closed;
 }

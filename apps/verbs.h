@@ -8,6 +8,7 @@ int up_main(int argc, char **argv);
 int ping_main(int argc, char **argv);
 int curl_main(int argc, char **argv);
 int nc_main(int argc, char **argv);
+int iperf3_main(int argc, char **argv);
 int drill_main(int argc, char **argv);
 int sim_main(int argc, char **argv);
 int ss_main(int argc, char **argv);
@@ -24,8 +25,8 @@ int replay_main(int argc, char **argv);
 int step_main(int argc, char **argv);
 
 /* Their command lines: what getopt, --help and completion are made of. */
-extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, ss_spec, arp_spec, route_spec,
-	stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec, drill_spec, sim_spec,
-	trace_spec, replay_spec, step_spec;
+extern const struct verb_spec up_spec, ping_spec, curl_spec, nc_spec, iperf3_spec, ss_spec,
+	arp_spec, route_spec, stat_spec, cap_spec, sh_spec, wait_spec, doctor_spec, setup_spec,
+	drill_spec, sim_spec, trace_spec, replay_spec, step_spec;
 
 #endif

@@ -1,7 +1,8 @@
 #!/bin/bash
-# deps.sh [build|check] [--dry-run]: installs what is missing.
+# deps.sh [build|check|bench] [--dry-run]: installs what is missing.
 #
-# build: what compiling and running the program takes. check: what the tests take besides.
+# build: what compiling and running the program takes. check: what the tests take besides. bench: build, and the
+# peers that the benchmarks measure.
 # Looks for commands and files only, so that `make run` can ask every time. On Debian and its kin what is missing is named,
 # then installed with apt-get: on a terminal after a question, else at once; as root, or through sudo if that asks nothing.
 # Exit status: 0 nothing is missing (any more), 1 installing failed, 2 usage, 3 it has to be done by hand (the command is
@@ -11,14 +12,14 @@
 set -u
 
 usage() {
-	echo "usage: scripts/deps.sh [build|check] [--dry-run]" >&2
+	echo "usage: scripts/deps.sh [build|check|bench] [--dry-run]" >&2
 	exit 2
 }
 
 what=build dry=0
 for a in "$@"; do
 	case $a in
-	build | check) what=$a ;;
+	build | check | bench) what=$a ;;
 	--dry-run) dry=1 ;;
 	*) usage ;;
 	esac
@@ -81,10 +82,24 @@ if [ "$what" = check ]; then
 	cmd tcpdump tcpdump
 	cmd tshark tshark
 	cmd wrk wrk
+	cmd iperf3 iperf3
 	cmd nmap nmap
 	cmd chromium chromium
 	cmd ethtool ethtool
 	file libc6-dbg '/usr/lib/debug/.build-id' # valgrind needs the loader's symbols
+fi
+if [ "$what" = bench ]; then
+	cmd python3 python3
+	cmd util-linux unshare
+	cmd iproute2 ip
+	cmd procps sysctl
+	cmd ethtool ethtool
+	cmd iperf3 iperf3
+	cmd wrk wrk
+	cmd nginx-light nginx
+	file liblwip-dev '/usr/include/lwip/lwip/tcp.h'
+	cmd golang-go go
+	file golang-gvisor-gvisor-dev '/usr/share/gocode/src/gvisor.dev/gvisor/pkg/tcpip'
 fi
 
 [ ${#missing[@]} -eq 0 ] && exit 0

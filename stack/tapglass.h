@@ -134,6 +134,17 @@ struct tg_config {
 	uint64_t budget_bytes;  /* memory in use at most - 0: all that was reserved */
 	uint32_t trace_records; /* length of the trace ring, a power of two - 4096; 0: no trace */
 	uint32_t max_sockets;   /* - 1,100,000 */
+	/* Several instances with the same addresses, each on its own queue of the same link: see
+	 * `pass` of struct tg_netif_config. Which of them a frame is for is computed: TCP and UDP
+	 * to a port of the ephemeral range by the port, port % count, and only such ports are
+	 * chosen for active OPENs; other TCP by a keyed hash of the 4-tuple, wherever its SYN
+	 * arrives; fragments by a hash of what identifies their datagram; UDP to other ports stays
+	 * where it arrived. What the one it is for has no socket for is instance 0's, and so is
+	 * ICMP but echo requests: singular sockets belong there. */
+	struct {
+		uint8_t index, count; /* this is number index of count - 0 of 1; 64 at most */
+		uint8_t key[16];      /* secret, the same in all of them */
+	} share;
 	/* Computes Internet checksums: see base/csum.h. NULL: the portable one. port/ sets a vector
 	 * one. */
 	uint32_t (*csum)(const void *data, size_t len, uint32_t sum);
@@ -264,6 +275,9 @@ struct tg_frame {
 	uint16_t csum_start, csum_offset; /* bytes from the start of the frame */
 };
 
+struct tg_pkt;
+#define TG_PASS_ALL 0xffu
+
 struct tg_netif_config {
 	char name[16];
 	enum tg_link link;
@@ -275,6 +289,11 @@ struct tg_netif_config {
 	bool (*transmit)(void *dev, const struct tg_frame *f);
 	void *dev;
 	bool announce; /* send ARP announcements for addresses added (RFC 5227 2.3) */
+	/* Hands a received frame to instance `to` of those that share the addresses (TG_PASS_ALL:
+	 * to each of the others), whose device copies it into a packet for tg_input: bytes, gso,
+	 * gso_size, csum and passed. During tg_step only, p is valid during the call. False: no
+	 * room, it is dropped. NULL: nothing is passed on. */
+	bool (*pass)(void *dev, unsigned to, const struct tg_pkt *p);
 };
 
 /* Index (1 and up), or -TG_EINVAL, -TG_ENOMEM, -TG_EEXIST (name taken). */
@@ -308,7 +327,9 @@ struct tg_pkt {
 	uint64_t frame;      /* private */
 	struct tg_pkt *next; /* private */
 	uint8_t *net;        /* private */
-	uint8_t flags, pad[15];
+	uint8_t flags;       /* private */
+	uint8_t passed;      /* as `pass` had it; 0: from the link itself */
+	uint8_t pad[14];     /* private */
 };
 /* Room for a frame in the two kinds of blocks, bytes. */
 #define TG_PKT_SMALL (2048u - (uint32_t)sizeof(struct tg_pkt))

@@ -1,6 +1,6 @@
 /* What a host provides to instances: memory, clock and random seed, an event loop, links (a TAP, or
  * a virtual wire between two instances), the impairing device in front of any of them, captures.
- * One thread. This is where operating-system calls live (port/). */
+ * One thread for each host. This is where operating-system calls live (port/). */
 #ifndef TAPGLASS_HOST_H
 #define TAPGLASS_HOST_H
 
@@ -101,6 +101,9 @@ struct tg_link_options {
 	struct tg_impair in, out; /* towards the instance, from it */
 	uint8_t impair_seed[32];
 	struct tg_capture *capture; /* or NULL */
+	/* A TAP with several queues, each for a host of its own (tg_host_join): this is number
+	 * `queue` of `queues`, attached in this order. 0 of 0 or 1: it has one. */
+	unsigned queue, queues;
 };
 TG_API void tg_link_options_default(struct tg_link_options *o);
 
@@ -217,7 +220,8 @@ TG_API bool tg_host_gate_serve(struct tg_host *h, const struct tg *s);
 /* A pcapng file (IETF draft pcapng): nanoseconds, direction flags, interface names, what the stack
  * made of each packet as its comment, drop counts at the end. Packets appear as they are on the
  * wire: segmented, checksums complete. On a link with impairments there are two interfaces, that of
- * the link and "stack" behind the impairments, on which the same packet has the same id. */
+ * the link and "stack" behind the impairments, on which the same packet has the same id. Links of
+ * several hosts, in several threads, may have the same capture. */
 struct tg_capture;
 struct tg_capture_options {
 	uint32_t snap_bytes;  /* of each packet at most; 0: all */
@@ -243,12 +247,34 @@ TG_API void tg_capture_name(struct tg_capture *c, const struct tg_ip *ip, const 
 /* Writes what the reader takes now, which the loop does as well. Bytes left, or -errno of the first
  * failed write: EPIPE when the reader has gone. */
 TG_API int64_t tg_capture_flush(struct tg_capture *c);
-TG_API void tg_capture_counts(const struct tg_capture *c, struct tg_capture_counts *out);
+TG_API void tg_capture_counts(struct tg_capture *c, struct tg_capture_counts *out);
 /* Starts on a link in use, up to 8 captures at once. 0; -EINVAL: no such link; -EBUSY: too many;
  * -ENOMEM; -ENOSPC: 16 interfaces in one file at most; -EAGAIN: the reader takes nothing. */
 TG_API int tg_host_capture(struct tg_host *h, const struct tg *s, int netif, struct tg_capture *c);
 /* Stops on all links of the host and writes the statistics, after which no packet follows. */
 TG_API void tg_host_capture_end(struct tg_host *h, struct tg_capture *c);
+
+/* ---- Several queues of a TAP, a thread each -------------------------------------------------- */
+
+#define TG_QUEUES_MAX 16u
+
+/* Joins n hosts, each with one instance, number i of n that share an address (tg_config.share), on
+ * queue i of one TAP: what comes by the wrong queue crosses to the instance that it is for, in a
+ * bounded ring for each pair; what finds it full is dropped (pass_queue_full). steer: the kernel is
+ * given a program that finds the right queue, if that is allowed; else it learns flows from what is
+ * written, and forgets the idle. 0, -ENOMEM, -EINVAL. */
+TG_API int tg_host_join(struct tg_host *const *h, unsigned n, bool steer);
+/* The kernel has that program. */
+TG_API bool tg_host_steered(const struct tg_host *h);
+/* Runs the loop of a joined host in a thread of its own. From then on the host's functions and
+ * those of its instance may be called only from there: by its application's functions, and by
+ * tg_host_call. 0 or -errno. */
+TG_API int tg_host_spawn(struct tg_host *h, uint64_t busy_ns);
+/* Calls fn in h's thread, between two rounds, and waits for it; without a thread, at once. One
+ * thread calls, and none that has to answer such a call itself. */
+TG_API void tg_host_call(struct tg_host *h, void (*fn)(void *arg), void *arg);
+/* Ends the thread and waits for it; what its loop returned. */
+TG_API int tg_host_reap(struct tg_host *h);
 
 #ifdef __cplusplus
 }

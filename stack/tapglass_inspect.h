@@ -15,6 +15,8 @@
 	X(NETIF_NONE, netif_none, "no such network interface", "-")                                \
 	X(NO_MEMORY, no_memory, "out of packet memory", "-")                                       \
 	X(FRAME_TOO_LONG, frame_too_long, "frame is longer than its block says", "-")              \
+	X(PASS_QUEUE_FULL, pass_queue_full, "too many frames wait for the instance they are for",  \
+		"-")                                                                               \
 	X(ETH_SHORT, eth_short, "frame shorter than an Ethernet header", "894")                    \
 	X(ETH_LLC, eth_llc, "802.3 frame without a SNAP header", "1122 2.3.3")                     \
 	X(ETH_SOURCE, eth_source, "source is a group address", "802.3")                            \
@@ -279,6 +281,8 @@ TG_API bool tg_trace_next(
 	X(bytes_in)                                                                                \
 	X(bytes_out)                                                                               \
 	X(device_busy)                                                                             \
+	X(frames_passed_on)                                                                        \
+	X(frames_taken_over)                                                                       \
 	X(arp_in_requests)                                                                         \
 	X(arp_in_replies)                                                                          \
 	X(arp_out_requests)                                                                        \

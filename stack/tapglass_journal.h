@@ -26,6 +26,7 @@ extern "C" {
 	X(END, "-", 3)                  /* why, hash of the trace, hash of the counters */         \
 	X(CHECK, "-", 3)                /* calls, hash of the trace, hash of the counters */       \
 	X(TRANSMIT, "-", 4)             /* netif, taken, bytes, hash of the frame */               \
+	X(PASS, "-", 4)                 /* netif, to whom, taken, hash of the frame */             \
 	X(NETIF_ADD, "tg_netif_add", 6) /* now, link, mtu, caps, announce, result; name, MAC */    \
 	X(ADDR_ADD, "tg_addr_add", 4)                                                              \
 	X(ROUTE_ADD, "tg_route_add", 6)                                                            \

@@ -264,7 +264,7 @@ TG_API int64_t tg_stepper_act(struct tg_stepper *w, const struct tg_step_action 
  * False: *why. A live world shows those positions of its past that are still kept, and the next
  * step returns to now. */
 TG_API bool tg_stepper_goto(struct tg_stepper *w, uint64_t position, const char **why);
-/* The earliest position that can be gone to: 0 until the log is full. */
+/* The earliest position that can be gone to: 0 until the log is full, and always of a journal. */
 TG_API uint64_t tg_stepper_first(const struct tg_stepper *w);
 /* What was done as event `number`. False: no such event, or forgotten. */
 TG_API bool tg_stepper_past(struct tg_stepper *w, uint64_t number, struct tg_step_event *out);

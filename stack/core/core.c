@@ -12,6 +12,7 @@ void tg_config_default(struct tg_config *c)
 	memset(c, 0, sizeof(*c));
 	c->trace_records = 4096;
 	c->max_sockets = 1100000;
+	c->share.count = 1;
 
 	c->ip.default_ttl = 64;
 	c->ip.reasm_bytes = 4u << 20;
@@ -90,6 +91,12 @@ static bool config_possible(const struct tg_config *c)
 	if (!seed_is_set(c->seed) || c->max_sockets == 0)
 		return false;
 	if (c->trace_records & (c->trace_records - 1) || c->trace_records > CORE_TRACE_MAX)
+		return false;
+	if (c->share.count == 0 || c->share.count > CORE_SHARE_MAX ||
+		c->share.index >= c->share.count)
+		return false;
+	/* Each has to have ports of its own to choose from. */
+	if (c->share.count > c->tcp.port_last - c->tcp.port_first + 1)
 		return false;
 	/* The neighbour's index has 16 bits, 0xffff means none. */
 	if (c->ip.default_ttl == 0 || c->ip.arp_entries == 0 || c->ip.arp_entries >= 0xffff)

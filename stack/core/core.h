@@ -27,6 +27,9 @@
 #define CORE_LOQ_BYTES    (4u << 20)
 #define CORE_TRACE_MAX    16384u /* records of the trace ring at most */
 #define CORE_NETIF_NONE   0xffffu
+#define CORE_SHARE_MAX    64u  /* instances with the same addresses */
+#define CORE_PASSQ_MAX    256u /* frames for the others of them, between two steps */
+#define CORE_PASSQ_BYTES  (8u << 20)
 
 /* Purposes of keys derived from the seed. */
 enum key_purpose {
@@ -161,6 +164,9 @@ struct transport {
 	void (*input)(struct tg *s, struct tg_pkt *p, const struct ip_info *i);
 	/* Returns false when no live flow matches the quote. */
 	bool (*error)(struct tg *s, const struct ip_error *e);
+	/* Is there a connection here, or a connected socket, that p belongs to, and no other? NULL:
+	 * there never is. p as for input, unchecked. */
+	bool (*claims)(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
 };
 
 /* ---- Packets on their way down --------------------------------------------------------------- */
@@ -225,6 +231,8 @@ struct netif {
 	struct tg_pkt *ctl_head,
 		*ctl_tail; /* frames complete from the link header on, waiting for tg_step */
 	uint32_t ctl_count, ctl_bytes;
+	struct tg_pkt *pass_head, *pass_tail; /* frames for other instances, for whom: mark */
+	uint32_t pass_count, pass_bytes;
 	struct list blocked; /* struct sender: met the device busy, oldest first */
 };
 
@@ -361,6 +369,8 @@ struct tg_pkt *pkt_keep(struct tg *s, struct tg_pkt *p);
 
 /* record.c: to the recorder, if there is one. */
 void record_call(struct tg *s, const struct tg_record *r);
+/* Of a frame handed to another instance, as journals have it. */
+uint64_t record_pass_hash(const struct tg_pkt *p);
 /* Names p in a journal: where it lies. */
 static inline uint64_t record_pkt_id(const struct tg *s, const struct tg_pkt *p)
 {
@@ -376,6 +386,16 @@ enum tx_result netif_transmit(struct tg *s, struct netif *n, struct tx *t);
  * received by the next tg_step. False: queue full or no memory, p was freed and counted as
  * TG_DROP_IP_QUEUE_FULL or TG_DROP_NO_MEMORY in discards. */
 bool netif_queue(struct tg *s, struct netif *n, struct tg_pkt *p);
+
+/* pass.c: p, whole from the link header on, is for another instance that shares our addresses (or,
+ * a copy of it, TG_PASS_ALL): queued for the next tg_step. Takes p. False: there is no room, and p
+ * is gone; counted as a discard. */
+bool netif_pass(struct tg *s, struct netif *n, struct tg_pkt *p, unsigned to);
+/* Is the ephemeral port one that this instance may choose? */
+static inline bool core_port_is_own(const struct tg *s, uint16_t port)
+{
+	return port % s->cfg.share.count == s->cfg.share.index;
+}
 
 /* gso.c: completes the transport checksum of t (pseudo-header's sum in the field, gso_size 0) in
  * software; t->csum is false after it. For who copies t into a control frame. */

@@ -88,6 +88,7 @@ void receive(struct tg *s, struct netif *n, struct tg_pkt *p)
 	p->next = NULL;
 	p->net = NULL;
 	p->mark = 0;
+	s->counters.frames_taken_over += p->passed != 0;
 	dispatch(s, n, p);
 	ASSERT(s->verdict != VERDICT_OPEN);
 	s->cur_frame = 0;

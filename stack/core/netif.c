@@ -269,7 +269,7 @@ bool netif_has_work(const struct tg *s)
 	if (s->lo_count > 0)
 		return true;
 	for (uint32_t i = 0; i < s->n_netifs; i++)
-		if (s->netif[i].ctl_head && !s->netif[i].busy)
+		if (s->netif[i].pass_head || (s->netif[i].ctl_head && !s->netif[i].busy))
 			return true;
 	return false;
 }

@@ -102,6 +102,7 @@ struct tg_pkt *pkt_keep(struct tg *s, struct tg_pkt *p)
 		q->flags = (uint8_t)(p->flags & ~PKT_RESERVE);
 		q->frame = p->frame;
 		q->mark = p->mark;
+		q->passed = p->passed;
 	}
 	tg_pkt_free(s, p);
 	return q;

@@ -37,6 +37,25 @@ void record_transmit(struct tg *s, const struct netif *n, const struct tg_frame 
 	record_call(s, &r);
 }
 
+void record_pass(struct tg *s, const struct netif *n, const struct tg_pkt *p, bool taken)
+{
+	struct tg_record r = {.type = TG_RECORD_PASS, .n_words = 4};
+
+	r.word[0] = n->index;
+	r.word[1] = p->mark;
+	r.word[2] = taken;
+	r.word[3] = record_pass_hash(p);
+	record_call(s, &r);
+}
+
+uint64_t record_pass_hash(const struct tg_pkt *p)
+{
+	const uint64_t meta[2] = {p->len, (uint64_t)p->passed << 32 | (uint64_t)p->gso_size << 16 |
+						  (uint64_t)p->gso << 8 | p->csum};
+
+	return chain_hash(chain_hash(0, meta, sizeof(meta)), p->data, p->len);
+}
+
 uint64_t tg_frame_hash(const struct tg_frame *f)
 {
 	const uint64_t meta[4] = {f->bytes, (uint64_t)f->hdr_bytes << 16 | f->gso_size,

@@ -94,6 +94,8 @@ void core_step(struct tg *s, uint64_t now_ns)
 	core_enter(s, now_ns);
 	for (uint32_t i = 0; i < s->n_netifs; i++)
 		s->netif[i].busy = false;
+	/* Others wait for it, and it costs no time on the wire. */
+	netif_pass_flush(s);
 	timers_fire(s);
 	while (n_loopback-- > 0)
 		receive(s, &s->netif[0], loopback_pop(s));

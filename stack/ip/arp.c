@@ -99,7 +99,7 @@ static void arp_conflict(struct tg *s, struct netif *n, struct tg_pkt *p, struct
 {
 	/* [5227 2.4] */
 	s->counters.arp_conflicts++;
-	if (a->netif == n->index)
+	if (a->netif == n->index && !p->passed)
 		addr_defend(s, a);
 	pkt_drop(s, p, TG_DROP_ARP_CONFLICT);
 }
@@ -136,6 +136,7 @@ void arp_input(struct tg *s, struct netif *n, struct tg_pkt *p)
 		pkt_drop(s, p, why);
 		return;
 	}
+	share_tell_all(s, n, p);
 	if (m.op == ARP_REQUEST)
 		s->counters.arp_in_requests++;
 	else
@@ -153,7 +154,8 @@ void arp_input(struct tg *s, struct netif *n, struct tg_pkt *p)
 	target = ip4_addr_find(s, m.tpa);
 	for_us = target && target->netif == n->index;
 	merged = arp_merge(s, n, &m, for_us);
-	if (for_us && m.op == ARP_REQUEST)
+	/* Of several that share the address, whose queue it came by answers; all learn. */
+	if (for_us && m.op == ARP_REQUEST && !p->passed)
 		arp_reply(s, n, &m);
 	if (for_us || merged)
 		pkt_deliver(s, p);

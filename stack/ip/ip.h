@@ -92,7 +92,7 @@ void ip_flow_discover(struct ip_flow *f, uint8_t pmtu);
 bool ip_fits(
 	struct tg *s, const struct tg_ip *dst, struct ip_path *path, uint8_t pmtu, size_t l4_bytes);
 /* MTU towards dst as far as known (interface, or path MTU learnt), bytes. */
-uint32_t ip_mtu(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
+uint32_t ip_mtu(const struct tg *s, const struct tg_ip *dst, const struct ip_path *path);
 /* MMS_R: the largest transport message we can receive from dst's direction (interface MTU - 20):
  * MSS advertised is this - 20 [9293 MUST-67]. */
 uint32_t ip_mms_r(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
@@ -101,6 +101,11 @@ uint32_t ip_mms_r(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
  * caller's. Nothing is sent where RFC 1122 3.2.2 forbids it. */
 enum ip_reject { IP_REJECT_PROTOCOL, IP_REJECT_PORT };
 void ip_reject(struct tg *s, const struct tg_pkt *p, const struct ip_info *i, enum ip_reject how);
+
+/* Nothing here is for p (at its transport header), as nothing else was at fault: if several
+ * instances share our addresses it is passed on to the one that singular sockets belong to. True:
+ * it was, and p is taken. */
+bool ip_passes_home(struct tg *s, struct tg_pkt *p, const struct ip_info *i);
 
 /* Advice from TCP. Positive: the neighbour behind path works (RFC 1122 3.3.1.4). Negative: R1 was
  * reached, look the next hop up again (RFC 9293 MUST-20, RFC 1122 4.2.3.5). */

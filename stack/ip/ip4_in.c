@@ -153,6 +153,8 @@ void ip4_input(struct tg *s, struct netif *n, struct tg_pkt *p)
 	/* [894] what the link padded is no part of it. [1122-I7] any TTL will do for us. */
 	p->len = h.total_bytes;
 	pkt_pull(p, h.hdr_bytes);
+	if (share_passes(s, n, p, &h, group))
+		return;
 	if (h.mf || h.frag_off) {
 		p = reasm_input(s, p, &h); /* [1122-I4] */
 		if (!p)
@@ -160,6 +162,8 @@ void ip4_input(struct tg *s, struct netif *n, struct tg_pkt *p)
 		/* The header of the whole, options of the first fragment included. */
 		why = ip4_parse(p->net, (uint32_t)(p->data - p->net) + p->len, &h);
 		ASSERT(why == TG_DROP_NONE);
+		if (share_passes(s, n, p, &h, group))
+			return;
 	}
 	ip4_deliver(s, n, p, &h, group);
 }

@@ -43,6 +43,14 @@ static uint16_t next_ids(struct tg *s, const struct ip4_hdr *h, uint32_t n)
 	uint64_t hash = siphash(&s->ip->id_key, key, sizeof(key));
 	uint16_t *counter = &s->ip->id[hash % IP_ID_COUNTERS];
 	uint16_t id = (uint16_t)(*counter + (hash >> 32));
+	uint32_t part = 65536u / s->cfg.share.count;
+
+	/* Instances that share an address have a part each of the identifications. */
+	if (part < 65536u) {
+		if (n > part || *counter > part - n)
+			*counter = 0;
+		id = (uint16_t)(s->cfg.share.index * part + *counter);
+	}
 
 	/* [6864 4.3] a counter per source, destination and protocol (some share one): no
 	 * repetition before all 65,536 are used; which one comes next is not for others to know */

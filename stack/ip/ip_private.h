@@ -132,6 +132,14 @@ struct ip_state {
 	uint64_t icmp_millitokens, icmp_refill_ns;
 };
 
+/* ---- share.c ---- */
+/* p is a datagram or a fragment for us (data at the payload, net at the header). True: it is for
+ * another instance that shares our addresses, or nobody's business here any more: p is taken. */
+bool share_passes(
+	struct tg *s, struct netif *n, struct tg_pkt *p, const struct ip4_hdr *h, bool group);
+/* p, an ARP message (data at its beginning), is to be known to all of them. */
+void share_tell_all(struct tg *s, struct netif *n, const struct tg_pkt *p);
+
 /* ---- addr.c ---- */
 static inline bool ip4_is_mcast(uint32_t a)
 {

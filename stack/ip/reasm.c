@@ -230,9 +230,11 @@ static struct tg_pkt *reasm_join(struct tg *s, const struct reasm *d, const stru
 		ip4_parse_quoted(first->net, (uint32_t)(first->data - first->net) + first->len, &h);
 
 	ASSERT(ok);
-	out = pkt_alloc(s, h.hdr_bytes + d->total_bytes);
+	/* A link header fits in front, should it have to be passed on. */
+	out = pkt_alloc(s, ETH_HDR_BYTES + h.hdr_bytes + d->total_bytes);
 	if (!out)
 		return NULL;
+	out->data += ETH_HDR_BYTES;
 	h.mf = false;
 	h.total_bytes = (uint16_t)(h.hdr_bytes + d->total_bytes);
 	/* [3168 5.3] a mark on one fragment is a mark on the datagram */

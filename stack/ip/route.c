@@ -277,7 +277,7 @@ static const struct netif *netif_towards(
 	return r ? &s->netif[r->netif] : NULL;
 }
 
-uint32_t ip_mtu(struct tg *s, const struct tg_ip *dst, struct ip_path *path)
+uint32_t ip_mtu(const struct tg *s, const struct tg_ip *dst, const struct ip_path *path)
 {
 	const struct netif *n;
 	bool no_df;

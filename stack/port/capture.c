@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -67,6 +68,7 @@ struct point {
 };
 
 struct tg_capture {
+	pthread_mutex_t lock; /* links in several threads may have the same one */
 	struct capture_buf buf;
 	bool ended; /* the statistics are written, nothing follows */
 	char path[160];
@@ -99,12 +101,22 @@ static void tell_failure(struct tg_capture *c)
 	tg_host_print_error(&e);
 }
 
-bool capture_flush(struct tg_capture *c)
+static bool flush(struct tg_capture *c)
 {
 	size_t left = capture_buf_flush(&c->buf);
 
 	tell_failure(c);
 	return left > 0;
+}
+
+bool capture_flush(struct tg_capture *c)
+{
+	bool left;
+
+	pthread_mutex_lock(&c->lock);
+	left = flush(c);
+	pthread_mutex_unlock(&c->lock);
+	return left;
 }
 
 static void put(struct tg_capture *c, const void *data, size_t n)
@@ -200,6 +212,7 @@ static struct tg_capture *capture_new(
 	}
 	if (o)
 		c->opt = *o;
+	pthread_mutex_init(&c->lock, NULL);
 	clock_gettime(CLOCK_REALTIME, &t);
 	c->start_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 	c->realtime_offset_ns = c->start_ns - tg_host_now();
@@ -239,7 +252,7 @@ struct tg_capture *tg_capture_open_fd(
 	return capture_new(fd, false, o, err);
 }
 
-void tg_capture_name(struct tg_capture *c, const struct tg_ip *ip, const char *name)
+static void put_name(struct tg_capture *c, const struct tg_ip *ip, const char *name)
 {
 	size_t n = strnlen(name, NAME_BYTES);
 	static const char end;
@@ -256,6 +269,13 @@ void tg_capture_name(struct tg_capture *c, const struct tg_ip *ip, const char *n
 	put16(c, NRB_END);
 	put16(c, 0);
 	block_end(c);
+}
+
+void tg_capture_name(struct tg_capture *c, const struct tg_ip *ip, const char *name)
+{
+	pthread_mutex_lock(&c->lock);
+	put_name(c, ip, name);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void put_statistics(struct tg_capture *c, int point)
@@ -286,13 +306,19 @@ static void finish(struct tg_capture *c)
 	for (int i = 0; i < c->n_points; i++)
 		put_statistics(c, i);
 	c->ended = true;
-	capture_flush(c);
+	flush(c);
 }
 
+/* Unlocks c, which is gone if nobody needs it any more. */
 static void let_go(struct tg_capture *c)
 {
-	if (!c->opened && c->holders == 0)
+	bool over = !c->opened && c->holders == 0;
+
+	pthread_mutex_unlock(&c->lock);
+	if (over) {
+		pthread_mutex_destroy(&c->lock);
 		free(c);
+	}
 }
 
 /* Waits for a reader that still reads. */
@@ -301,7 +327,7 @@ static void linger(struct tg_capture *c)
 	struct pollfd p = {.fd = c->buf.fd, .events = POLLOUT};
 	uint64_t end = tg_host_now() + c->linger_ms * NS_PER_MS, now;
 
-	while (capture_flush(c) && (now = tg_host_now()) < end)
+	while (flush(c) && (now = tg_host_now()) < end)
 		poll(&p, 1, (int)((end - now) / NS_PER_MS + 1));
 }
 
@@ -311,6 +337,7 @@ int tg_capture_close(struct tg_capture *c)
 
 	if (!c)
 		return 0;
+	pthread_mutex_lock(&c->lock);
 	finish(c);
 	linger(c);
 	capture_buf_close(&c->buf);
@@ -323,24 +350,34 @@ int tg_capture_close(struct tg_capture *c)
 
 int64_t tg_capture_flush(struct tg_capture *c)
 {
-	capture_flush(c);
-	return c->buf.error ? -(int64_t)c->buf.error : (int64_t)(c->buf.head - c->buf.tail);
+	int64_t left;
+
+	pthread_mutex_lock(&c->lock);
+	flush(c);
+	left = c->buf.error ? -(int64_t)c->buf.error : (int64_t)(c->buf.head - c->buf.tail);
+	pthread_mutex_unlock(&c->lock);
+	return left;
 }
 
-void tg_capture_counts(const struct tg_capture *c, struct tg_capture_counts *out)
+void tg_capture_counts(struct tg_capture *c, struct tg_capture_counts *out)
 {
+	pthread_mutex_lock(&c->lock);
 	out->packets = c->packets_out;
 	out->lost = c->packets_lost;
 	out->complete = c->opt.packets_max && c->packets_out >= c->opt.packets_max;
+	pthread_mutex_unlock(&c->lock);
 }
 
 void capture_hold(struct tg_capture *c)
 {
+	pthread_mutex_lock(&c->lock);
 	c->holders++;
+	pthread_mutex_unlock(&c->lock);
 }
 
 void capture_release(struct tg_capture *c)
 {
+	pthread_mutex_lock(&c->lock);
 	if (--c->holders == 0)
 		finish(c);
 	let_go(c);
@@ -348,7 +385,7 @@ void capture_release(struct tg_capture *c)
 
 /* ---- Packets --------------------------------------------------------------------------------- */
 
-int capture_add_point(struct tg_capture *c, const char *name, const char *about, enum tg_link link)
+static int add_point(struct tg_capture *c, const char *name, const char *about, enum tg_link link)
 {
 	const uint8_t nanoseconds = 9;
 
@@ -367,6 +404,16 @@ int capture_add_point(struct tg_capture *c, const char *name, const char *about,
 	option(c, OPT_END, NULL, 0);
 	block_end(c);
 	return c->n_points++;
+}
+
+int capture_add_point(struct tg_capture *c, const char *name, const char *about, enum tg_link link)
+{
+	int point;
+
+	pthread_mutex_lock(&c->lock);
+	point = add_point(c, name, about, link);
+	pthread_mutex_unlock(&c->lock);
+	return point;
 }
 
 /* A packet of a frame, in c->packet. */
@@ -435,7 +482,7 @@ static bool is_complete(const struct tg_capture *c)
 	return c->opt.packets_max && c->packets_out >= c->opt.packets_max;
 }
 
-uint64_t capture_frame(struct tg_capture *c, int point, bool out, const struct tg_frame *f,
+static uint64_t put_frame(struct tg_capture *c, int point, bool out, const struct tg_frame *f,
 	uint64_t first_id, uint64_t now_ns, const struct capture_notes *notes)
 {
 	struct point *p = &c->point[point];
@@ -469,8 +516,21 @@ uint64_t capture_frame(struct tg_capture *c, int point, bool out, const struct t
 	return n;
 }
 
+uint64_t capture_frame(struct tg_capture *c, int point, bool out, const struct tg_frame *f,
+	uint64_t first_id, uint64_t now_ns, const struct capture_notes *notes)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&c->lock);
+	n = put_frame(c, point, out, f, first_id, now_ns, notes);
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
 void capture_set_drops(struct tg_capture *c, int point, uint64_t drops)
 {
+	pthread_mutex_lock(&c->lock);
 	if (point >= 0)
 		c->point[point].drops = drops;
+	pthread_mutex_unlock(&c->lock);
 }

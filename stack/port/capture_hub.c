@@ -21,7 +21,7 @@ struct sub {
 struct capture_hub {
 	const struct tg *s;
 	enum tg_link link;
-	char name[16];
+	char name[40];
 	bool impaired;
 	struct sub sub[HUB_CAPTURES_MAX];
 	unsigned n_subs;

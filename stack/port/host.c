@@ -51,6 +51,8 @@ void tg_host_free(struct tg_host *h)
 	if (!h)
 		return;
 	tg_host_stop_thread(h);
+	tg_host_reap(h);
+	group_leave(h);
 	for (struct host_inst *i = h->insts; i; i = i->next)
 		host_record_end(i);
 	while (h->taps) {

@@ -3,6 +3,7 @@
 #define TG_PORT_HOST_H
 
 #include "port/capture_hub.h"
+#include "port/group.h"
 #include "port/tap.h"
 #include "sim/impair.h"
 #include "sim/wire.h"
@@ -10,6 +11,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #define HOST_BATCH_FRAMES 64u    /* read from one link before anything else runs */
@@ -61,6 +63,7 @@ struct tap_link {
 	uint64_t lost;              /* read, but no packet to put it in */
 	struct capture_hub *hub;    /* of its captures, NULL: none */
 	uint64_t packet_id;         /* of the next packet in a capture */
+	unsigned queue_plus_1;      /* of several; 0: there is one */
 };
 
 struct wire_link {
@@ -74,6 +77,13 @@ struct wire_link {
 	bool impaired;
 	char name[2][8];
 	bool plain;
+};
+
+/* What another thread wants done in a host's loop. */
+struct host_call {
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t done;
 };
 
 struct watch {
@@ -101,6 +111,13 @@ struct tg_host {
 	bool threaded;
 	int timer_fd;      /* what the loop sleeps on; callers move it forward */
 	uint64_t armed_ns; /* when it goes off; 0: the loop does not sleep */
+	/* With a queue of a TAP that several hosts share: see group.h. */
+	struct host_group *group; /* NULL: alone */
+	unsigned queue;
+	bool spawned; /* `thread` runs its loop: tg_host_spawn */
+	uint64_t busy_ns;
+	int result;                       /* of that loop */
+	_Atomic(struct host_call *) call; /* waits for the loop; NULL: none does */
 };
 
 /* Zeroed address space, committed as it is used; NULL. host_unmap takes NULL. */

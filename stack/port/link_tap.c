@@ -12,6 +12,8 @@
 #define IMPAIR_MEM_BYTES (256u << 20)
 /* More packets than one frame can hold. */
 #define PACKET_IDS_APART 65536u
+/* Packets of different queues have different numbers. */
+#define QUEUE_ID_SHIFT 48
 
 static enum tg_link link_type(void)
 {
@@ -76,6 +78,13 @@ bool tap_link_flush(struct tap_link *l, uint64_t now_ns)
 		impair_free(m, k);
 		any = true;
 	}
+}
+
+static bool tap_link_pass(void *dev, unsigned to, const struct tg_pkt *p)
+{
+	struct tap_link *l = dev;
+
+	return group_pass(l->h, to, p);
 }
 
 /* ---- Towards the instance -------------------------------------------------------------------- */
@@ -248,7 +257,13 @@ int tap_link_capture(struct tap_link *l, struct tg_capture *c)
 	int result;
 
 	if (!l->hub) {
-		l->hub = hub_new(l->inst->s, link_type(), l->tap.name, l->mem != NULL);
+		char name[40];
+
+		if (l->queue_plus_1)
+			ERROR_TEXT(name, "%s queue %u", l->tap.name, l->queue_plus_1 - 1);
+		else
+			ERROR_TEXT(name, "%s", l->tap.name);
+		l->hub = hub_new(l->inst->s, link_type(), name, l->mem != NULL);
 		/* Beyond the numbers of what is under way. */
 		l->packet_id += PACKET_IDS_APART;
 	}
@@ -281,7 +296,8 @@ static int add_netif(struct tap_link *l, const struct tg_link_options *o)
 		.caps = l->tap.caps,
 		.transmit = tap_link_transmit,
 		.dev = l,
-		.announce = true,
+		.announce = o->queue == 0,
+		.pass = o->queues > 1 ? tap_link_pass : NULL,
 	};
 
 	memcpy(c.name, l->tap.name, sizeof(c.name));
@@ -321,7 +337,9 @@ int tap_link_start(struct tap_link *l, const struct tg_link_options *o)
 {
 	int result = start_impairing(l, o);
 
-	l->packet_id = 1;
+	l->packet_id = 1 + ((uint64_t)o->queue << QUEUE_ID_SHIFT);
+	if (o->queues > 1)
+		l->queue_plus_1 = o->queue + 1;
 	if (result == 0 && o->capture)
 		result = tap_link_capture(l, o->capture);
 	if (result == 0)
@@ -345,6 +363,8 @@ int tg_host_tap(struct tg_host *h, struct tg *s, const char *name, const struct 
 		.mtu = o->mtu,
 		.host_ip = host_ip ? tg_ip4_value(host_ip) : 0,
 		.prefix_len = prefix_len < 32 ? prefix_len : 32,
+		.queue = o->queue,
+		.queues = o->queues,
 	};
 	struct tap_link *l = tap_link_new(h, s);
 	int result;

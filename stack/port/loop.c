@@ -78,7 +78,7 @@ static int build_pollfds(struct tg_host *h)
 	h->n_watches = kept;
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		n++;
-	n += h->n_watches + 1;
+	n += h->n_watches + 2;
 	if (n > h->cap_pfd) {
 		struct pollfd *more = realloc(h->pfd, n * sizeof(*more));
 
@@ -99,6 +99,8 @@ static int build_pollfds(struct tg_host *h)
 		h->pfd[n++] = (struct pollfd){h->watches[i].fd, h->watches[i].events, 0};
 	if (h->threaded)
 		h->pfd[n++] = (struct pollfd){.fd = h->timer_fd, .events = POLLIN};
+	if (h->group)
+		h->pfd[n++] = (struct pollfd){.fd = group_wake_fd(h), .events = POLLIN};
 	return (int)n;
 }
 
@@ -120,6 +122,8 @@ static void take_poll_results(struct tg_host *h)
 	}
 	for (size_t i = 0; i < h->n_watches; i++)
 		h->watches[i].revents = h->pfd[n++].revents;
+	if (h->group && h->pfd[n + h->threaded].revents & POLLIN)
+		group_woken(h);
 }
 
 static void arm(struct tg_host *h, uint64_t at_ns)
@@ -155,18 +159,25 @@ static int sleep_unlocked(struct tg_host *h, int n, uint64_t timeout_ns)
 
 static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
 {
-	struct timespec t = {
-		.tv_sec = (time_t)(timeout_ns / NS_PER_SEC),
-		.tv_nsec = (long)(timeout_ns % NS_PER_SEC),
-	};
+	struct timespec t;
 	int n = build_pollfds(h);
 
 	if (n < 0)
 		return n;
+	if (timeout_ns && !group_sleeps(h))
+		timeout_ns = 0;
+	t.tv_sec = (time_t)(timeout_ns / NS_PER_SEC);
+	t.tv_nsec = (long)(timeout_ns % NS_PER_SEC);
 	if (h->threaded)
 		n = sleep_unlocked(h, n, timeout_ns);
 	else
 		n = ppoll(h->pfd, (nfds_t)n, timeout_ns == NEVER_NS ? NULL : &t, NULL);
+	if (timeout_ns) {
+		int saved = errno;
+
+		group_wakes(h);
+		errno = saved;
+	}
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	h->polled_ns = tg_host_now();
@@ -255,7 +266,9 @@ static bool pass(struct tg_host *h)
 {
 	bool any = false;
 
+	group_run_call(h);
 	set_now(h);
+	any |= group_receive(h);
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		any |= tap_link_receive(l, h->now_ns);
 	for (struct wire_link *l = h->wires; l; l = l->next) {

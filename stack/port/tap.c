@@ -111,6 +111,16 @@ static int fail_attach(struct opening *o, int errnum)
 		ERROR_TEXT(e->fix, "tapglass --name two, or stop it");
 		break;
 	case EINVAL:
+		if (o->q->queues > 1 && o->ops->tap_info(name, &info) && info.is_tap &&
+			!info.multi_queue) {
+			ERROR_TEXT(e->why, "the tap \"%s\" was made for one queue, not %u", name,
+				o->q->queues);
+			ERROR_TEXT(e->fix,
+				"without --queues, or delete it (sudo ip link del %s) and "
+				"sudo tapglass setup",
+				name);
+			break;
+		}
 		ERROR_TEXT(e->why,
 			o->existed ? "the interface %s exists and is no TAP"
 				   : "the kernel does not take \"%s\" for a name",
@@ -211,11 +221,22 @@ static int attach(struct opening *o, bool vnet)
 	struct ifreq r = request_for(o);
 	struct tg_tap_info info;
 	unsigned flags = IFF_TAP | IFF_NO_PI | (vnet ? (unsigned)IFF_VNET_HDR : 0u);
+	bool several = o->q->queues > 1;
+
+	if (several)
+		flags |= IFF_MULTI_QUEUE;
+	/* The kernel lets several processes attach to such a TAP, and deals the flows out among
+	 * them. */
+	if (several && o->existed && o->ops->tap_info(o->q->name, &info) &&
+		info.queues != o->q->queue) {
+		errno = EBUSY;
+		return -1;
+	}
 
 	r.ifr_flags = (short)flags;
 	if (o->ops->ioctl(o->t->fd, TUNSETIFF, &r) < 0) {
 		/* A TAP made for several queues wants to hear of them; one will do. */
-		if (errno != EINVAL || !o->existed)
+		if (errno != EINVAL || !o->existed || several)
 			return -1;
 		/* It would let several processes attach, and deal the flows out among them. */
 		if (o->ops->tap_info(o->q->name, &info) && info.queues > 0) {
@@ -280,7 +301,7 @@ static int open_steps(struct opening *o)
 		result = attach(o, false); /* a kernel without IFF_VNET_HDR */
 	if (result < 0)
 		return fail_attach(o, errno);
-	o->t->made = !o->existed;
+	o->t->made = !o->existed && o->q->queue == 0;
 	negotiate(o);
 	return configure(o);
 }

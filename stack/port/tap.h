@@ -14,6 +14,7 @@ struct tap_request {
 	uint32_t mtu;     /* to be set on the device, 0: leave it */
 	uint32_t host_ip; /* host order, 0: none */
 	unsigned prefix_len;
+	unsigned queue, queues; /* the how-manieth of several; 0 of 0 or 1: there is one */
 };
 
 struct tap {

@@ -29,7 +29,7 @@ static inline bool journal_told_before(unsigned t)
 /* Does t stand for a call? */
 static inline bool journal_is_call(unsigned t)
 {
-	return t > TG_RECORD_TRANSMIT && t < TG_RECORD_COUNT;
+	return t > TG_RECORD_PASS && t < TG_RECORD_COUNT;
 }
 
 /* journal_read.c: the replay ends, unless it has already. */

@@ -48,6 +48,29 @@ static bool replay_transmit(void *arg, const struct tg_frame *f)
 	return taken;
 }
 
+static bool replay_pass(void *arg, unsigned to, const struct tg_pkt *k)
+{
+	struct tg_replay_dev *d = arg;
+	struct tg_replay *p = d->replay;
+	const struct tg_record *r = &p->rec;
+	bool taken;
+
+	if (p->state != TG_REPLAY_MORE || !journal_read(p))
+		return false;
+	if (r->type != TG_RECORD_PASS) {
+		expect(p, 1, 0, "a frame passed on that was not recorded");
+		return false;
+	}
+	expect(p, d->netif, r->word[0], "the interface of a frame passed on");
+	expect(p, to, r->word[1], "whom a frame is passed on to");
+	expect(p, record_pass_hash(k), r->word[3], "the hash of a frame passed on");
+	if (p->state != TG_REPLAY_MORE)
+		return false;
+	taken = r->word[2] != 0;
+	journal_take(p);
+	return taken;
+}
+
 static void do_netif_add(struct tg_replay *p, const struct tg_record *r)
 {
 	struct tg_netif_config c = {
@@ -69,6 +92,7 @@ static void do_netif_add(struct tg_replay *p, const struct tg_record *r)
 	d->replay = p;
 	c.dev = d;
 	c.transmit = r->word[4] & 2 ? replay_transmit : NULL;
+	c.pass = r->word[4] & 4 ? replay_pass : NULL;
 	result = tg_netif_add(p->s, &c, r->word[0]);
 	if (result >= 0) {
 		d->netif = (unsigned)result;
@@ -154,6 +178,7 @@ static void do_input(struct tg_replay *p, const struct tg_record *r)
 	k->gso_size = (uint16_t)(r->word[5] >> 16);
 	k->gso = (uint8_t)(r->word[5] >> 8);
 	k->csum = (uint8_t)r->word[5];
+	k->passed = (uint8_t)(r->word[5] >> 32);
 	/* What the device filled in may be impossible; the core finds out. */
 	k->data = (uint8_t *)((uintptr_t)tg_pkt_block(k) + (uintptr_t)off);
 	if (r->n_data) {
@@ -171,7 +196,8 @@ static void do_step(struct tg_replay *p, const struct tg_record *r)
 {
 	tg_step(p->s, r->word[0]);
 	if (p->state == TG_REPLAY_MORE && p->at < p->bytes && journal_read(p))
-		expect(p, 0, p->rec.type == TG_RECORD_TRANSMIT, "fewer frames than recorded");
+		expect(p, 0, p->rec.type == TG_RECORD_TRANSMIT || p->rec.type == TG_RECORD_PASS,
+			"fewer frames than recorded");
 }
 
 static void do_event(struct tg_replay *p, const struct tg_record *r)

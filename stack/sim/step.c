@@ -274,7 +274,7 @@ uint64_t tg_stepper_last(const struct tg_stepper *w)
 
 uint64_t tg_stepper_first(const struct tg_stepper *w)
 {
-	return w->log.first;
+	return w->ops->foreign ? 0 : w->log.first;
 }
 
 uint64_t tg_stepper_now(const struct tg_stepper *w)

@@ -49,7 +49,8 @@ struct step_ops {
 	uint64_t (*hash)(struct tg_stepper *w, uint64_t h);
 	/* Of a world that cannot do again what it did; NULL: it can. */
 	const struct step_live_ops *live;
-	/* What it does comes from a file, which may lie: the same again need not do the same. */
+	/* What it does comes from a file, not from the user. It may lie: the same again need not do
+	 * the same. */
 	bool foreign;
 };
 

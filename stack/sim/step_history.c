@@ -209,7 +209,8 @@ static void log_forget(struct tg_stepper *w, uint64_t n)
 		*offset_at(l, i - n) = *offset_at(l, i) - off;
 	l->n -= n;
 	l->first += n;
-	while (w->n_snaps && w->snap[0]->position < l->first)
+	/* From a snapshot alone one cannot go on: what the user did is in the log. */
+	while (!w->ops->foreign && w->n_snaps && w->snap[0]->position < l->first)
 		forget_snap(w, 0);
 }
 
@@ -219,6 +220,10 @@ static bool log_shrink(struct tg_stepper *w)
 	struct step_log *l = &w->log;
 	uint32_t i = 0;
 
+	if (w->ops->foreign) {
+		log_forget(w, l->n / 4 + 1);
+		return true;
+	}
 	while (i < w->n_snaps && w->snap[i]->position < l->first + l->n / 4 + 1)
 		i++;
 	if (i == w->n_snaps)
@@ -294,7 +299,7 @@ void step_log_add(
 	struct step_entry e;
 	size_t need;
 
-	if (known && known->chain == w->st.chain)
+	if (w->st.position <= l->first || (known && known->chain == w->st.chain))
 		return;
 	if (known) { /* what is done again does the same */
 		ASSERT(w->ops->foreign);
@@ -391,7 +396,7 @@ bool step_goto(struct tg_stepper *w, uint64_t position, const char **why)
 
 	if (w->ops->live)
 		return look_back(w, position, why);
-	if (position < w->log.first) {
+	if (position < tg_stepper_first(w)) {
 		*why = "this part of the past is forgotten: `history` was full";
 		return false;
 	}

@@ -146,6 +146,7 @@ static bool is_event(struct journal *j, const struct tg_record *r)
 	case TG_RECORD_END:
 	case TG_RECORD_CHECK:
 	case TG_RECORD_TRANSMIT:
+	case TG_RECORD_PASS:
 	case TG_RECORD_PKT_ALLOC:
 	case TG_RECORD_PKT_FREE:
 	case TG_RECORD_SOCK_RESERVE:

@@ -54,7 +54,9 @@ int tg_netif_add(struct tg *s, const struct tg_netif_config *c, uint64_t now_ns)
 		return netif_add(s, c, now_ns);
 	result = netif_add(s, c, now_ns);
 	r = RECORD(NETIF_ADD, 6, now_ns, c->link, c->mtu, c->caps,
-		(uint64_t)c->announce | (uint64_t)(c->transmit != NULL) << 1, word_of(result));
+		(uint64_t)c->announce | (uint64_t)(c->transmit != NULL) << 1 |
+			(uint64_t)(c->pass != NULL) << 2,
+		word_of(result));
 	add_data(&r, c->name, sizeof(c->name));
 	add_data(&r, c->mac, sizeof(c->mac));
 	call_end(s, &r);
@@ -118,7 +120,8 @@ static void record_input(
 	uintptr_t off = (uintptr_t)p->data - (uintptr_t)(p + 1);
 
 	*r = RECORD(INPUT, 6, netif, now_ns, record_pkt_id(s, p), off, p->len,
-		(uint64_t)p->gso_size << 16 | (uint64_t)p->gso << 8 | p->csum);
+		(uint64_t)p->passed << 32 | (uint64_t)p->gso_size << 16 | (uint64_t)p->gso << 8 |
+			p->csum);
 	if (off <= p->room && p->len <= p->room - off)
 		add_data(r, p->data, p->len);
 }

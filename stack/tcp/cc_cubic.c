@@ -161,7 +161,6 @@ static void reduce(struct tcp_cc *c, uint32_t flight_bytes)
 	q->w_max =
 		c->cwnd < q->w_max ? (uint32_t)((uint64_t)c->cwnd * FAST_NUM / FAST_DEN) : c->cwnd;
 	q->epoch = 0;
-	c->acked = 0;
 	c->ssthresh = max_u32(part, 2 * c->mss); /* [9438-6] from FlightSize */
 }
 
@@ -191,7 +190,6 @@ static void cubic_on_timeout(struct tcp_cc *c, uint32_t flight_bytes, bool first
 		c->cubic.epoch = 0;
 	}
 	c->cwnd = c->mss; /* [5681-7] */
-	c->acked = 0;
 }
 
 static void cubic_on_undo(struct tcp_cc *c)
@@ -207,7 +205,6 @@ static void cubic_on_undo(struct tcp_cc *c)
 		c->cubic.w_max = max_u32(c->cubic.w_max, c->cubic.w_before);
 		c->cubic.epoch = 0;
 	}
-	c->acked = 0;
 	cc_forget(c);
 }
 
@@ -233,7 +230,6 @@ static void cubic_on_mss(struct tcp_cc *c, uint32_t mss)
 		q->epoch = 0;
 	}
 	cc_newreno.on_mss(c, mss);
-	c->acked = 0;
 }
 
 static void cubic_init(struct tcp_cc *c, uint32_t mss, uint32_t iw_segs, bool syn_lost)

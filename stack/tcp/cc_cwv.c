@@ -61,8 +61,7 @@ void cwv_before_send(struct tcp_cc *c, uint32_t iw_segs, uint64_t now_ns)
 	if (!(c->flags & CC_USAGE) || now_ms - c->usage.valid_ms < NVP_MS)
 		return;
 	/* [7661 4.4.3] */
-	if (c->ssthresh != CC_SSTHRESH_NONE)
-		c->ssthresh = max_u32(c->ssthresh, c->cwnd - c->cwnd / 4);
+	c->ssthresh = max_u32(c->ssthresh, c->cwnd - c->cwnd / 4);
 	c->cwnd = max_u32(c->cwnd / 2, min_u32(c->cwnd, cc_initial_window(c->mss, iw_segs)));
 	c->usage.valid_ms = now_ms;
 }
@@ -80,8 +79,7 @@ void cwv_decay(struct tcp_cc *c, uint32_t iw_segs, uint64_t idle_ns, uint64_t rt
 {
 	uint32_t least = min_u32(c->cwnd, cc_initial_window(c->mss, iw_segs));
 
-	if (c->ssthresh != CC_SSTHRESH_NONE)
-		c->ssthresh = max_u32(c->ssthresh, c->cwnd - c->cwnd / 4);
+	c->ssthresh = max_u32(c->ssthresh, c->cwnd - c->cwnd / 4);
 	for (; idle_ns > rto_ns && c->cwnd > least; idle_ns -= rto_ns)
 		c->cwnd = max_u32(c->cwnd / 2, least);
 }

@@ -63,7 +63,6 @@ static void newreno_on_recovered(struct tcp_cc *c, uint32_t flight_bytes, uint64
 	/* [5681-12, 6582 3.2 (3)] min(ssthresh, max(FlightSize, SMSS) + SMSS): no burst after
 	 * recovery */
 	c->cwnd = min_u32(c->ssthresh, max_u32(flight_bytes, c->mss) + c->mss);
-	c->cwnd = max_u32(c->cwnd, 2 * c->mss);
 	c->acked = 0;
 }
 
@@ -84,8 +83,7 @@ static void newreno_on_undo(struct tcp_cc *c)
 	/* [5682 3.1, 4015 3] */
 	c->cwnd = max_u32(c->cwnd, c->prior_cwnd);
 	c->ssthresh = max_u32(c->ssthresh, c->prior_ssthresh);
-	if (c->ssthresh == CC_SSTHRESH_NONE) /* slow start goes on, measured anew */
-		c->hystart = (struct cc_hystart){0};
+	c->hystart = (struct cc_hystart){0}; /* if slow start goes on, it is measured anew */
 	cc_forget(c);
 }
 
@@ -108,8 +106,9 @@ const struct tcp_cc_ops *cc_algorithm(unsigned which)
 	switch (which) {
 	case TG_CC_CUBIC: return &cc_cubic;
 	case TG_CC_RENO: return &cc_newreno;
-	default: return NULL;
+	default: break;
 	}
+	return NULL;
 }
 
 const struct tcp_cc_ops cc_newreno = {

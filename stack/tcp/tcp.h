@@ -201,7 +201,6 @@ struct tcp_conn {
 	bool oobinline : 1, reuseport : 1, broadcast : 1;
 	bool recverr : 1; /* ICMP errors are told at once */
 	bool dsack : 1;   /* dsack_start/end wait to be reported [2883] */
-	bool told_r1 : 1; /* R1 was reported [9293 MUST-20] */
 	/* Explicit congestion notification [3168]: see tcp_ecn.c. */
 	bool ecn_offered : 1;  /* our last SYN was an ECN-setup one [3168 6.1.1] */
 	bool ecn_sent : 1;     /* some SYN or SYN-ACK of ours was */
@@ -389,6 +388,8 @@ void tcp_window_opened(struct tg *s, struct tcp_conn *c);
 /* An ACK at once, as a control frame (out of order, duplicate, challenge). */
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c);
 struct seq tcp_control_seq(const struct tcp_conn *c);
+/* The same, in answer to what is not acceptable: <SEQ=SND.NXT> whatever the window. */
+void tcp_send_answer(struct tg *s, struct tcp_conn *c);
 void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kind);
 /* RST for a connection of ours (ABORT). */
 void tcp_send_rst(struct tg *s, struct tcp_conn *c);
@@ -499,6 +500,7 @@ static inline struct tcp_conn *tcp_find_listener(
 	return tcp_pick_listener(s, laddr, lport, 0);
 }
 /* An entry in TIME-WAIT that an active OPEN may end does not count. */
+bool tcp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
 bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
 bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);

@@ -147,7 +147,6 @@ void tcp_ack_advance(struct tcp_conn *c, struct tcp_rx *r)
 		rtt_ns = sample_rtt(c, r, &m);
 	c->backoff = 0; /* [6298 5.3] the timer starts over with what is measured */
 	c->stalled_ns = NEVER_NS;
-	c->told_r1 = false;
 	c->soft_error = 0; /* [1122 4.2.3.9] it has passed */
 	if (c->urg_out && seq_ge(ack, c->snd.up))
 		c->urg_out = false;
@@ -236,8 +235,6 @@ static bool ack_in_syn_received(struct tcp_conn *c, struct tcp_rx *r)
 	c->was_connected = true;
 	tcp_update_mss(s, c);
 	tcp_set_state(s, c, TG_ESTABLISHED, TG_CAUSE_ACK_OF_SYN);
-	if (c->fin_queued) /* [9293 3.10.4] a CLOSE that waited behind data */
-		tcp_set_state(s, c, TG_FIN_WAIT_1, TG_CAUSE_CLOSE_CALL);
 	if (c->parent && c->passive)
 		tcp_accept_enqueue(s, c->parent, c);
 	tcp_conn_established(s, c);

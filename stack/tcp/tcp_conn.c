@@ -270,4 +270,5 @@ static const struct transport tcp_transport = {
 	.proto = IP_PROTO_TCP,
 	.input = tcp_input,
 	.error = tcp_error,
+	.claims = tcp_claims,
 };

@@ -3,6 +3,8 @@
  * (RFC 7323 7.1). */
 #include "tcp/tcp.h"
 
+#include "wire/patch.h"
+
 struct tuple {
 	struct tg_ip laddr, raddr;
 	uint16_t lport, rport;
@@ -80,6 +82,21 @@ bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	return tw ? !tcp_tw_gives_way(s, tw) : mini_find(s, &s->tcp->half_open, &k, hash) != NULL;
 }
 
+/* Is there a connection of the 4-tuple, half-open or in TIME-WAIT included? */
+bool tcp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
+{
+	struct mini_key k = {i->src, 0, 0, (uint16_t)ip_addr_index(s, &i->dst)};
+	uint32_t hash;
+
+	if (p->len < 4)
+		return false;
+	ports_get(p->data, &k.rport, &k.lport);
+	hash = tcp_tuple_hash(s, &i->dst, k.lport, &i->src, k.rport);
+	return tcp_find_conn(s, &i->dst, k.lport, &i->src, k.rport, hash) ||
+	       mini_find(s, &s->tcp->half_open, &k, hash) ||
+	       mini_find(s, &s->tcp->time_wait, &k, hash);
+}
+
 /* ---- Ports ---- */
 
 static uint32_t port_hash(const struct tg *s, uint16_t port)
@@ -102,18 +119,6 @@ struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port)
 	return NULL;
 }
 
-/* Which ports of the ephemeral range have a record. */
-bool tcp_ports_init(struct tg *s)
-{
-	uint32_t words = (s->cfg.tcp.port_last - s->cfg.tcp.port_first) / 64u + 1;
-
-	s->tcp->ports_used = core_alloc(s, words * sizeof(uint64_t));
-	if (!s->tcp->ports_used)
-		return false;
-	memset(s->tcp->ports_used, 0, words * sizeof(uint64_t));
-	return true;
-}
-
 static void note_port(struct tg *s, uint16_t port, bool used)
 {
 	uint32_t i = port - (uint32_t)s->cfg.tcp.port_first;
@@ -123,8 +128,24 @@ static void note_port(struct tg *s, uint16_t port, bool used)
 		return;
 	if (used)
 		s->tcp->ports_used[i / 64] |= bit;
-	else
+	else if (core_port_is_own(s, port))
 		s->tcp->ports_used[i / 64] &= ~bit;
+}
+
+/* Which ports of the ephemeral range have a record. */
+bool tcp_ports_init(struct tg *s)
+{
+	uint32_t words = (s->cfg.tcp.port_last - s->cfg.tcp.port_first) / 64u + 1;
+
+	s->tcp->ports_used = core_alloc(s, words * sizeof(uint64_t));
+	if (!s->tcp->ports_used)
+		return false;
+	memset(s->tcp->ports_used, 0, words * sizeof(uint64_t));
+	/* Those that another instance with our addresses chooses from are taken for good. */
+	for (uint32_t port = s->cfg.tcp.port_first; port <= s->cfg.tcp.port_last; port++)
+		if (!core_port_is_own(s, (uint16_t)port))
+			note_port(s, (uint16_t)port, true);
+	return true;
 }
 
 struct tcp_port *tcp_port_get(struct tg *s, uint16_t port)
@@ -242,11 +263,11 @@ int tcp_choose_port(struct tg *s, struct tcp_conn *c)
 		s->tcp->port_counter += (i + range - start) % range + 1;
 		return (int)(first + i);
 	}
-	for (uint32_t n = min_u32(range, TCP_PORT_TRIES); n > 0; n--) {
+	for (uint32_t n = min_u32(range, TCP_PORT_TRIES * s->cfg.share.count); n > 0; n--) {
 		uint32_t step = s->tcp->port_counter++;
 		uint16_t port = (uint16_t)(first + (offset + step) % range);
 
-		if (port_is_free(s, c, port))
+		if (core_port_is_own(s, port) && port_is_free(s, c, port))
 			return port;
 	}
 	return -TG_EADDRNOTAVAIL;

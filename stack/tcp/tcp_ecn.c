@@ -22,6 +22,7 @@ static bool is_setup(const struct tcp_seg *g)
 	return (g->flags & SETUP) == (g->flags & TCP_ACK ? TCP_ECE : SETUP);
 }
 
+/* [9293 SHLD-8] */
 bool tcp_ecn_accepts(const struct tcp_rx *r)
 {
 	/* [3168 6.1.1] ECT is never on a SYN: a path that marks it would mark everything */
@@ -149,8 +150,8 @@ bool tcp_ecn_ack_in(struct tcp_conn *c, const struct tcp_rx *r)
 	if (!c->tx || list_empty(&c->tx->ranges))
 		return true;
 	/* [3168 6.1.2] once a window: what is acknowledged here was sent before the last reduction,
-	 * or recovery has reduced it already */
-	if (c->recovery != REC_OPEN || (c->tx->ecn_reduced && seq_le(r->g.ack, c->tx->ecn_high)))
+	 * be it for a mark or for a loss; to send again what was too large reduces nothing */
+	if (c->tx->ecn_reduced && seq_le(r->g.ack, c->tx->ecn_high))
 		return true;
 	/* here a proportional rate reduction would begin, as in recovery [9937 4] */
 	c->cc.ops->on_ecn(&c->cc, seq_dist(c->snd.nxt, c->snd.una), s->now_ns);

@@ -289,7 +289,9 @@ static void conn_control(struct tg *s, struct tcp_conn *c, struct seq seq, uint8
 /* [9293 3.10.5, 3.10.7.4-1] <SEQ=SND.NXT> of ACKs and resets. But what probes a closed window, or
  * was sent before it shrank, lies beyond its edge: a segment from there is not acceptable to the
  * peer, which would neither believe a reset [5961 3.2] nor take an ACK, not even as a sign of life.
- * It gets the edge: its own RCV.NXT. */
+ * It gets the edge: its own RCV.NXT. Answers to what is not acceptable
+ * here bear SND.NXT all the same: the peer may have taken more than we know, and edges alone would
+ * never tell. */
 struct seq tcp_control_seq(const struct tcp_conn *c)
 {
 	struct seq edge = seq_add(c->snd.una, c->snd.wnd);
@@ -302,6 +304,12 @@ struct seq tcp_control_seq(const struct tcp_conn *c)
 void tcp_send_ack_now(struct tg *s, struct tcp_conn *c)
 {
 	conn_control(s, c, tcp_control_seq(c), TCP_ACK);
+	ack_went_out(c);
+}
+
+void tcp_send_answer(struct tg *s, struct tcp_conn *c)
+{
+	conn_control(s, c, c->snd.nxt, TCP_ACK);
 	ack_went_out(c);
 }
 
@@ -319,7 +327,7 @@ void tcp_send_challenge_ack(struct tg *s, struct tcp_conn *c, enum challenge kin
 		return;
 	c->challenges[kind]++;
 	s->counters.tcp_challenge_acks++;
-	tcp_send_ack_now(s, c);
+	tcp_send_answer(s, c);
 }
 
 void tcp_send_rst(struct tg *s, struct tcp_conn *c)

@@ -53,7 +53,7 @@ static void undo(struct tg *s, struct tcp_conn *c)
 		s->counters.tcp_spurious_recoveries++;
 		c->reordering_seen = true; /* what else would have misled it? */
 	}
-	if (c->recovery != REC_OPEN && c->tx)
+	if (c->tx)
 		lost_is_in_flight(c);
 	c->recovery = REC_OPEN;
 	c->dup_acks = 0;
@@ -68,7 +68,7 @@ static void undo(struct tg *s, struct tcp_conn *c)
  * copy: it answers the original. */
 static bool answers_original(struct tcp_conn *c, const struct loss_ack *a)
 {
-	if (c->undo_asked || !a->newly_acked || !seq_gt(c->snd.una, c->undo_start))
+	if (c->undo_asked || !seq_gt(c->snd.una, c->undo_start))
 		return false;
 	c->undo_asked = true;
 	return a->has_ts && (int32_t)(a->tsecr - c->undo_ts) < 0;
@@ -79,8 +79,7 @@ static bool all_were_duplicates(struct tcp_conn *c, const struct loss_ack *a)
 {
 	uint32_t n;
 
-	if (!a->dsack || c->undo_bytes == 0 || seq_lt(a->dsack_start, c->undo_start) ||
-		seq_gt(a->dsack_end, c->recover))
+	if (!a->dsack || seq_lt(a->dsack_start, c->undo_start) || seq_gt(a->dsack_end, c->recover))
 		return false;
 	n = seq_dist(a->dsack_end, a->dsack_start);
 	c->undo_bytes -= min_u32(n, c->undo_bytes);

@@ -190,7 +190,7 @@ static void answer_unacceptable(struct tcp_conn *c, const struct tcp_rx *r)
 	bool probe = r->g.len == 0 && seq_eq(r->g.seq, seq_sub(c->rcv.nxt, 1));
 
 	if (r->g.len && !(r->g.flags & TCP_SYN))
-		tcp_send_ack_now(s, c);
+		tcp_send_answer(s, c);
 	else
 		tcp_send_challenge_ack(s, c, probe ? CHALLENGE_PROBE : CHALLENGE_OUTSIDE);
 }
@@ -283,8 +283,11 @@ static bool step1_sequence(struct tcp_conn *c, struct tcp_rx *r)
 		RULE(r->s, c, SEQ_ACCEPTABLE, r->g.seq.v, r->g.len, c->rcv.nxt.v, c->rcv.adv.v);
 		return true;
 	}
-	/* [9293 MUST-66] a closed window still takes RST, ACK and URG of what is next in line */
-	if (rcv_wnd(c) == 0 && seq_eq(r->g.seq, c->rcv.nxt)) {
+	/* [9293 MUST-66] a closed window still takes RST, ACK and URG of what is next in line, and
+	 * of what stands behind the octet that probes it */
+	if (rcv_wnd(c) == 0 &&
+		(seq_eq(r->g.seq, c->rcv.nxt) ||
+			(r->g.len == 0 && seq_eq(r->g.seq, seq_add(c->rcv.nxt, 1))))) {
 		RULE(r->s, c, SEQ_WINDOW_CLOSED, r->g.seq.v);
 		return true;
 	}
@@ -563,6 +566,8 @@ static void dispatch(struct tcp_rx *r)
 	c = tcp_pick_listener(s, la, r->g.dst_port, hash);
 	if (c)
 		tcp_listen_segment(c, r);
+	else if (ip_passes_home(s, r->p, r->ip))
+		r->p = NULL;
 	else
 		closed(r);
 }

@@ -195,8 +195,6 @@ static void mark_on_rto(struct tg *s, struct tcp_conn *c)
 	}
 	if (reneged)
 		x->high_sacked = c->snd.una;
-	x->rescued = false;
-	x->rexmit = NULL;
 	x->limited_bytes = 0;
 }
 

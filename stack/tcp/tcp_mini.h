@@ -13,7 +13,7 @@
 #define MINI_SLOT_SHIFT                                                                            \
 	4 /* above: the quarter second in which a bare ACK was last answered, modulo 16 */
 
-/* 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
+/* [4987 3.4] 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
 struct tcp_mini {
 	uint32_t chain, fifo_prev, fifo_next;
 	uint8_t raddr[16];

@@ -109,7 +109,7 @@ static bool start(struct tg *s, struct tcp_conn *c)
 	uint32_t base = s->cfg.tcp.mtu_base + header_bytes(c) - option_bytes(c);
 	uint32_t high = largest(s, c);
 
-	if (c->mtu || base >= high)
+	if (base >= high)
 		return false;
 	c->mtu = core_alloc(s, sizeof(*c->mtu));
 	if (!c->mtu)
@@ -123,8 +123,7 @@ static bool start(struct tg *s, struct tcp_conn *c)
 
 void tcp_mtu_free(struct tg *s, struct tcp_conn *c)
 {
-	if (c->mtu)
-		core_free(s, c->mtu, sizeof(*c->mtu));
+	core_free(s, c->mtu, sizeof(*c->mtu));
 	c->mtu = NULL;
 }
 
@@ -174,7 +173,7 @@ void tcp_mtu_timeout(struct tg *s, struct tcp_conn *c)
 	/* not even the base: half of it, but not below the floor */
 	smaller = max_u32((c->mtu->low - header_bytes(c)) / 2, s->cfg.tcp.mtu_floor);
 	smaller += header_bytes(c);
-	if (smaller >= c->mtu->low || first_size(c) <= smaller)
+	if (first_size(c) <= smaller)
 		return;
 	c->mtu->low = (uint16_t)smaller;
 	c->mtu->halve = false;

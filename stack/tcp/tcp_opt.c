@@ -168,7 +168,7 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_IP_TTL: return set_byte(&c->ttl, v, 1);
 	case TG_IP_TOS:
 		/* [9293 MUST-48, SHLD-21]; [3168 6.1] the two bits of ECN are ours */
-		return set_byte(&c->tos, v < 0 ? v : v & ~3, 0);
+		return set_byte(&c->tos, v & ~3, 0);
 	case TG_TCP_USER_COOKIE: c->ep.cookie = (uint64_t)v; return 0;
 	case TG_SO_ERROR:
 	case TG_SO_ATMARK:
@@ -190,7 +190,7 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_ERROR:
 		*v = c->ep.error;
 		c->ep.error = 0;
-		if (*v == 0 && c->soft_error) { /* [9293 MUST-47, SHLD-20] soft errors on request */
+		if (*v == 0) { /* [9293 MUST-47, SHLD-20] soft errors on request */
 			*v = c->soft_error;
 			c->soft_error = 0;
 		}
@@ -306,7 +306,8 @@ int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_
 	o->rcv_wnd = seq_dist(c->rcv.adv, c->rcv.nxt);
 	o->mss_snd = c->mss;
 	o->mss_rcv = c->mss_rcv;
-	o->pmtu = c->path.mtu;
+	o->pmtu = c->state == TG_CLOSED || c->state == TG_LISTEN ? c->path.mtu
+								 : ip_mtu(s, &c->raddr, &c->path);
 	o->cwnd_bytes = c->cc.cwnd;
 	o->ssthresh_bytes = c->cc.ssthresh;
 	o->rto_ns = tcp_rto(s, c);

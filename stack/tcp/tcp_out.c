@@ -167,9 +167,8 @@ static enum tx_result send_lost(struct tg *s, struct tcp_conn *c, uint32_t *budg
 struct sendable {
 	uint32_t text;
 	bool fin;
-	bool blocked; /* nothing is in flight and nothing may go: a timer has to see to it */
-	bool zero_window;
-	bool cwnd; /* cwnd is what limits */
+	bool zero_window; /* nothing at all may go */
+	bool cwnd;        /* cwnd is what limits */
 };
 
 static uint32_t usable_window(const struct tcp_conn *c)
@@ -214,7 +213,6 @@ static void limit_by_cwnd(const struct tg *s, const struct tcp_conn *c, struct s
 static void decide(const struct tg *s, const struct tcp_conn *c, struct sendable *d)
 {
 	uint32_t unsent = tcp_unsent(c), usable = usable_window(c), full;
-	bool idle = seq_eq(c->snd.una, c->snd.nxt);
 
 	memset(d, 0, sizeof(*d));
 	/* segments cut by a device would all carry the first one's urgent pointer */
@@ -226,20 +224,14 @@ static void decide(const struct tg *s, const struct tcp_conn *c, struct sendable
 	full = d->text - d->text % c->mss; /* [9293 SHLD-28] */
 	if (d->text == unsent) {
 		d->fin = fin_waits(c) && usable > d->text;
-		if (d->text > full && !tail_may_go(c, full))
+		if (!tail_may_go(c, full)) /* a FIN that waits lets it go */
 			d->text = full;
-	} else if (d->text == usable && d->text > full) {
+	} else if (full > 0 || (!c->push_all && d->text < c->snd.max_wnd / 2)) {
 		/* cut by the window: a part of a segment only if it is half of the largest window
 		 * ever seen */
-		if (full > 0 || (!c->push_all && d->text < c->snd.max_wnd / 2))
-			d->text = full;
+		d->text = full;
 	}
-	if (d->text < unsent)
-		d->fin = false;
-	if (d->text == 0 && !d->fin && (unsent || fin_waits(c)) && idle && !d->cwnd) {
-		d->blocked = true;
-		d->zero_window = usable == 0;
-	}
+	d->zero_window = usable == 0;
 }
 
 /* [5681-10, 3042] new text beyond cwnd that duplicates made room for */
@@ -332,8 +324,6 @@ static enum tx_result send_mtu_probe(struct tg *s, struct tcp_conn *c, uint32_t 
 		c->cwnd_limited = true;
 	if (advice != MTU_PROBE)
 		return TX_OK;
-	if (*budget == 0)
-		return TX_MORE;
 	res = send_frame(s, c, text, false, EMIT_MTU);
 	if (res == TX_OK) {
 		tcp_mtu_sent(s, c, from, text);
@@ -374,8 +364,8 @@ static enum tx_result send_new(struct tg *s, struct tcp_conn *c, uint32_t *budge
 						    tcp_pipe(c) + d.text > c->cc.cwnd / 2);
 		if (d.text == 0 && !d.fin) {
 			tell_why(s, c, &d);
-			if (d.blocked)
-				tcp_timers_blocked(s, c, d.zero_window);
+			/* with nothing in flight no ACK will let it go: a timer has to */
+			tcp_timers_blocked(s, c, d.zero_window);
 			return TX_OK;
 		}
 		if (*budget == 0)
@@ -427,8 +417,8 @@ static enum tx_result send_probe(struct tg *s, struct tcp_conn *c)
 	}
 	if (res == TX_OK)
 		s->counters.tcp_persist_probes++;
-	else if (res == TX_BUSY)
-		c->probe_due = true;
+	else if (res == TX_BUSY || (res == TX_WAIT && !c->no_memory))
+		c->probe_due = true; /* once the device, or the neighbour, is ready */
 	return res == TX_DROPPED ? TX_OK : res;
 }
 
@@ -480,7 +470,7 @@ static enum tx_result send_keepalive(struct tg *s, struct tcp_conn *c)
 	enum tx_result res =
 		tcp_emit_frame(s, c, seq_sub(c->snd.nxt, 1), 0, TCP_ACK, EMIT_PROBE, &sent);
 
-	if (res == TX_BUSY)
+	if (res == TX_BUSY || res == TX_WAIT)
 		return res;
 	c->keep_due = false;
 	s->counters.tcp_keepalive_probes++;
@@ -531,8 +521,7 @@ void tcp_window_opened(struct tg *s, struct tcp_conn *c)
 {
 	uint32_t now = seq_dist(c->rcv.adv, c->rcv.nxt), wnd = tcp_window_offer(s, c, false);
 
-	if (c->fin_seen || c->state < TG_ESTABLISHED || c->state == TG_TIME_WAIT ||
-		c->state == TG_CLOSED)
+	if (c->fin_seen || c->state < TG_ESTABLISHED) /* CLOSED is the least of them */
 		return;
 	if (wnd > now && wnd >= 2u * now) {
 		RULE(s, c, WINDOW_TOLD, now, wnd);

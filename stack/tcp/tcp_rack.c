@@ -112,9 +112,6 @@ uint32_t tcp_rack_detect(const struct tg *s, struct tcp_conn *c)
 	uint32_t lost = 0;
 
 	x->reo_at_ns = NEVER_NS;
-	/* While all arrives in order nothing was sent before what was delivered. */
-	if (at == &x->by_time || list_entry(at, struct tcp_range, sent)->sent_ns > x->rack_sent_ns)
-		return 0;
 	wait_ns = x->rack_rtt_ns + reordering_window(s, c);
 	while (at != &x->by_time) {
 		struct tcp_range *r = list_entry(at, struct tcp_range, sent);

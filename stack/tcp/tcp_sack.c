@@ -77,7 +77,7 @@ void tcp_sack_blocks(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a)
 	const struct tcp_opts *o = &r->g.opts;
 	uint8_t first = 0;
 
-	if (!c->sack_ok || !(o->has & TCP_HAS_SACK) || o->n_sack == 0)
+	if (!c->sack_ok || !(o->has & TCP_HAS_SACK))
 		return;
 	a->sack_present = true;
 	if (is_dsack(r)) {
@@ -91,13 +91,10 @@ void tcp_sack_blocks(struct tcp_conn *c, struct tcp_rx *r, struct loss_ack *a)
 	}
 	if (!c->tx)
 		return;
-	if (seq_lt(c->tx->high_sacked, c->snd.una))
-		c->tx->high_sacked = c->snd.una;
 	for (uint8_t i = first; i < o->n_sack; i++) {
 		struct seq start = seq_max(o->sack[i].start, c->snd.una);
 
-		if (!seq_lt(o->sack[i].start, o->sack[i].end) ||
-			seq_gt(o->sack[i].end, c->snd.nxt) || !seq_lt(start, o->sack[i].end))
+		if (!seq_lt(o->sack[i].start, o->sack[i].end) || seq_gt(o->sack[i].end, c->snd.nxt))
 			continue;
 		mark_block(r->s, c, start, o->sack[i].end, a);
 	}
@@ -147,7 +144,7 @@ uint32_t tcp_sack_mark_first(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_range *r = range_first(c->tx);
 
-	if (!r || (r->flags & (RANGE_SACKED | RANGE_LOST | RANGE_RETRANS)))
+	if (r->flags & (RANGE_SACKED | RANGE_LOST | RANGE_RETRANS))
 		return 0;
 	if (range_bytes(r) > c->cc.mss)
 		range_split(s, c, r,
@@ -172,9 +169,9 @@ static struct tcp_range *speculative(struct tg *s, struct tcp_conn *c)
 	for (r = range_first(x); r && seq_lt(r->start, x->high_sacked); r = range_next(x, r))
 		if (!(r->flags & (RANGE_SACKED | RANGE_RETRANS)))
 			return r;
-	if (x->rescued || list_empty(&x->ranges))
+	if (x->rescued)
 		return NULL;
-	r = list_entry(x->ranges.prev, struct tcp_range, node);
+	r = range_last(x);
 	if (r->flags & (RANGE_SACKED | RANGE_RETRANS))
 		return NULL;
 	x->rescued = true;
@@ -199,9 +196,7 @@ struct tcp_range *tcp_loss_next(struct tg *s, struct tcp_conn *c)
 			x->rexmit = r;
 			return r;
 		}
-		x->rexmit = list_empty(&x->ranges)
-				    ? NULL
-				    : list_entry(x->ranges.prev, struct tcp_range, node);
+		x->rexmit = range_last(x);
 	}
 	return speculative(s, c);
 }

@@ -304,9 +304,9 @@ static bool ooo_insert(struct tcp_conn *c, struct tcp_rx *r, bool *kept)
 {
 	struct tg *s = r->s;
 	struct seq at = r->text_seq, end = seq_add(at, r->text_bytes);
-	struct tcp_ooo_range *last = NULL;
+	struct tcp_ooo_range *last;
 
-	while (seq_lt(at, end)) {
+	do {
 		struct list *before = ooo_before(c->ooo, at), *next = before->next;
 		struct seq stop = end;
 		uint32_t off;
@@ -327,11 +327,10 @@ static bool ooo_insert(struct tcp_conn *c, struct tcp_rx *r, bool *kept)
 			return false;
 		ooo_merge(s, c, last);
 		at = stop;
-	}
-	if (last) { /* [2018-3] the block with the newest segment comes first */
-		list_del(&last->mru);
-		list_push_front(&c->ooo->mru, &last->mru);
-	}
+	} while (seq_lt(at, end));
+	/* [2018-3] the block with the newest segment comes first */
+	list_del(&last->mru);
+	list_push_front(&c->ooo->mru, &last->mru);
 	return true;
 }
 
@@ -539,7 +538,7 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 /* [9293 SHLD-3] the user has closed and will never read this: reset. */
 static bool nobody_reads(struct tcp_conn *c)
 {
-	return c->ep.index == 0 && !c->in_accept_queue && c->state != TG_SYN_RECEIVED;
+	return c->ep.index == 0 && !c->in_accept_queue;
 }
 
 /* The size of the peer's full segments, for "every second full-sized segment" [9293 SHLD-19]. */

@@ -247,7 +247,7 @@ void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c)
 
 void tcp_timers_established(struct tg *s, struct tcp_conn *c)
 {
-	if (c->syn_retrans > 0 && c->srtt_ns == 0) /* [6298 5.7] */
+	if (c->syn_retrans > 0) /* [6298 5.7] */
 		c->rto_ns = max_u64(c->rto_ns, 3 * NS_PER_SEC);
 	c->backoff = 0;
 	c->last_rcv_ns = s->now_ns;
@@ -333,11 +333,11 @@ static void schedule_retry(struct tg *s, struct tcp_conn *c, uint64_t after_ns)
 
 static void reach_r1(struct tg *s, struct tcp_conn *c)
 {
-	if (c->told_r1 || c->backoff < s->cfg.tcp.r1_retransmits)
+	if (c->backoff < s->cfg.tcp.r1_retransmits)
 		return;
 	RULE(s, c, R1_REACHED, c->backoff);
-	c->told_r1 = true; /* [9293 MUST-20, SHLD-10] negative advice: another way may exist */
-	ip_advise_bad(s, &c->path);
+	ip_advise_bad(
+		s, &c->path); /* [9293 MUST-20, SHLD-10] negative advice: another way may exist */
 }
 
 static void retransmit_timeout(struct tg *s, struct tcp_conn *c)

@@ -2,12 +2,13 @@
  * before the RTO draws one, and with it RACK finds the loss. */
 #include "tcp/tcp.h"
 
-/* [8985-3, -12] with RACK alone, not in recovery, and not while SACK tells already; nor when the
- * peer took back the window for what would go again [9293 SHLD-16] */
+/* [8985-3, -12] with RACK alone, not in recovery, which begins with what is lost, and not while
+ * SACK tells already; nor when the peer took back the window for what would go again [9293 SHLD-16]
+ */
 static bool is_quiet(const struct tg *s, const struct tcp_conn *c)
 {
 	return s->cfg.tcp.tlp && tcp_rack_on(s, c) && c->recovery == REC_OPEN && c->tx &&
-	       !list_empty(&c->tx->ranges) && c->tx->sacked_bytes == 0 && c->tx->lost_bytes == 0 &&
+	       !list_empty(&c->tx->ranges) && c->tx->sacked_bytes == 0 &&
 	       seq_dist(c->snd.nxt, c->snd.una) <= c->snd.wnd;
 }
 

@@ -145,8 +145,7 @@ bool tcp_tw_gives_way(const struct tg *s, const struct tcp_mini *m)
 	memcpy(&remote, m->raddr, sizeof(remote));
 	if (s->cfg.tcp.tw_reuse == 0 || (s->cfg.tcp.tw_reuse == 2 && !ip_is_loopback(&remote)))
 		return false;
-	return (m->flags & MINI_TS) && s->cfg.tcp.timestamps &&
-	       (int64_t)(all_ns - left_ns) >= (int64_t)NS_PER_SEC;
+	return (m->flags & MINI_TS) && (int64_t)(all_ns - left_ns) >= (int64_t)NS_PER_SEC;
 }
 
 bool tcp_tw_take_over(struct tg *s, const struct tcp_conn *c, struct seq *iss_min)

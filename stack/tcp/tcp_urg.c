@@ -78,8 +78,6 @@ int64_t tcp_urg_recv(struct tcp_conn *c, void *data, size_t n, unsigned flags)
 {
 	uint32_t ahead;
 
-	if (c->state == TG_LISTEN)
-		return -TG_EINVAL;
 	if (c->oobinline || c->urg_read || !urgent_ahead(c, &ahead))
 		return -TG_EINVAL;
 	if (ahead >= c->rcvq.bytes)

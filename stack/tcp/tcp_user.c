@@ -130,7 +130,6 @@ int tcp_user_listen(struct tg *s, struct endpoint *e, uint32_t backlog)
 		return -TG_ENOMEM;
 	list_init(&c->listener->queue);
 	list_init(&c->listener->deferred);
-	c->listener->queued = 0;
 	c->listener->backlog = backlog;
 	tcp_set_state(s, c, TG_LISTEN, TG_CAUSE_LISTEN_CALL);
 	tcp_notify(s, c);
@@ -210,7 +209,6 @@ static void forget_attempt(struct tg *s, struct tcp_conn *c)
 	c->syn_retrans = 0;
 	c->srtt_ns = 0;
 	c->soft_error = 0;
-	c->told_r1 = false;
 	c->recovery = REC_OPEN;
 	c->frto = FRTO_NONE;
 	c->dup_acks = 0;
@@ -254,10 +252,7 @@ int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *pee
 	c->snd.una = c->iss;
 	c->snd.nxt = seq_add(c->iss, 1);
 	c->snd.max = c->snd.nxt;
-	c->snd.up = c->iss;
-	c->syn_acked = false;
 	c->syn_due = true;
-	c->passive = false;
 	tcp_set_state(s, c, TG_SYN_SENT, TG_CAUSE_CONNECT_CALL);
 	tcp_notify(s, c);
 	tcp_want_output(s, c);
@@ -275,10 +270,9 @@ static int check_send(struct tcp_conn *c)
 	case TG_CLOSED: return c->was_connected ? -TG_EPIPE : -TG_ENOTCONN;
 	case TG_LISTEN: return -TG_ENOTCONN;
 	case TG_SYN_SENT:
-	case TG_SYN_RECEIVED:
-		return c->wr_shut ? -TG_EPIPE : -TG_EAGAIN; /* queued by waiting, as on Linux */
+	case TG_SYN_RECEIVED: return -TG_EAGAIN; /* queued by waiting, as on Linux */
 	case TG_ESTABLISHED:
-	case TG_CLOSE_WAIT: return c->wr_shut ? -TG_EPIPE : 0;
+	case TG_CLOSE_WAIT: return 0;
 	case TG_FIN_WAIT_1:
 	case TG_FIN_WAIT_2:
 	case TG_CLOSING:
@@ -398,8 +392,6 @@ static int check_recv(struct tcp_conn *c)
 		return take_error(c);
 	if (c->state == TG_LISTEN || (c->state == TG_CLOSED && !c->was_connected))
 		return -TG_ENOTCONN;
-	if (c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED)
-		return -TG_EAGAIN;
 	return tcp_at_eof(c) ? 1 : -TG_EAGAIN;
 }
 
@@ -463,14 +455,8 @@ int tcp_user_consume(struct tg *s, struct endpoint *e, size_t n)
 static void queue_fin(struct tg *s, struct tcp_conn *c)
 {
 	c->wr_shut = true;
-	if (c->fin_queued)
-		return;
 	switch ((enum tg_state)c->state) {
-	case TG_SYN_RECEIVED:
-		c->fin_queued = true;
-		if (tcp_unsent(c) == 0) /* else it waits for ESTABLISHED */
-			tcp_set_state(s, c, TG_FIN_WAIT_1, TG_CAUSE_CLOSE_CALL);
-		break;
+	case TG_SYN_RECEIVED: /* nothing can be queued yet: it need not wait */
 	case TG_ESTABLISHED:
 		c->fin_queued = true;
 		tcp_set_state(s, c, TG_FIN_WAIT_1, TG_CAUSE_CLOSE_CALL);

@@ -7,7 +7,7 @@
 
 #include "wire/ip4.h"
 
-static const struct transport udp_transport = {IP_PROTO_UDP, udp_input, udp_error};
+static const struct transport udp_transport = {IP_PROTO_UDP, udp_input, udp_error, udp_claims};
 
 int udp_init(struct tg *s)
 {

@@ -54,6 +54,8 @@ struct udp_sock *udp_find_next(const struct tg *s, const struct tg_addr *local,
 /* udp_in.c */
 void udp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i);
 bool udp_error(struct tg *s, const struct ip_error *e);
+/* A socket connected to p's sender. */
+bool udp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
 /* udp_out.c */
 enum tx_result udp_turn(struct tg *s, struct sender *x, uint32_t budget_bytes);
 /* udp.c */

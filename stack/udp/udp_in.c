@@ -90,6 +90,8 @@ static void conclude(struct tg *s, struct tg_pkt *p, const struct outcome *o)
 
 static void no_port(struct tg *s, struct tg_pkt *p, const struct ip_info *i)
 {
+	if (ip_passes_home(s, p, i))
+		return;
 	s->counters.udp_no_ports++;
 	/* [1122-U1] [1122 4.1.3.1] port unreachable, never for what was sent to a group */
 	if (!i->group)
@@ -161,6 +163,18 @@ void udp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i)
 		to_group(s, p, i, &local, &info);
 	else
 		to_one(s, p, i, &local, &info);
+}
+
+bool udp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
+{
+	struct tg_addr local = {i->dst, 0}, peer = {i->src, 0};
+	struct udp_sock *u;
+
+	if (p->len < 4)
+		return false;
+	ports_get(p->data, &peer.port, &local.port);
+	u = udp_find(s, &local, &peer);
+	return u && u->d.connected;
 }
 
 /* [1122-U3] [1122 4.1.3.3] all errors are passed to the application: as the pending error of a

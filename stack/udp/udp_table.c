@@ -91,7 +91,7 @@ uint16_t udp_pick_port(struct tg *s, const struct tg_ip *ip)
 
 	for (uint32_t i = 0; i < n; i++) {
 		a.port = (uint16_t)(first + (at + i) % n);
-		if (udp_port_free(s, NULL, &a))
+		if (core_port_is_own(s, a.port) && udp_port_free(s, NULL, &a))
 			return a.port;
 	}
 	return 0;

@@ -29,12 +29,12 @@ words "a verb that is none" "" nonsense --
 words "nothing at all" ""
 
 verbs=$($T --complete "")
-equal "the verbs are those of --help" "$($T --help | sed -n '/^verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort | xargs)" \
+equal "the verbs are those of --help" "$($T --help | sed -n '/^verbs:/,/^$/s/^  \([a-z0-9]*\) .*/\1/p' | sort | xargs)" \
 	"$(echo "$verbs" | sort | xargs)"
 for v in $verbs; do
 	[ "$v" = help ] || [ "$v" = version ] && continue
 	equal "$v: completion and --help know the same options" "$($T --complete "$v" - | grep -vE -- '--(drop|dup|reorder|corrupt|delay|rate)-(in|out)$' | sort | xargs)" \
-		"$($T "$v" --help | sed -n '/^\(options\|impairments\)/,/^example:/s/^  *\(-[a-zA-Z0-9]\), \(--[a-z_-]*\).*/\2/p; t; /^example:/q; s/^  *\(--*[a-zA-Z0-9][a-z_-]*\).*/\1/p' | grep '^-' | sort | xargs)"
+		"$($T "$v" --help | sed -n '/^\(options\|impairments\)/,/^example:/s/^  *\(-[a-zA-Z0-9]\), \(--[a-z0-9_-]*\).*/\2/p; t; /^example:/q; s/^  *\(--*[a-zA-Z0-9][a-z0-9_-]*\).*/\1/p' | grep '^-' | sort | xargs)"
 	$T --complete "$v" - | while IFS= read -r o; do
 		# An option with an argument takes the first --help, so that nothing is ever done.
 		out=$($T "$v" "$o" --help --help 2>&1 </dev/null)

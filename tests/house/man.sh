@@ -26,7 +26,7 @@ for v in $($T --complete ""); do
 	done >"$work/unknown"
 	equal "tapglass.1 has the options of $v" "$(xargs <"$work/unknown")" ""
 done
-grep -ohE '\bFl -[a-z_-]+' $man | sed 's/^Fl -/--/' | sort -u >"$work/written"
+grep -ohE '\bFl -[a-z0-9_-]+' $man | sed 's/^Fl -/--/' | sort -u >"$work/written"
 {
 	for v in $($T --complete ""); do $T --complete "$v" -; done
 	echo --version

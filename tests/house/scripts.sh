@@ -32,6 +32,12 @@ printf '#!/bin/sh\n[ "$1" = -n ]\n' >"$work/bin/sudo"
 chmod +x "$work/bin/sudo"
 deps 0 "with a sudo that asks nothing it takes that" "will run: sudo -n apt-get install" \
 	PATH="$work/bin" DEPS_ROOT="$work/root"
+check "deps.sh: the peers of the benchmarks are asked for by the benchmarks alone" sh -c '
+	mkdir "$1/none"
+	DEPS_ROOT="$1/none" scripts/deps.sh bench --dry-run >"$1/bench" </dev/null
+	grep -q "liblwip-dev.* golang-gvisor-gvisor-dev" "$1/bench" || exit 1
+	DEPS_ROOT="$1/none" scripts/deps.sh check --dry-run >"$1/check" </dev/null
+	! grep -qE "lwip|gvisor|golang" "$1/check"' - "$work"
 equal "deps.sh: bad usage is status 2" "$(scripts/deps.sh nonsense 2>/dev/null; echo $?)" 2
 
 # ---- run-tests: each way to fail is a failure

@@ -83,7 +83,8 @@ void iw_config(struct tg_config *c)
 
 struct iw *iw_new(const struct tg_config *cfg, bool announce)
 {
-	static const struct transport tp = {IW_PROTO, tp_input, tp_error};
+	static const struct transport tp = {
+		.proto = IW_PROTO, .input = tp_input, .error = tp_error};
 	struct iw *w = calloc(1, sizeof(*w));
 	struct tg_netif_config nc = {.name = "tap0",
 		.link = TG_LINK_ETHERNET,

@@ -22,6 +22,7 @@ static struct {
 	long owner;
 	unsigned queues;   /* of several, attached */
 	bool wants_queues; /* refuses without IFF_MULTI_QUEUE */
+	bool one_queue;    /* refuses with it */
 	const char *holder;
 	unsigned node_mode, node_uid;
 	/* What it saw. */
@@ -80,6 +81,8 @@ static int fake_tun(unsigned long request, void *arg)
 	if (k.no_vnet && r->ifr_flags & IFF_VNET_HDR)
 		return fail_with(EINVAL);
 	if (k.wants_queues && !(r->ifr_flags & IFF_MULTI_QUEUE))
+		return fail_with(EINVAL);
+	if (k.one_queue && r->ifr_flags & IFF_MULTI_QUEUE)
 		return fail_with(EINVAL);
 	k.flags = r->ifr_flags;
 	return 0;
@@ -146,9 +149,12 @@ static const struct sys_ops ops = {
 static struct tap tap;
 static struct tg_host_error err;
 
+static unsigned queue, queues; /* asked for */
+
 static void reset(void)
 {
 	memset(&k, 0, sizeof(k));
+	queue = queues = 0;
 	k.mtu = 1500;
 	k.owner = -1;
 	k.grants = ~0u;
@@ -157,7 +163,8 @@ static void reset(void)
 
 static int open_tap(bool plain)
 {
-	struct tap_request q = {.name = "tg0", .plain = plain, .prefix_len = 24};
+	struct tap_request q = {
+		.name = "tg0", .plain = plain, .prefix_len = 24, .queue = queue, .queues = queues};
 
 	q.host_ip = 0xc0000201;
 	return tap_open(&tap, &q, &ops, &err);
@@ -240,6 +247,34 @@ START_TEST (attached_elsewhere) {
 	fails(EBUSY, "cannot attach to TAP tg0",
 		"another process is attached to tg0: pid 4242 (tapglass)",
 		"tapglass --name two, or stop it");
+}
+END_TEST
+
+/* Several queues: one after the other, of a TAP that has none so far, or is made. */
+START_TEST (queues_of_our_own) {
+	reset();
+	queues = 2;
+	ck_assert_int_eq(open_tap(false), 0);
+	ck_assert(k.flags & IFF_MULTI_QUEUE);
+	ck_assert(tap.made);
+	k.n_open = 0;
+	k.exists = k.wants_queues = true;
+	k.queues = queue = 1;
+	ck_assert_int_eq(open_tap(false), 0);
+	ck_assert(k.flags & IFF_MULTI_QUEUE);
+	ck_assert(!tap.made);
+	k.n_open = 0;
+	k.queues = 2; /* somebody came in between */
+	fails(EBUSY, "cannot attach to TAP tg0", "another process is attached to tg0",
+		"tapglass --name two, or stop it");
+	queue = 0;
+	fails(EBUSY, "cannot attach to TAP tg0", "another process is attached to tg0",
+		"tapglass --name two, or stop it");
+	reset();
+	queues = 2;
+	k.exists = k.one_queue = true;
+	fails(EINVAL, "cannot attach to TAP tg0", "the tap \"tg0\" was made for one queue, not 2",
+		"without --queues, or delete it (sudo ip link del tg0) and sudo tapglass setup");
 }
 END_TEST
 
@@ -447,6 +482,7 @@ static Suite *tap_error_suite(void)
 	tcase_add_test(t, attach_forbidden);
 	tcase_add_test(t, attached_elsewhere);
 	tcase_add_test(t, several_queues);
+	tcase_add_test(t, queues_of_our_own);
 	tcase_add_test(t, no_tap_at_all);
 	tcase_add_test(t, impossible_names);
 	tcase_add_loop_test(t, configuring_fails, 0, (int)ARRAY_LEN(steps));

@@ -271,6 +271,144 @@ START_TEST (test_entry_made_meanwhile) {
 }
 END_TEST
 
+/* ---- One by one ---- */
+
+static bool is_set(const struct sipkey *k)
+{
+	return k->k0 && k->k1 && k->k0 != k->k1;
+}
+
+static bool same(const struct sipkey *a, const struct sipkey *b)
+{
+	return a->k0 == b->k0 && a->k1 == b->k1;
+}
+
+/* [4987 3.6] Nothing in a cookie can be foreseen: base and master are keys of their own, and so is
+ * that of every generation, the first one too. */
+START_TEST (test_keys) {
+	struct tcp_opts o = {.has = TCP_HAS_MSS, .mss = 1460};
+	const struct tcp_cookies *k = &w->s->tcp->cookies;
+	struct sipkey seen[4];
+	struct tcp_seg a;
+	uint32_t top = 0;
+
+	ck_assert_uint_lt(w->now_ns, 16 * TICK_NS);
+	ck_assert(is_set(&k->base) && is_set(&k->master) && !same(&k->base, &k->master));
+	for (unsigned i = 0; i < ARRAY_LEN(seen); i++) {
+		tw_step(w, i * 16 * TICK_NS + NS_PER_SEC - w->now_ns % (16 * TICK_NS));
+		syn(TW_FAR, seq_of(7), 0, &o);
+		seen[i] = k->key[(w->now_ns / TICK_NS / 16) & 1];
+		ck_assert(is_set(&seen[i]) && !same(&seen[i], &k->master));
+		for (unsigned n = 0; n < i; n++)
+			ck_assert(!same(&seen[i], &seen[n]));
+	}
+	/* the ticks' eight bits do not stand there in the open */
+	for (uint16_t i = 0; i < 16; i++) {
+		a = syn((uint16_t)(TW_FAR + i), seq_of(0), 0, &o);
+		top |= 1u << (a.seq.v >> 27);
+	}
+	ck_assert_uint_gt(top & (top - 1), 0);
+}
+END_TEST
+
+/* The clock, never later, and less than a turn of the bits behind it. */
+START_TEST (test_tsval) {
+	struct tcp_mini m;
+
+	memset(&m, 0, sizeof(m));
+	for (unsigned bits = 0; bits < 64; bits++) {
+		m.flags = MINI_TS;
+		m.flags |= (bits & 0x0f) == 15 ? 0 : MINI_WS;
+		m.flags |= bits & 0x10 ? MINI_SACK : 0;
+		m.syn.scales = bits & 0x0f;
+		m.syn.ecn = (bits & 0x20) != 0;
+		for (uint32_t now = 0u - 200; now != 200; now++) {
+			uint32_t ts = tcp_cookie_tsval(&m, now);
+
+			ck_assert_uint_eq(ts & 63, bits);
+			ck_assert_uint_lt(now - ts, 64);
+		}
+	}
+}
+END_TEST
+
+/* A port that never sent a cookie expects none, not even in the first tick of all. */
+START_TEST (test_not_expected) {
+	struct tcp_port port = {.port = TW_PORT};
+
+	w->s->now_ns = 1;
+	ck_assert(!tcp_cookie_expected(w->s, &port));
+	port.cookie_tick = 1;
+	ck_assert(tcp_cookie_expected(w->s, &port));
+	w->s->now_ns = 2 * TICK_NS - 1;
+	ck_assert(tcp_cookie_expected(w->s, &port));
+	w->s->now_ns = 2 * TICK_NS;
+	ck_assert(!tcp_cookie_expected(w->s, &port));
+	w->s->now_ns = w->now_ns;
+}
+END_TEST
+
+/* All that a record needs is in it, whatever lay in its memory before. */
+START_TEST (test_record) {
+	struct tcp_opts o = {.has = TCP_HAS_MSS, .mss = 1460};
+	struct ip_info ip = {.src = tg_ip4_of(TW_PEER), .dst = tg_ip4_of(TW_US)};
+	struct tcp_seg a = syn(TW_FAR, seq_of(7), 0, &o);
+	struct tcp_rx r;
+	struct tcp_mini m, none;
+
+	memset(&r, 0, sizeof(r));
+	memset(&none, 0, sizeof(none));
+	r.s = w->s;
+	r.ip = &ip;
+	r.g = answer(&a, 0);
+	memset(&m, 0xff, sizeof(m));
+	ck_assert(tcp_cookie_read(w->s, &r, &m));
+	ck_assert_int_eq(memcmp(m.raddr, ip.src.b, sizeof(m.raddr)), 0);
+	ck_assert_uint_eq(m.rport, TW_FAR);
+	ck_assert_uint_eq(m.lport, TW_PORT);
+	ck_assert_int_eq(m.laddr, ip_addr_index(w->s, &ip.dst));
+	ck_assert_uint_eq(m.flags, MINI_RESENT); /* [6298 3] no round trip is taken from it */
+	ck_assert_uint_eq(m.queue, 0);
+	ck_assert_uint_eq(m.ts_recent, 0);
+	ck_assert(seq_eq(m.snd_nxt, a.seq) && seq_eq(m.rcv_nxt, seq_of(8)));
+	ck_assert_uint_eq(m.syn.mss, 1460);
+	ck_assert_uint_eq(m.syn.scales, 0);
+	ck_assert_uint_eq(m.syn.ecn, 0);
+}
+END_TEST
+
+/* A peer that writes options into the timestamp it echoes gets none that is switched off here; of
+ * timestamps that are nothing is read. _i: TCP_HAS_... */
+START_TEST (test_forged_options) {
+	static const uint8_t off[] = {TCP_HAS_WSCALE, TCP_HAS_SACK_PERM, TCP_HAS_TS, 0};
+	struct tcp_opts o = tw_all_opts();
+	struct tg_config cfg;
+	struct tcp_seg a, g;
+
+	teardown();
+	world_config(&cfg);
+	cfg.tcp.syncookies = 2;
+	cfg.tcp.ecn = off[_i] ? 1 : 0;
+	cfg.tcp.window_scaling = off[_i] != TCP_HAS_WSCALE;
+	cfg.tcp.sack = off[_i] != TCP_HAS_SACK_PERM;
+	cfg.tcp.timestamps = off[_i] != TCP_HAS_TS;
+	w = tw_new(&cfg);
+	w->listener = tw_listen(w, TW_PORT, 4);
+	a = syn(TW_FAR, seq_of(7), TCP_ECE | TCP_CWR, &o);
+	g = answer(&a, 1001);
+	g.opts.has = TCP_HAS_TS;
+	g.opts.tsval = 0xf0001001; /* far from none at all */
+	g.opts.tsecr = off[_i] == TCP_HAS_TS ? 0x12345678 : ((a.opts.tsval - 64) & ~63u) | 0x37;
+	tw_in(w, &g, NULL, 0);
+	ck_assert(accepted());
+	ck_assert_int_eq(w->c->ts_ok, off[_i] != TCP_HAS_TS);
+	ck_assert_int_eq(w->c->ws_ok, off[_i] != TCP_HAS_TS && off[_i] != TCP_HAS_WSCALE);
+	ck_assert_int_eq(w->c->sack_ok, off[_i] != TCP_HAS_TS && off[_i] != TCP_HAS_SACK_PERM);
+	ck_assert_int_eq(w->c->ecn_ok, off[_i] != TCP_HAS_TS && off[_i] != 0);
+	ck_assert_uint_eq(w->c->ts_recent, off[_i] == TCP_HAS_TS ? 0 : 0xf0001001);
+}
+END_TEST
+
 static Suite *tcp_cookie_suite(void)
 {
 	Suite *suite = suite_create("tcp cookie");
@@ -285,6 +423,11 @@ static Suite *tcp_cookie_suite(void)
 	tcase_add_loop_test(t, test_guesses, 0, getenv("TG_TEST_BRIEF") ? 1 : 4);
 	tcase_add_loop_test(t, test_age, 0, 2);
 	tcase_add_test(t, test_entry_made_meanwhile);
+	tcase_add_test(t, test_keys);
+	tcase_add_test(t, test_tsval);
+	tcase_add_test(t, test_not_expected);
+	tcase_add_test(t, test_record);
+	tcase_add_loop_test(t, test_forged_options, 0, 4);
 	suite_add_tcase(suite, t);
 	return suite;
 }

@@ -1,4 +1,5 @@
-/* Reductions for ECE over more text than sequence numbers tell apart (RFC 3168 6.1.2). */
+/* Reductions for ECE (RFC 3168 6.1.2): the window that each counts for, also over more text than
+ * sequence numbers tell apart, and its record in the trace. */
 #include "tcp_support.h"
 
 #define TAIL 1000u /* stays in flight, so that what is kept with the text in flight is kept */
@@ -57,6 +58,89 @@ START_TEST (test_wrap) {
 }
 END_TEST
 
+static struct tcp_rx with_ece(void)
+{
+	struct tcp_rx r;
+
+	memset(&r, 0, sizeof(r));
+	r.s = w->s;
+	r.g = tw_seg(w);
+	r.g.flags |= TCP_ECE;
+	return r;
+}
+
+/* [3168 6.1.2] The window that a reduction counts for: up to SND.NXT, with a reduction to show,
+ * agreed on. */
+START_TEST (test_in_window) {
+	struct tcp_conn *c = w->c;
+	struct seq una;
+
+	tcp_ecn_reduced(c); /* nothing is in flight */
+	ck_assert(!c->ecn_cwr_due);
+	turn(0);
+	una = c->snd.una;
+	c->cc.ssthresh = 5000;
+	c->ecn_ok = false;
+	tcp_ecn_reduced(c);
+	ck_assert(!c->ecn_cwr_due && !tcp_ecn_in_window(c));
+	c->ecn_ok = true;
+	tcp_ecn_reduced(c);
+	ck_assert(c->ecn_cwr_due && tcp_ecn_in_window(c));
+	ck_assert(seq_eq(c->tx->ecn_high, c->snd.nxt));
+	c->snd.una = c->snd.nxt;
+	ck_assert(!tcp_ecn_in_window(c));
+	c->snd.una = una;
+	c->cc.ssthresh = CC_SSTHRESH_NONE;
+	ck_assert(!tcp_ecn_in_window(c));
+}
+END_TEST
+
+/* ECE while nothing is in flight, though text waits: nothing is reduced, nor does anything grow. */
+START_TEST (test_nothing_in_flight) {
+	struct tcp_rx r = with_ece();
+
+	ck_assert(tcp_ecn_ack_in(w->c, &r));
+	ck_assert_int_eq(tg_sock_send(w->s, w->conn, "text", 4, 0, w->now_ns), 4);
+	ck_assert_ptr_nonnull(w->c->tx);
+	ck_assert(tcp_ecn_ack_in(w->c, &r));
+	ck_assert_uint_eq(w->s->counters.tcp_ecn_echoes_in, 2);
+	ck_assert_uint_eq(w->s->counters.tcp_ecn_reductions, 0);
+	tg_step(w->s, w->now_ns);
+	ck_assert(tcp_ecn_ack_in(w->c, &r));
+	ck_assert_uint_eq(w->s->counters.tcp_ecn_reductions, 1);
+}
+END_TEST
+
+/* A reduction stands in the trace, with cwnd and ssthresh after it and what was in flight. */
+START_TEST (test_trace) {
+	struct tcp_rx r;
+	struct tg_trace t, last, *ring;
+	uint64_t cursor = 0;
+
+	turn(0);
+	r = with_ece();
+	tcp_ecn_ack_in(w->c, &r);
+	memset(&last, 0, sizeof(last));
+	while (tg_trace_next(w->s, &cursor, &t, NULL))
+		if (t.kind == TG_TRACE_CONGESTION)
+			last = t;
+	ck_assert_uint_eq(last.kind, TG_TRACE_CONGESTION);
+	ck_assert_uint_eq(last.a, TG_CONG_ECN);
+	ck_assert_uint_eq(last.conn, w->c->serial);
+	ck_assert_uint_eq(last.rport, TW_FAR);
+	ck_assert_uint_eq(last.seq, w->c->cc.cwnd);
+	ck_assert_uint_eq(last.ack, w->c->cc.ssthresh);
+	ck_assert_uint_eq(last.len, TAIL);
+	/* and where none is kept it is a reduction all the same */
+	w->c->tx->ecn_reduced = false;
+	ring = w->s->trace;
+	w->s->trace = NULL;
+	tcp_ecn_ack_in(w->c, &r);
+	w->s->trace = ring;
+	ck_assert_uint_eq(w->s->counters.tcp_ecn_reductions, 2);
+}
+END_TEST
+
 static Suite *tcp_ecn_suite(void)
 {
 	Suite *suite = suite_create("tcp ecn");
@@ -65,6 +149,9 @@ static Suite *tcp_ecn_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_wrap);
+	tcase_add_test(t, test_in_window);
+	tcase_add_test(t, test_nothing_in_flight);
+	tcase_add_test(t, test_trace);
 	suite_add_tcase(suite, t);
 	return suite;
 }

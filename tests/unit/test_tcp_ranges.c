@@ -443,6 +443,8 @@ START_TEST (test_random_by_time) {
 		}
 		check_list(true);
 		UNIT_CHECK(tcp_pipe(c) == naive_pipe());
+		/* what is lost is in a recovery: the loss probe counts on it [8985 7.2] */
+		UNIT_CHECK(c->recovery != REC_OPEN || c->tx->lost_bytes == 0);
 	}
 	tw_end(w);
 	by_time = false;
@@ -524,6 +526,14 @@ START_TEST (test_limit) {
 		m.delivered += a.newly_sacked;
 	}
 	check_list(true);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint32_t at = some_offset();
+
+		sack_one(at, min_u32(at + 1, m.nxt));
+		UNIT_CHECK(c->tx->n_ranges <= tcp_ranges_max(c));
+	}
+	check_list(true);
+	m.delivered = c->delivered;
 	for (int i = 0; i < 50; i++)
 		op_sack(true);
 	UNIT_CHECK(c->tx->n_ranges <= tcp_ranges_max(c));
