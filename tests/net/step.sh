@@ -436,6 +436,13 @@ has "fork, branches, switch" 'what lies ahead is kept as one; from here on you d
 	'lab, after event 10 of 10 on line "one"' $'\nstopped before event 1 ' $'\nafter event 10 ' $'\nthe beginning\nstopped before event 1 '
 equal "the same way gives the same stop" "$(grep -c '^after event 10 at 0.090000 s' "$work/out")" 3
 
+play <<<$'connect\nstep 3\ngoto 3\nshow states c1'
+says "what lies ahead is not lit in the picture" <<'T'
+c1 at client: >now<, *was there*
+  event 2     CLOSED -> SYN-SENT: active OPEN (9293 3.10.1)
+T
+lacks "nor told" "$work/out" '^  event [3-9] '
+
 # ---- Scripts of commands
 
 cat >"$work/good.step" <<'C'
