@@ -87,7 +87,8 @@ static bool parse_timer(struct repl *r, const char *word, struct breakpoint *b)
 	}
 	if (word != NULL) {
 		refuse(r,
-			"there is no timer \"%s\": rexmit, persist, delack, keepalive, state, pto, "
+			"there is no timer \"%s\": rexmit, persist, delack, keepalive, state, "
+			"user, pto, "
 			"reo",
 			word);
 	}

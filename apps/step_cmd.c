@@ -201,7 +201,7 @@ static const struct command *command_find(struct repl *r, const char *word)
 		}
 	}
 	if (strncmp(word, "x/", 2) == 0) {
-		refuse(r, "\"%s\": only frames are looked at so: x/frame", word);
+		refuse(r, "\"%s\" is for memory; here frames are looked at: x/frame", word);
 		return NULL;
 	}
 	printf("there is no command \"%s\"", word);
@@ -273,6 +273,9 @@ void command_run(struct repl *r, const char *line)
 	if (!is_clean(text)) {
 		refuse(r, "a command has no control characters in it");
 		return;
+	}
+	for (size_t n = strlen(text); n > 0 && text[n - 1] == ' ';) {
+		text[--n] = '\0'; /* completion leaves one */
 	}
 	word = word_next(&at);
 	if (word != NULL && *word == '#') {

@@ -155,16 +155,19 @@ static const char *const diagram[] = {
 };
 #define DIAGRAM_ROWS (sizeof diagram / sizeof diagram[0])
 
-/* Was it in this state; is it now? */
-static bool visited(const struct repl *r, const char *name, unsigned state)
+/* Was it in this state? CLOSED stands twice: above it was left, below it was reached. */
+static bool visited(const struct repl *r, const char *name, unsigned state, bool below)
 {
-	for (size_t i = 0; i < r->n_moves; i++) {
-		if (strcmp(r->move[i].name, name) == 0 &&
-			(r->move[i].to == state || r->move[i].from == state)) {
-			return true;
-		}
+	bool there = false;
+
+	for (size_t i = 0; i < r->n_moves && !there; i++) {
+		const struct move *m = &r->move[i];
+
+		there = strcmp(m->name, name) == 0 &&
+			((m->to == state && (below || state != TG_CLOSED)) ||
+				(m->from == state && (!below || state != TG_CLOSED)));
 	}
-	return false;
+	return there;
 }
 
 /* The state whose name stands at `at` between blanks; TG_STATE_COUNT: none. */
@@ -183,7 +186,8 @@ static unsigned diagram_state(const char *at, size_t *n)
 
 /* A line of the diagram: names of states visited between stars (bold on a terminal), the present
  * one between brackets. */
-static void diagram_line(const struct repl *r, const char *line, const char *name, unsigned now)
+static void diagram_line(
+	const struct repl *r, const char *line, const char *name, unsigned now, bool below)
 {
 	size_t end = strlen(line);
 
@@ -193,13 +197,14 @@ static void diagram_line(const struct repl *r, const char *line, const char *nam
 	for (size_t i = 0, n; i < end;) {
 		unsigned state = diagram_state(line + i, &n);
 
-		if (state == TG_STATE_COUNT || (state != now && !visited(r, name, state))) {
+		bool here = state == now && (now != TG_CLOSED || below);
+
+		if (state == TG_STATE_COUNT || (!here && !visited(r, name, state, below))) {
 			putchar(line[i++]);
 			continue;
 		}
-		printf("%s%c%.*s%c%s", r->terminal ? "\033[1m" : "", state == now ? '>' : '*',
-			(int)n, line + i + 1, state == now ? '<' : '*',
-			r->terminal ? "\033[0m" : "");
+		printf("%s%c%.*s%c%s", r->terminal ? "\033[1m" : "", here ? '>' : '*', (int)n,
+			line + i + 1, here ? '<' : '*', r->terminal ? "\033[0m" : "");
 		i += n + 2;
 	}
 	putchar('\n');
@@ -219,7 +224,7 @@ void states_show(struct repl *r, char *args)
 		now = (unsigned)t.v[TG_TCB_STATE];
 	}
 	for (size_t i = 0; i < DIAGRAM_ROWS; i++) {
-		diagram_line(r, diagram[i], n->name, now);
+		diagram_line(r, diagram[i], n->name, now, i > DIAGRAM_ROWS / 2);
 	}
 	printf("%s at %s: >now<, *was there*\n", n->name, r->end_name[n->end]);
 	for (size_t i = 0; i < r->n_moves; i++) {

@@ -105,12 +105,8 @@ static void save_option(struct save *s, const struct tg_step_action *a, int fd)
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (a->option == names[i].option) {
-			/* a script's buffer sizes are doubled, as Linux does */
-			bool size =
-				names[i].option == TG_SO_SNDBUF || names[i].option == TG_SO_RCVBUF;
-
 			fprintf(s->f, "setsockopt(%d, %s, [%" PRId64 "], 4)", fd, names[i].text,
-				size ? a->value / 2 : a->value);
+				a->value);
 			return;
 		}
 	}

@@ -172,7 +172,7 @@ TG_API enum tg_tcb_kind tg_tcb_kind_of(unsigned field);
 	X(SYN_COOKIE_GOOD, syn_cookie_good, "4987-3.6",                                            \
 		"SEG.ACK {0} - 1 is a cookie of ours: the connection is made of it")               \
 	X(SYN_ACK_AGAIN, syn_ack_again, "9293-MUST-22",                                            \
-		"no ACK of the SYN-ACK: it goes again, for the {0}th time")                        \
+		"no ACK of the SYN-ACK: it goes again ({0} so far)")                               \
 	X(ACK_OF_SYN, ack_of_syn, "9293-3.10.7.4-5",                                               \
 		"fifth, ACK in SYN-RECEIVED: SND.UNA {0s} < SEG.ACK {1s} =< SND.NXT {2s}, -> "     \
 		"ESTABLISHED")                                                                     \
