@@ -64,12 +64,11 @@ static void trace_in(struct tcp_rx *r, const struct tcp_conn *c)
 /* [9293 3.10.7.1] no connection: everything but a reset is answered by one */
 static void closed(struct tcp_rx *r)
 {
-	if (r->g.flags & TCP_RST) {
-		tcp_discard(r, NULL, TG_DROP_TCP_CLOSED_RST);
-		return;
-	}
-	tcp_send_rst_for(r);
-	tcp_discard(r, NULL, TG_DROP_TCP_CLOSED);
+	bool rst = (r->g.flags & TCP_RST) != 0;
+
+	if (!rst)
+		tcp_send_rst_for(r);
+	tcp_discard(r, NULL, rst ? TG_DROP_TCP_CLOSED_RST : TG_DROP_TCP_CLOSED);
 }
 
 /* ---- SYN-SENT ---- */
