@@ -159,6 +159,15 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
 
 /* ---- Readiness ---- */
 
+/* Is it worth while to write? With a third of the buffer free, and less than half of what may wait
+ * unsent, as on Linux. */
+static bool writable(const struct tg *s, const struct tcp_conn *c)
+{
+	uint32_t mark = tcp_notsent_lowat(s, c);
+
+	return tcp_queued(c) < c->sndbuf - c->sndbuf / 3 && (!mark || 2ull * tcp_unsent(c) < mark);
+}
+
 static unsigned level_of_closed(const struct tcp_conn *c)
 {
 	unsigned level = TG_HUP | TG_OUT;
@@ -173,7 +182,6 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 	const struct tcp_conn *c = (const struct tcp_conn *)e;
 	unsigned level = c->ep.error ? TG_ERR | TG_IN | TG_OUT : 0;
 
-	(void)s;
 	if (c->state == TG_CLOSED)
 		return level_of_closed(c);
 	if (c->state == TG_LISTEN)
@@ -187,7 +195,7 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 		level |= TG_RDHUP;
 	if (tcp_urg_waits(c))
 		level |= TG_PRI;
-	if (c->wr_shut || tcp_queued(c) < c->sndbuf - c->sndbuf / 3)
+	if (c->wr_shut || writable(s, c))
 		level |= TG_OUT;
 	if (c->wr_shut && (c->fin_seen || c->rd_shut))
 		level |= TG_HUP;
