@@ -163,9 +163,11 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
  * unsent, as on Linux. */
 static bool writable(const struct tg *s, const struct tcp_conn *c)
 {
-	uint32_t mark = tcp_notsent_lowat(s, c);
+	uint32_t mark = tcp_notsent_lowat(s, c), queued = tcp_queued(c);
 
-	return tcp_queued(c) < c->sndbuf - c->sndbuf / 3 && (!mark || 2ull * tcp_unsent(c) < mark);
+	if (queued >= c->sndbuf - c->sndbuf / 3)
+		return false;
+	return !mark || 2ull * queued < mark || 2ull * tcp_unsent(c) < mark;
 }
 
 static unsigned level_of_closed(const struct tcp_conn *c)
