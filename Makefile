@@ -78,6 +78,8 @@ BENCH := $(addprefix $(B)/tests/bench/,load kernel_serve bare stack_serve)
 BENCH_PEERS := $(addprefix $(B)/tests/bench/,lwip_host gvisor_host)
 BENCH_SRC := $(addprefix tests/bench/,load.c load_tcp.c load_udp.c kernel_serve.c bare.c bench_tap.c stack_serve.c)
 EXAMPLE_SRC := $(sort $(wildcard apps/examples/*.c))
+# What connections cost an instance, without a device: sees inside.
+CONN_COST := $(B)/tests/bench/conn_cost
 FUZZ_HELP := tests/fuzz/fuzz_support.c
 FUZZ_SRC := $(filter-out $(FUZZ_HELP),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
@@ -113,7 +115,7 @@ INSTALLER = OUT='$(OUT)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SONAME=$(SONAME
 # ---- What people type ------------------------------------------------------------------------------
 
 .PHONY: all lib run install uninstall tests check check-fast check-unit check-sim check-diff check-drill check-net check-style \
-	bench bench-quick bench-programs fuzzers fuzz soak sim-tables mutate conformance clean help
+	bench bench-quick bench-programs bench-conn fuzzers fuzz soak sim-tables mutate conformance clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -201,6 +203,9 @@ soak: tests ## random worlds with fresh seeds for SECONDS (default 3600); stops 
 
 sim-tables: all ## writes tests/sim/net/tables anew: utilisation and fairness over a grid of networks
 	@scripts/sim-tables
+
+bench-conn: $(CONN_COST) ## what connections cost: bytes and ns an event, up to a million of them (two minutes)
+	@$(CONN_COST)
 
 mutate: ## switches tagged branches off one by one; which does no test miss? FILES='stack/tcp/tcp_ack.c' for some
 	@scripts/mutate $(if $(JOBS),-j $(JOBS)) $(FILES)
@@ -302,12 +307,15 @@ $(ADAPTER_SO): $(ADAPTER_OBJ) $(ADAPTER_MAP) $(B)/stack.a
 # They load that.
 $(filter $(B)/tests/unit/test_packetdrill_%,$(TESTS)): | $(ADAPTER_SO)
 
-# The other files of a test's folder are its helpers; differential tests run the simulator's worlds too.
+# The other files of a test's folder are its helpers; differential tests run the simulator's worlds too, but for the one
+# that compares two instances on hand-made segments, as unit tests do.
+helpers = $(filter $(patsubst %/,%,$(dir $(1)))/%,$(HELP_OBJ)) \
+	$(if $(findstring tests/diff/,$(1)),$(filter $(B)/obj/tests/sim/%,$(HELP_OBJ)))
 $(TESTS): $(B)/%: $(B)/obj/%.o $(HELP_OBJ) $(B)/apps.a $(B)/stack.a
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(filter $(patsubst %/,%,$(dir $<))/%,$(HELP_OBJ)) \
-		$(if $(findstring tests/diff/,$<),$(filter $(B)/obj/tests/sim/%,$(HELP_OBJ))) \
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< \
+		$(if $(findstring diff/test_merged,$<),$(B)/obj/tests/unit/support.o,$(call helpers,$<)) \
 		$(B)/apps.a $(B)/stack.a $(CHECK_LIBS) $(JSON_LIBS) $(WSLAY_LIBS) $(EDIT_LIBS) -lm
 
 $(TOOLS): $(B)/%: $(B)/obj/%.o $(LIB_A)
@@ -355,10 +363,15 @@ $(EXAMPLES): $(OUT)/%: $(B)/obj/apps/%.o $(LIB_A)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(LIB_A)
 
+$(CONN_COST): $(B)/%: $(B)/obj/%.o $(B)/stack.a
+	$(call say,LD,$(@F))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+
 $(FUZZERS): $(B)/%: $(B)/obj/%.o $(call obj,$(FUZZ_HELP)) $(B)/stack.a
 	$(call say,LD,$(@F))
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^
 
 -include $(patsubst %.o,%.d,$(STACK_OBJ) $(ADAPTER_OBJ) $(APPS_OBJ) $(TEST_OBJ) $(HELP_OBJ) $(TOOL_OBJ) $(FUZZ_OBJ) \
-	$(EXAMPLE_OBJ) $(BENCH_OBJ))
+	$(EXAMPLE_OBJ) $(BENCH_OBJ) $(call obj,tests/bench/conn_cost.c))

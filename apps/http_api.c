@@ -56,6 +56,20 @@ bool http_page_make(struct http_server *h)
 	return true;
 }
 
+/* number: digits, as few as there are of a number up to BYTES_MAX, or leading zeros. */
+static void put_etag(char etag[HTTP_ETAG_BYTES], const char *number)
+{
+	size_t n;
+
+	while (number[0] == '0' && number[1] != '\0') {
+		number++;
+	}
+	n = strlen(number);
+	memcpy(etag, "\"bytes-", 7);
+	memcpy(etag + 7, number, n);
+	memcpy(etag + 7 + n, "\"", 2);
+}
+
 static void bytes_reply(const char *number, struct http_reply *r)
 {
 	uint64_t n;
@@ -73,7 +87,7 @@ static void bytes_reply(const char *number, struct http_reply *r)
 	r->length_bytes = n;
 	r->ranges = true;
 	r->modified = HTTP_NO_DATE;
-	snprintf(r->etag, sizeof r->etag, "\"bytes-%llu\"", (unsigned long long)n);
+	put_etag(r->etag, number);
 }
 
 bool http_api_owns(const char *path)

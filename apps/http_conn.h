@@ -143,6 +143,8 @@ struct http_server {
 	int www_fd;   /* -1: none */
 	time_t now_s; /* second that date is the text of */
 	char date[HTTP_DATE_BYTES];
+	char ok_start[80]; /* what the head of a 200 begins with in this second */
+	uint32_t ok_start_bytes;
 	char *page;
 	size_t page_bytes;
 	struct ws_all *ws;

@@ -25,9 +25,11 @@ static struct json_object *routes(const struct http_server *h)
 	return tables_route_json(h->cfg.host, h->s);
 }
 
+#define LINK_NETIF 1 /* 0 is the loopback interface */
+
 static struct json_object *stat(const struct http_server *h)
 {
-	struct json_object *o = tables_stat_json(h->s, true);
+	struct json_object *o = tables_stat_json(h->cfg.host, h->s, LINK_NETIF, true);
 
 	json_object_object_add(
 		o, "uptime_ms", json_object_new_uint64((tg_host_now() - h->start_ns) / NS_PER_MS));

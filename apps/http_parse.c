@@ -7,13 +7,17 @@
 #include <string.h>
 #include <strings.h>
 
-/* [9110 5.6.2] tchar */
+/* [9110 5.6.2] tchar: a bit for each character. */
+static const uint32_t token_bits[8] = {
+	0x00000000, /* controls */
+	0x03ff6cfa, /* ! # $ % & ' * + - . 0-9 */
+	0xc7fffffe, /* A-Z ^ _ */
+	0x57ffffff, /* ` a-z | ~ */
+};
+
 bool http_is_token(unsigned char ch)
 {
-	if ((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9')) {
-		return true;
-	}
-	return ch != '\0' && strchr("!#$%&'*+-.^_`|~", ch) != NULL;
+	return (token_bits[ch / 32] >> ch % 32 & 1) != 0;
 }
 
 static bool is_digit(char ch)
@@ -133,6 +137,23 @@ static void connection(struct http_request *r, const char *v, size_t n)
 	}
 }
 
+/* In no host name or address, nor the port behind it: the printable ones among them. */
+static bool ends_host(char ch)
+{
+	switch (ch) {
+	case '/':
+	case '?':
+	case '#':
+	case '@':
+	case '\\':
+	case ',':
+	case '"':
+	case '<':
+	case '>': return true;
+	default: return ch <= 0x20 || ch >= 0x7f;
+	}
+}
+
 /* [9110 7.2] host [ ":" port ], which may be empty; no blank or user information in it. */
 static int host(struct http_request *r, const char *v, size_t n)
 {
@@ -140,7 +161,7 @@ static int host(struct http_request *r, const char *v, size_t n)
 		return 400;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (v[i] <= 0x20 || v[i] >= 0x7f || strchr("/?#@\\,\"<>", v[i]) != NULL) {
+		if (ends_host(v[i])) {
 			return 400;
 		}
 	}

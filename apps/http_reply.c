@@ -137,13 +137,27 @@ static void put_number(struct text *t, uint64_t v)
 	put(t, digits + i, sizeof digits - i);
 }
 
+/* The lines that every head begins with. */
+static void put_start(struct text *t, const struct http_server *h, int status)
+{
+	put_text(t, "HTTP/1.1 ");
+	put_number(t, (uint64_t)status);
+	put_text(t, " ");
+	put_text(t, statuses[status_index(status)].reason);
+	put_text(t, "\r\nServer: tapglass\r\nDate: ");
+	put_text(t, h->date);
+}
+
 int64_t http_now_s(struct http_server *h)
 {
 	time_t now = time(NULL);
+	struct text t = {h->ok_start, h->ok_start + sizeof h->ok_start};
 
 	if (now != h->now_s) {
 		h->now_s = now;
 		http_date_format(now, h->date);
+		put_start(&t, h, 200);
+		h->ok_start_bytes = (uint32_t)(t.at - h->ok_start);
 	}
 	return now;
 }
@@ -211,12 +225,11 @@ static uint32_t head_make(struct http_conn *c, const struct http_reply *r, uint8
 	struct text t = {h->head, h->head + sizeof h->head};
 
 	http_now_s(h);
-	put_text(&t, "HTTP/1.1 ");
-	put_number(&t, (uint64_t)r->status);
-	put_text(&t, " ");
-	put_text(&t, statuses[status_index(r->status)].reason);
-	put_text(&t, "\r\nServer: tapglass\r\nDate: ");
-	put_text(&t, h->date);
+	if (r->status == 200) {
+		put(&t, h->ok_start, h->ok_start_bytes);
+	} else {
+		put_start(&t, h, r->status);
+	}
 	put_content(&t, r);
 	put_validators(&t, r);
 	if (r->location != NULL) {

@@ -47,7 +47,8 @@ static const struct option_spec common[] = {
 	{"pacing", 0, OPT_PACING, NULL, "send at the window's rate, not in bursts"},
 	{"pcap", 0, OPT_PCAP, "FILE", "capture all packets (pcapng)"},
 	{"seed", 0, OPT_SEED, "N", "keys and random numbers from N, for repeatable runs"},
-	{"busy", 0, OPT_BUSY, "[=US]", "poll for so many microseconds before sleeping (50)"},
+	{"busy", 0, OPT_BUSY, "[=US]",
+		"poll for so many microseconds before sleeping (50); auto: as long as it pays"},
 	{"verbose", 'v', OPT_VERBOSE, NULL, "log every segment; twice: also timers and calls"},
 	{"quiet", 'q', OPT_QUIET, NULL, "no banner, no log"},
 	{"color", 0, OPT_COLOR, "WHEN", "auto, always or never"},
@@ -197,9 +198,12 @@ static int set_busy(struct options *o, const char *arg)
 	uint64_t us;
 
 	o->busy_ns = BUSY_DEFAULT_NS;
-	if (arg != NULL) {
+	if (arg != NULL && strcmp(arg, "auto") == 0) {
+		o->busy_ns = TG_HOST_BUSY_AUTO;
+	} else if (arg != NULL) {
 		if (!parse_u64(arg, 0, 1000000, &us)) {
-			return usage_error("--busy=%s: not 0 to 1000000 microseconds", arg);
+			return usage_error(
+				"--busy=%s: not 0 to 1000000 microseconds, nor auto", arg);
 		}
 		o->busy_ns = us * NS_PER_US;
 	}

@@ -107,8 +107,8 @@ const struct verb_spec route_spec = {
 };
 const struct verb_spec stat_spec = {
 	.usage = "stat [OPTION]...",
-	.about = "Prints the running stack's counters under their MIB names, and why it discarded "
-		 "what it did.",
+	.about = "Prints the running stack's counters under their MIB names, what it asked of the "
+		 "system and how much each call moved, and why it discarded what it did.",
 	.example = "  tapglass stat\n  tapglass stat -j\n",
 	.options = stat_options,
 	.name_option = true,
@@ -250,6 +250,49 @@ static void drops_print(FILE *f, const char *heading, const uint64_t *counts)
 	}
 }
 
+static double per(uint64_t n, uint64_t of)
+{
+	return of == 0 ? 0 : (double)n / (double)of;
+}
+
+/* What the system was asked for, and how much each call moved. */
+static void system_print(FILE *f, const struct link *k)
+{
+	struct tg_link_stats l;
+	struct tg_host_stats r;
+
+	tg_host_link_stats(k->host, k->stack, k->netif, &l);
+	tg_host_loop_stats(k->host, &r);
+	fprintf(f, "\nsystem calls, of %s and of the loop\n",
+		tg_host_link_name(k->host, k->stack, k->netif));
+	fprintf(f, "%-28s %12llu  %.2f frames and %.0f bytes a call, %.1f%% found nothing\n",
+		"LinkReads", (unsigned long long)l.reads, per(l.frames_in, l.reads),
+		per(l.bytes_in, l.reads), 100 * per(l.reads_empty, l.reads));
+	fprintf(f, "%-28s %12llu  %.2f frames and %.0f bytes a call, %.1f%% found no room\n",
+		"LinkWrites", (unsigned long long)l.writes, per(l.frames_out, l.writes),
+		per(l.bytes_out, l.writes), 100 * per(l.writes_busy, l.writes));
+	fprintf(f, "%-28s %12llu  frames made %llu packets, of %.1f each\n", "LinkMerged",
+		(unsigned long long)l.merged_frames, (unsigned long long)l.merged_into,
+		per(l.merged_frames, l.merged_into));
+	fprintf(f, "%-28s %12llu  %.2f frames in and %.2f out a round, %.1f%% found nothing\n",
+		"LoopRounds", (unsigned long long)r.rounds, per(l.frames_in, r.rounds),
+		per(l.frames_out, r.rounds), 100 * per(r.rounds_idle, r.rounds));
+	fprintf(f, "%-28s %12llu  %llu of them could sleep\n", "LoopPolls",
+		(unsigned long long)r.polls, (unsigned long long)r.sleeps);
+}
+
+/* For how many segments header prediction held. */
+static void fast_print(FILE *f, const struct tg_counters *c)
+{
+	uint64_t hits = c->tcp_fast_path_data + c->tcp_fast_path_acks,
+		 all = hits + c->tcp_slow_path;
+
+	if (all > 0) {
+		fprintf(f, "\n%-28s %11.1f%%  of %llu packets; TcpSlow... above say why not\n",
+			"header prediction", 100 * per(hits, all), (unsigned long long)all);
+	}
+}
+
 /* Counters of all queues, and what tells how the work is spread. */
 struct stat_sum {
 	struct tg_counters all;
@@ -340,7 +383,8 @@ static int stat_start(struct job *j, int argc, char **argv)
 		return rc;
 	}
 	if (o.json && j->link->n_queues <= 1) {
-		return show_json(j, tables_stat_json(j->link->stack, o.all));
+		return show_json(
+			j, tables_stat_json(j->link->host, j->link->stack, j->link->netif, o.all));
 	}
 	link_each_queue(j->link, stat_queue, &sum);
 	if (o.json) {
@@ -355,6 +399,8 @@ static int stat_start(struct job *j, int argc, char **argv)
 			(unsigned long long)c->name);
 	TG_COUNTER_LIST(X)
 #undef X
+	fast_print(t.f, c);
+	system_print(t.f, j->link);
 	drops_print(t.f, "received and dropped", c->drops);
 	drops_print(t.f, "held or to be sent, and discarded", c->discards);
 	if (sum.n > 1) {

@@ -303,6 +303,32 @@ static struct json_object *drops_json(const uint64_t *counts)
 	return o;
 }
 
+static struct json_object *work_json(const struct tg_host *h, const struct tg *s, int netif)
+{
+	struct json_object *o = json_object_new_object();
+	struct tg_link_stats l;
+	struct tg_host_stats r;
+
+	tg_host_link_stats(h, s, netif, &l);
+	tg_host_loop_stats(h, &r);
+	add_text(o, "link", tg_host_link_name(h, s, netif));
+	add_int(o, "reads", l.reads);
+	add_int(o, "reads_empty", l.reads_empty);
+	add_int(o, "frames_in", l.frames_in);
+	add_int(o, "bytes_in", l.bytes_in);
+	add_int(o, "writes", l.writes);
+	add_int(o, "writes_busy", l.writes_busy);
+	add_int(o, "frames_out", l.frames_out);
+	add_int(o, "bytes_out", l.bytes_out);
+	add_int(o, "merged_frames", l.merged_frames);
+	add_int(o, "merged_into", l.merged_into);
+	add_int(o, "rounds", r.rounds);
+	add_int(o, "rounds_idle", r.rounds_idle);
+	add_int(o, "polls", r.polls);
+	add_int(o, "sleeps", r.sleeps);
+	return o;
+}
+
 void tables_counters_add(struct tg_counters *sum, const struct tg_counters *c)
 {
 #define X(name) sum->name += c->name;
@@ -330,7 +356,8 @@ struct json_object *tables_counters_json(const struct tg_counters *c, bool all)
 	return top;
 }
 
-struct json_object *tables_stat_json(const struct tg *s, bool all)
+struct json_object *tables_stat_json(
+	const struct tg_host *h, const struct tg *s, int netif, bool all)
 {
 	struct json_object *top = tables_counters_json(tg_counters(s), all), *o;
 	struct tg_memory m;
@@ -342,5 +369,8 @@ struct json_object *tables_stat_json(const struct tg *s, bool all)
 	add_int(o, "budget_bytes", m.budget_bytes);
 	add_int(o, "failures", m.failures);
 	json_object_object_add(top, "memory", o);
+	if (h != NULL) {
+		json_object_object_add(top, "system", work_json(h, s, netif));
+	}
 	return top;
 }

@@ -37,8 +37,10 @@ void tables_socks_add(struct json_object **top, const struct tg *s, unsigned que
 	bool (*keep)(const void *arg, const struct tg_sock_row *row), const void *arg);
 struct json_object *tables_arp_json(const struct tg_host *h, const struct tg *s);
 struct json_object *tables_route_json(const struct tg_host *h, const struct tg *s);
-/* all: also counters that are 0. */
-struct json_object *tables_stat_json(const struct tg *s, bool all);
+/* all: also counters that are 0. The system calls are those of h, of the link netif first of all; h
+ * may be NULL. */
+struct json_object *tables_stat_json(
+	const struct tg_host *h, const struct tg *s, int netif, bool all);
 /* Of counters that are sums over several instances; memory is left out. */
 struct json_object *tables_counters_json(const struct tg_counters *c, bool all);
 /* Adds c to sum. */

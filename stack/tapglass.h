@@ -208,7 +208,9 @@ struct tg_config {
 		uint64_t r2_ns; /* give up after so long without an ACK - 15 min [9293 SHLD-11] */
 		uint64_t r2_syn_ns;     /* the same for a SYN - 3 min [9293 MUST-23] */
 		uint8_t r1_retransmits; /* tell IP and the user after so many - 3 [9293 SHLD-10] */
-		uint64_t keepalive_idle_ns;     /* - 2 h [9293 MUST-28] */
+		uint64_t keepalive_idle_ns; /* - 2 h [9293 MUST-28] */
+		uint64_t rest_after_ns;     /* idle for so long, a connection's record shrinks until
+					       something happens - 10 s; 0: never */
 		uint64_t keepalive_interval_ns; /* - 75 s */
 		uint8_t keepalive_probes;       /* - 9 */
 		uint32_t max_half_open;         /* - 65,536 */
@@ -323,15 +325,18 @@ struct tg_pkt {
 	uint16_t gso_size; /* not 0: several segments in one, of so much payload each */
 	uint8_t gso;       /* enum tg_gso */
 	uint8_t csum;      /* enum tg_csum, of the transport's checksum */
+	uint16_t merged;   /* not 0: its reader made it of so many frames of the wire, each of
+			    * gso_size but the last; they are counted and traced one by one */
 	/* ---- */
+	uint16_t pad16;      /* private */
 	uint32_t room;       /* bytes from tg_pkt_block() to the end of the block */
-	uint32_t mark;       /* private */
 	uint64_t frame;      /* private */
 	struct tg_pkt *next; /* private */
 	uint8_t *net;        /* private */
+	uint32_t mark;       /* private */
 	uint8_t flags;       /* private */
 	uint8_t passed;      /* as `pass` had it; 0: from the link itself */
-	uint8_t pad[14];     /* private */
+	uint8_t pad[10];     /* private */
 };
 /* Room for a frame in the two kinds of blocks, bytes. */
 #define TG_PKT_SMALL (2048u - (uint32_t)sizeof(struct tg_pkt))

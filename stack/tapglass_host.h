@@ -95,9 +95,10 @@ TG_API int tg_host_record(struct tg_host *h, struct tg *s, const char *path, uin
 	struct tg_host_error *err);
 
 struct tg_link_options {
-	uint8_t mac[6];           /* ours */
-	uint32_t mtu;             /* 0: the device's, or 1500 */
-	bool plain;               /* no offloads: frames of the MTU, checksums in software */
+	uint8_t mac[6]; /* ours */
+	uint32_t mtu;   /* 0: the device's, or 1500 */
+	bool plain;     /* no offloads: frames of the MTU, checksums in software */
+	bool no_merge;  /* a frame is input as it comes, not with those that continue it */
 	struct tg_impair in, out; /* towards the instance, from it */
 	uint8_t impair_seed[32];
 	struct tg_capture *capture; /* or NULL */
@@ -128,6 +129,18 @@ TG_API void tg_host_impair_stats(const struct tg_host *h, const struct tg *s, in
 	struct tg_impair_stats *out);
 /* "TSO, USO, checksum offload" or the like: what the link was granted. Static text. */
 TG_API const char *tg_host_link_offloads(const struct tg_host *h, const struct tg *s, int netif);
+/* What a link asked of the system. A call moves one frame, which may be large. All zero for a wire,
+ * which asks nothing. */
+struct tg_link_stats {
+	uint64_t reads, reads_empty; /* calls; those that found nothing */
+	uint64_t frames_in, bytes_in;
+	uint64_t writes, writes_busy; /* calls; those that the device had no room for */
+	uint64_t frames_out, bytes_out;
+	uint64_t merged_frames; /* of frames_in: made one with others of their flow */
+	uint64_t merged_into;   /* so many packets */
+};
+TG_API void tg_host_link_stats(
+	const struct tg_host *h, const struct tg *s, int netif, struct tg_link_stats *out);
 /* Name of the TAP as the kernel knows it. */
 TG_API const char *tg_host_link_name(const struct tg_host *h, const struct tg *s, int netif);
 
@@ -174,8 +187,19 @@ TG_API int tg_host_watch(struct tg_host *h, int fd, short events,
 	void (*fn)(void *arg, int fd, short revents), void *arg);
 
 /* Runs until tg_host_stop (safe in a signal handler). busy_ns: how long to poll before sleeping, 0:
- * never. */
+ * never; TG_HOST_BUSY_AUTO: as long as has paid lately. Polling pays when what comes next comes
+ * within it; where it does not, as with a peer on the same processor, it is given up and tried
+ * again now and then. */
+#define TG_HOST_BUSY_AUTO UINT64_MAX
 TG_API int tg_host_run(struct tg_host *h, uint64_t busy_ns);
+/* How the loop has spent its rounds since the host was made. */
+struct tg_host_stats {
+	uint64_t rounds;
+	uint64_t rounds_idle; /* that found nothing to do */
+	uint64_t polls;       /* calls of ppoll(2): the other rounds just read */
+	uint64_t sleeps;      /* those that were allowed to wait */
+};
+TG_API void tg_host_loop_stats(const struct tg_host *h, struct tg_host_stats *out);
 /* One round: waits at most timeout_ns for something to do. */
 TG_API int tg_host_round(struct tg_host *h, uint64_t timeout_ns);
 TG_API void tg_host_stop(struct tg_host *h);

@@ -272,7 +272,11 @@ TG_API bool tg_trace_next(
 
 /* ---- Counters ------------------------------------------------------------------------------ */
 
-/* MIB names of RFC 4293 (ip, icmp), 4113 (udp), 4022 (tcp) where those exist. */
+/* MIB names of RFC 4293 (ip, icmp), 4113 (udp), 4022 (tcp) where those exist. tcp_fast_path_*:
+ * segments for which header prediction held; tcp_slow_path: the others, and why it did not: not
+ * ESTABLISHED; more than ACK and PSH set; not next in sequence, or text is held out of order; other
+ * options than a time stamp, or an old one; a closed window; an ACK that is no plain advance, or
+ * beside text; no room for the text. With the fast path off only the sum is counted. */
 #define TG_COUNTER_LIST(X)                                                                         \
 	X(frames_in)                                                                               \
 	X(frames_delivered)                                                                        \
@@ -324,6 +328,13 @@ TG_API bool tg_trace_next(
 	X(tcp_fast_path_data)                                                                      \
 	X(tcp_fast_path_acks)                                                                      \
 	X(tcp_slow_path)                                                                           \
+	X(tcp_slow_state)                                                                          \
+	X(tcp_slow_flags)                                                                          \
+	X(tcp_slow_order)                                                                          \
+	X(tcp_slow_options)                                                                        \
+	X(tcp_slow_window)                                                                         \
+	X(tcp_slow_ack)                                                                            \
+	X(tcp_slow_room)                                                                           \
 	X(tcp_delayed_acks)                                                                        \
 	X(tcp_dup_acks_in)                                                                         \
 	X(tcp_out_of_order)                                                                        \
@@ -339,6 +350,8 @@ TG_API bool tg_trace_next(
 	X(tcp_sndbuf_grown)                                                                        \
 	X(tcp_growth_refused)                                                                      \
 	X(tcp_buffers_shrunk)                                                                      \
+	X(tcp_rested)                                                                              \
+	X(tcp_woken)                                                                               \
 	X(tcp_syncookies_sent)                                                                     \
 	X(tcp_syncookies_recv)                                                                     \
 	X(tcp_syncookies_failed)                                                                   \

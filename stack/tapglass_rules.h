@@ -209,7 +209,7 @@ TG_API enum tg_tcb_kind tg_tcb_kind_of(unsigned field);
 		"to speak of: SND.UNA {0s} -> {1s}")                                               \
 	X(FAST_TEXT, fast_text, "9293-3.10.7.4-7",                                                 \
 		"as predicted: the next segment, in ESTABLISHED, {1} bytes of text at RCV.NXT "    \
-		"{0p} that acknowledge nothing new")                                               \
+		"{0p}")                                                                            \
 	X(TEXT_TRIMMED, text_trimmed, "9293-3.10.7.4-7",                                           \
 		"seventh, text: {0} bytes before RCV.NXT {1p} came already and are cut off")       \
 	X(TEXT_IN_ORDER, text_in_order, "9293-3.10.7.4-7",                                         \

@@ -309,14 +309,15 @@ static void *small_alloc(struct arena *a, unsigned class)
 		page_link(a, page);
 	}
 	d = arena_page(a, page);
+	if (a->spare[class] == page)
+		a->spare[class] = ARENA_NONE;
 	i = d->hint;
 	if (!arena_map_test(d->free_map, i))
 		i = arena_map_find(d->free_map, arena_class_objects[class], 0, true);
 	arena_map_clear(d->free_map, i);
 	if (++d->n_live == arena_class_objects[class])
 		page_unlink(a, page);
-	return memset(arena_page_mem(a, page) + i * arena_class_bytes[class], 0,
-		arena_class_bytes[class]);
+	return arena_page_mem(a, page) + i * arena_class_bytes[class];
 }
 
 static void small_free(struct arena *a, void *p, unsigned class)
@@ -332,10 +333,30 @@ static void small_free(struct arena *a, void *p, unsigned class)
 	d->hint = (uint16_t)i;
 	if (d->n_live-- == arena_class_objects[class])
 		page_link(a, page);
-	if (d->n_live == 0) {
+	if (d->n_live > 0)
+		return;
+	if (a->spare[class] == ARENA_NONE) {
+		a->spare[class] = page;
+	} else {
 		page_unlink(a, page);
 		part_free(a, ARENA_PAGES, page);
 	}
+}
+
+/* Gives up the spare pages. False: there was none. */
+static bool drop_spares(struct arena *a)
+{
+	bool any = false;
+
+	for (unsigned class = 0; class < ARENA_SMALL_CLASSES; class ++) {
+		if (a->spare[class] == ARENA_NONE)
+			continue;
+		page_unlink(a, a->spare[class]);
+		part_free(a, ARENA_PAGES, a->spare[class]);
+		a->spare[class] = ARENA_NONE;
+		any = true;
+	}
+	return any;
 }
 
 /* ---- whole pages and blocks ---- */
@@ -347,11 +368,14 @@ static unsigned pages_for(size_t size)
 
 static void *one_page_alloc(struct arena *a)
 {
-	uint32_t page = page_acquire(a, ARENA_CLASS_PAGE);
+	uint32_t page = part_alloc(a, ARENA_PAGES);
+	struct page *d;
 
 	if (page == ARENA_NONE)
 		return NULL;
-	arena_page(a, page)->n_live = 1;
+	d = arena_page(a, page);
+	d->n_live = 1;
+	d->class = ARENA_CLASS_PAGE;
 	return arena_page_mem(a, page);
 }
 
@@ -434,7 +458,7 @@ struct arena *arena_init(void *mem, size_t reserved_bytes, size_t budget_bytes)
 	for (unsigned i = 0; i < ARENA_LISTS; i++)
 		a->list[i] = ARENA_NONE;
 	for (unsigned i = 0; i < ARENA_SMALL_CLASSES; i++)
-		a->page_list[i] = ARENA_NONE;
+		a->page_list[i] = a->spare[i] = ARENA_NONE;
 	return a;
 }
 
@@ -446,16 +470,27 @@ static bool failure_is_due(struct arena *a)
 	return true;
 }
 
+static void *small_or_large(struct arena *a, size_t size)
+{
+	unsigned class;
+	void *p;
+
+	if (size > ARENA_SMALL_MAX)
+		return large_alloc(a, size);
+	class = class_of_16[(size + 15) / 16];
+	p = small_alloc(a, class);
+	return p && size != ARENA_BLOCK_2K ? memset(p, 0, arena_class_bytes[class]) : p;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
 	void *p = NULL;
 
-	if (failure_is_due(a))
-		p = NULL;
-	else if (size <= ARENA_SMALL_MAX)
-		p = small_alloc(a, class_of_16[(size + 15) / 16]);
-	else
-		p = large_alloc(a, size);
+	if (!failure_is_due(a)) {
+		p = small_or_large(a, size);
+		if (!p && drop_spares(a))
+			p = small_or_large(a, size);
+	}
 	if (!p) {
 		a->failures++;
 		return NULL;

@@ -15,6 +15,7 @@
 #define ARENA_SUPER_BYTES (ARENA_SUPER_PAGES * ARENA_PAGE_BYTES)
 
 /* Sizes that whole blocks come in, bytes. Everything up to ARENA_SMALL_MAX is a small object. */
+#define ARENA_BLOCK_2K  2048u /* a small object, but not zeroed */
 #define ARENA_BLOCK_4K  4096u
 #define ARENA_BLOCK_64K 65536u
 #define ARENA_BLOCK_68K 69632u
@@ -27,7 +28,8 @@ struct arena_stats {
 	uint64_t reserved; /* the whole range */
 	uint64_t budget;   /* what may be in use at most (counted in superblocks' used pages) */
 	uint64_t in_use;   /* capacity of live objects and blocks, as allocated */
-	uint64_t pages;    /* bytes of pages that live objects occupy; what a snapshot copies */
+	uint64_t pages; /* bytes of pages that live objects occupy, and of the few that are kept for
+			 * the next object of their size; what a snapshot copies */
 	uint64_t allocs, frees, failures;
 };
 
@@ -39,9 +41,9 @@ struct arena *arena_init(void *mem, size_t reserved_bytes, size_t budget_bytes);
 
 /* Bytes of zeroed memory, aligned to 16 (objects of 64 bytes and more whose size is a multiple of
  * 64: to 64). size up to ARENA_SMALL_MAX, or exactly one of the block sizes (a block is
- * page-aligned and NOT zeroed), or any other size up to a superblock (rounded up to whole pages,
- * zeroed). NULL when the budget or the range is used up, the size is above a superblock, or a
- * failure was ordered. O(1) up to ARENA_BLOCK_68K. */
+ * NOT zeroed, and page-aligned but for the smallest), or any other size up to a superblock (rounded
+ * up to whole pages, zeroed). NULL when the budget or the range is used up, the size is above a
+ * superblock, or a failure was ordered. O(1) up to ARENA_BLOCK_68K. */
 void *arena_alloc(struct arena *a, size_t size);
 
 /* Gives back what arena_alloc returned for the same size. p may be NULL. */

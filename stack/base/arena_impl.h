@@ -46,7 +46,7 @@ struct super {
 struct page {
 	uint64_t free_map[ARENA_PAGE_WORDS]; /* a bit per object: it is free */
 	uint32_t prev, next;                 /* pages of the class that have an object left */
-	uint16_t n_live;                     /* 0: the page is not in use */
+	uint16_t n_live;                     /* 0: not in use, or the spare of its class */
 	uint16_t hint;                       /* object freed last */
 	uint32_t class;
 };
@@ -64,6 +64,9 @@ struct arena {
 	uint64_t run_map[ARENA_SUPER_WORDS]; /* which of the run lists hold something */
 	uint32_t list[ARENA_LISTS];
 	uint32_t page_list[ARENA_SMALL_CLASSES];
+	/* By class: the page that is kept though nothing is in it, on the list as well; or NONE.
+	 * What comes and goes one at a time would else take and give back a page each time. */
+	uint32_t spare[ARENA_SMALL_CLASSES];
 };
 
 /* By kind: parts in a superblock, pages in a part. */

@@ -174,7 +174,8 @@ static void check_page(const struct arena *a, uint32_t page, struct tally *t)
 	const struct page *d = arena_page(a, page);
 	unsigned n_free = 0;
 
-	ASSERT(d->class <= ARENA_CLASS_PAGE && d->n_live > 0);
+	ASSERT(d->class <= ARENA_CLASS_PAGE);
+	ASSERT(d->n_live > 0 || (d->class < ARENA_SMALL_CLASSES && a->spare[d->class] == page));
 	t->in_use_bytes += (uint64_t)d->n_live * arena_class_bytes[d->class];
 	if (d->class == ARENA_CLASS_PAGE)
 		return;
@@ -244,15 +245,17 @@ void arena_check(const struct arena *a)
 	for (unsigned list = 0; list < ARENA_LISTS; list++)
 		check_super_list(a, list, &t);
 	for (unsigned class = 0; class < ARENA_SMALL_CLASSES; class ++) {
-		uint32_t prev = ARENA_NONE;
+		uint32_t prev = ARENA_NONE, spares = 0;
 
 		for (uint32_t p = a->page_list[class]; p != ARENA_NONE;
 			p = arena_page(a, p)->next) {
 			ASSERT(arena_page(a, p)->class == class && arena_page(a, p)->prev == prev);
 			ASSERT(arena_page(a, p)->n_live < arena_class_objects[class]);
 			prev = p;
+			spares += a->spare[class] == p;
 			ASSERT(++t.small_listed <= t.small_due);
 		}
+		ASSERT(spares == (a->spare[class] != ARENA_NONE));
 	}
 	ASSERT(t.supers_listed == t.supers_due && t.small_listed == t.small_due);
 	ASSERT(t.pages == a->pages_used && t.in_use_bytes == a->in_use_bytes);

@@ -143,6 +143,17 @@ void htab_remove(struct htab *t, struct arena *a, struct hnode *n)
 	}
 }
 
+void htab_replace(struct htab *t, struct hnode *n, struct hnode *to)
+{
+	struct hnode **at = bucket_head(t, bucket_of(t, n->hash));
+
+	while (*at != n)
+		at = &(*at)->next;
+	to->hash = n->hash;
+	to->next = n->next;
+	*at = to;
+}
+
 struct hnode *htab_chain(const struct htab *t, uint32_t hash)
 {
 	return t->n_buckets ? *bucket_head(t, bucket_of(t, hash)) : NULL;

@@ -29,6 +29,8 @@ void htab_free(struct htab *t, struct arena *a);
  * longer. n->hash is set by the caller. */
 bool htab_insert(struct htab *t, struct arena *a, struct hnode *n);
 void htab_remove(struct htab *t, struct arena *a, struct hnode *n);
+/* `to` takes the place of n, with n's hash. */
+void htab_replace(struct htab *t, struct hnode *n, struct hnode *to);
 /* Head of the chain that may hold `hash`; follow ->next and compare hash and key. */
 struct hnode *htab_chain(const struct htab *t, uint32_t hash);
 /* Every node once, in bucket order: pass NULL first, then the last one returned. O(1) amortised.

@@ -44,6 +44,15 @@ static inline void list_del(struct list *n)
 	n->next->prev = n->prev;
 	list_init(n);
 }
+/* `to` takes n's place; n is left empty. */
+static inline void list_replace(struct list *n, struct list *to)
+{
+	list_init(to);
+	if (list_empty(n))
+		return;
+	list_insert_after(n, to);
+	list_del(n);
+}
 static inline struct list *list_pop_front(struct list *head)
 {
 	struct list *n = head->next;

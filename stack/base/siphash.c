@@ -9,7 +9,16 @@ static uint64_t rotl(uint64_t x, unsigned n)
 	return x << n | x >> (64 - n);
 }
 
-/* SipHash reads its input as little-endian words, on any machine. */
+/* SipHash reads its input as little-endian words, on any machine. In a form that compilers see
+ * through: one load where that is the machine's order. */
+static inline uint64_t word_load_8(const uint8_t *b)
+{
+	return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
+	       (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 |
+	       (uint64_t)b[7] << 56;
+}
+
+/* Less than 8 bytes. */
 static uint64_t word_load(const uint8_t *b, size_t n)
 {
 	uint64_t v = 0;
@@ -63,7 +72,7 @@ uint64_t siphash(const struct sipkey *k, const void *data, size_t len)
 	size_t left = len;
 
 	for (; left >= 8; left -= 8, b += 8)
-		sip_word(&s, word_load(b, 8));
+		sip_word(&s, word_load_8(b));
 	sip_word(&s, word_load(b, left) | (uint64_t)len << 56);
 	s.v2 ^= 0xff;
 	for (int i = 0; i < 4; i++)

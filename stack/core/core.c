@@ -55,6 +55,7 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.r2_ns = 15 * 60 * NS_PER_SEC;
 	c->tcp.r2_syn_ns = 3 * 60 * NS_PER_SEC;
 	c->tcp.r1_retransmits = 3;
+	c->tcp.rest_after_ns = 10 * NS_PER_SEC;
 	c->tcp.keepalive_idle_ns = 2 * 3600 * NS_PER_SEC;
 	c->tcp.keepalive_interval_ns = 75 * NS_PER_SEC;
 	c->tcp.keepalive_probes = 9;

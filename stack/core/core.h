@@ -107,6 +107,8 @@ struct handle_table {
 /* Gives e a handle; 0 or -TG_EMFILE, -TG_ENOMEM. */
 int handle_open(struct tg *s, struct endpoint *e, tg_sock *out);
 void handle_close(struct tg *s, struct endpoint *e);
+/* e's record has moved to `to`, which is a copy of it. */
+void handle_move(struct tg *s, struct endpoint *e, struct endpoint *to);
 /* NULL if stale. */
 struct endpoint *handle_find(const struct tg *s, tg_sock k);
 static inline tg_sock handle_of(const struct endpoint *e)
@@ -243,10 +245,11 @@ enum core_verdict { VERDICT_OPEN, VERDICT_DELIVERED, VERDICT_DROPPED };
 struct tg {
 	struct arena *arena;
 	struct tg_config cfg;
-	uint64_t now_ns;    /* of the call in progress */
-	uint64_t frame;     /* number of the last frame received */
-	uint64_t cur_frame; /* of the frame being processed, 0 outside tg_input */
-	uint8_t verdict;    /* of the frame in process: enum core_verdict */
+	uint64_t now_ns;     /* of the call in progress */
+	uint64_t frame;      /* number of the last frame received */
+	uint64_t cur_frame;  /* of the frame being processed, 0 outside tg_input */
+	uint8_t verdict;     /* of the frame in process: enum core_verdict */
+	uint16_t cur_frames; /* how many of the wire it is: see tg_pkt.merged */
 	uint32_t conn_serial;
 	struct rng rng;
 	csum_fn *csum;
@@ -350,6 +353,11 @@ static inline void pkt_pull(struct tg_pkt *p, uint32_t n)
 {
 	p->data += n;
 	p->len -= n;
+}
+/* Frames of the wire that p was made of. */
+static inline uint32_t pkt_frames(const struct tg_pkt *p)
+{
+	return p->merged > 1 ? p->merged : 1;
 }
 /* Bytes of memory that p takes: what a queue is charged. */
 static inline uint32_t pkt_charge(const struct tg_pkt *p)

@@ -117,6 +117,13 @@ void handle_close(struct tg *s, struct endpoint *e)
 	e->index = 0;
 }
 
+void handle_move(struct tg *s, struct endpoint *e, struct endpoint *to)
+{
+	list_replace(&e->evq, &to->evq);
+	if (to->index)
+		slot_at(&s->handles, to->index)->e = to;
+}
+
 struct endpoint *handle_find(const struct tg *s, tg_sock k)
 {
 	uint32_t index = (uint32_t)k, gen = (uint32_t)(k >> 32);

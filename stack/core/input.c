@@ -20,6 +20,8 @@ static bool pkt_possible(struct tg_pkt *p)
 		p->gso = TG_GSO_NONE;
 		p->gso_size = 0;
 	}
+	if (p->gso != TG_GSO_TCP4)
+		p->merged = 0;
 	if (p->csum > TG_CSUM_PARTIAL)
 		p->csum = TG_CSUM_UNKNOWN;
 	return true;
@@ -79,9 +81,11 @@ void receive(struct tg *s, struct netif *n, struct tg_pkt *p)
 {
 	/* A device that calls tg_input from within transmit, or the like, would end here. */
 	ASSERT(s->cur_frame == 0);
-	s->cur_frame = ++s->frame;
+	s->cur_frames = (uint16_t)pkt_frames(p);
+	s->cur_frame = s->frame + 1;
+	s->frame += s->cur_frames;
 	s->verdict = VERDICT_OPEN;
-	s->counters.frames_in++;
+	s->counters.frames_in += s->cur_frames;
 	s->counters.bytes_in += p->len;
 	p->flags &= PKT_RESERVE;
 	p->frame = s->cur_frame;

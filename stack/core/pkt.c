@@ -5,7 +5,7 @@
  * tg_input (pkt_keep makes a copy), so that reading never stops on account of what is held. */
 #include "core/core_impl.h"
 
-#define SMALL_BYTES 2048u
+#define SMALL_BYTES ARENA_BLOCK_2K
 #define LARGE_BYTES ARENA_BLOCK_68K
 
 _Static_assert(sizeof(struct tg_pkt) == 64, "a packet's header is one cache line");
@@ -97,6 +97,7 @@ struct tg_pkt *pkt_keep(struct tg *s, struct tg_pkt *p)
 		memcpy(q->data, p->data, p->len);
 		q->len = p->len;
 		q->gso = p->gso;
+		q->merged = p->merged;
 		q->gso_size = p->gso_size;
 		q->csum = p->csum;
 		q->flags = (uint8_t)(p->flags & ~PKT_RESERVE);
@@ -135,8 +136,8 @@ struct tg_trace *pkt_drop_record(struct tg *s, struct tg_pkt *p, enum tg_drop wh
 
 	if (s->cur_frame) {
 		set_verdict(s, VERDICT_DROPPED);
-		s->counters.frames_dropped++;
-		s->counters.drops[why]++; /* [1122-I10] */
+		s->counters.frames_dropped += s->cur_frames;
+		s->counters.drops[why] += s->cur_frames; /* [1122-I10] */
 	} else {
 		s->counters.discards[why]++;
 	}
@@ -159,7 +160,7 @@ void pkt_discard(struct tg *s, struct tg_pkt *p, enum tg_drop why)
 void pkt_delivered(struct tg *s)
 {
 	set_verdict(s, VERDICT_DELIVERED);
-	s->counters.frames_delivered++;
+	s->counters.frames_delivered += s->cur_frames;
 }
 
 void pkt_deliver(struct tg *s, struct tg_pkt *p)

@@ -117,7 +117,7 @@ static void ip4_deliver(
 	}
 	taken = s->raw_input && s->raw_input(s, p, &i);
 	if (t || taken)
-		s->counters.ip_in_delivers++;
+		s->counters.ip_in_delivers += pkt_frames(p);
 	if (t) {
 		t->input(s, p, &i);
 	} else if (taken) {
@@ -135,7 +135,7 @@ void ip4_input(struct tg *s, struct netif *n, struct tg_pkt *p)
 	enum tg_drop why;
 	bool group;
 
-	s->counters.ip_in_receives++;
+	s->counters.ip_in_receives += pkt_frames(p);
 	p->net = p->data;
 	why = ip4_parse(p->data, p->len, &h);
 	if (why == TG_DROP_IP_OPTIONS)

@@ -34,7 +34,8 @@ struct capture_hub {
 	bool out;
 	struct tg_frame f;
 	uint64_t first_id, time_ns, packets;
-	uint32_t frame; /* number that it gets when it is input */
+	uint32_t frame; /* number that it gets when it is input: the first of so many */
+	uint32_t frames;
 	struct capture_notes notes;
 	uint8_t bytes[HOST_LARGE_BYTES];
 };
@@ -115,7 +116,7 @@ static void read_trace(struct capture_hub *h)
 	while (tg_trace_next(h->s, &h->cursor, &t, NULL)) {
 		bool behind = h->held && (h->at & HUB_STACK);
 
-		if (behind && !h->out && t.frame == h->frame)
+		if (behind && !h->out && t.frame - h->frame < h->frames)
 			note_received(&h->notes, &t);
 		else if (behind && tells_of(h, &t))
 			note_sent(&h->notes, &h->why, &t);
@@ -154,6 +155,11 @@ static uint64_t count_packets(const struct capture_hub *h)
 	return n;
 }
 
+void hub_merged(struct capture_hub *h, uint32_t frames)
+{
+	h->frames = frames;
+}
+
 uint64_t hub_seen(struct capture_hub *h, enum hub_place at, bool out, const struct tg_frame *f,
 	uint64_t first_id, uint64_t now_ns)
 {
@@ -170,6 +176,7 @@ uint64_t hub_seen(struct capture_hub *h, enum hub_place at, bool out, const stru
 	h->first_id = first_id;
 	h->time_ns = now_ns;
 	h->frame = (uint32_t)(tg_counters(h->s)->frames_in + 1);
+	h->frames = 1;
 	h->notes.n = 0;
 	h->packets = count_packets(h);
 	return h->packets;

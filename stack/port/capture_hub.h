@@ -28,6 +28,8 @@ bool hub_is_empty(const struct capture_hub *h);
  * packets in it. */
 uint64_t hub_seen(struct capture_hub *h, enum hub_place at, bool out, const struct tg_frame *f,
 	uint64_t first_id, uint64_t now_ns);
+/* The frame seen last, about to be input, was made of so many of the wire: see tg_pkt.merged. */
+void hub_merged(struct capture_hub *h, uint32_t frames);
 /* A decision of an impairing device about the frame seen last, the packet with that id. */
 void hub_impaired(struct capture_hub *h, enum tg_impair_what what, uint64_t id);
 /* Packets lost so far on the link's way in and out. */

@@ -200,6 +200,21 @@ void tg_host_impair_stats(const struct tg_host *h, const struct tg *s, int netif
 	}
 }
 
+void tg_host_link_stats(
+	const struct tg_host *h, const struct tg *s, int netif, struct tg_link_stats *out)
+{
+	const struct tap_link *t = find_tap(h, s, netif);
+
+	memset(out, 0, sizeof(*out));
+	if (t)
+		*out = t->tap.stats;
+}
+
+void tg_host_loop_stats(const struct tg_host *h, struct tg_host_stats *out)
+{
+	*out = h->stats;
+}
+
 const char *tg_host_link_offloads(const struct tg_host *h, const struct tg *s, int netif)
 {
 	const struct tap_link *t = find_tap(h, s, netif);

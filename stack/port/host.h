@@ -2,6 +2,7 @@
 #ifndef TG_PORT_HOST_H
 #define TG_PORT_HOST_H
 
+#include "core/gro.h"
 #include "port/capture_hub.h"
 #include "port/group.h"
 #include "port/tap.h"
@@ -14,7 +15,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#define HOST_BATCH_FRAMES 64u    /* read from one link before anything else runs */
+#define HOST_BATCH_FRAMES 90u    /* read from one link before anything else runs */
 #define HOST_NOTES        256u   /* decisions of impairing devices kept for app->trace */
 #define HOST_LARGE_BYTES  69632u /* holds any frame a TAP hands over */
 
@@ -52,9 +53,10 @@ struct tap_link {
 	struct host_inst *inst;
 	int netif;
 	struct tap tap;
-	bool readable;   /* there may be more to read */
-	bool busy;       /* wait for POLLOUT */
-	bool out_polled; /* the loop sleeps on POLLOUT as well */
+	bool readable;    /* there may be more to read */
+	unsigned singles; /* batches of one frame in a row */
+	bool busy;        /* wait for POLLOUT */
+	bool out_polled;  /* the loop sleeps on POLLOUT as well */
 	struct tap_dir dir[2];
 	void *mem; /* of the impairing devices; NULL: none */
 	size_t mem_bytes;
@@ -63,8 +65,12 @@ struct tap_link {
 	uint64_t lost;              /* read, but no packet to put it in */
 	struct capture_hub *hub;    /* of its captures, NULL: none */
 	uint64_t packet_id;         /* of the next packet in a capture */
-	unsigned queue_plus_1;      /* of several; 0: there is one */
+	struct tg_pkt *spare;       /* what the last read would have filled, NULL: none */
+	bool merging;               /* frames of one flow are made one: */
+	struct gro gro;
+	unsigned queue_plus_1; /* of several; 0: there is one */
 };
+#define TAP_LINK_TYPE TG_LINK_ETHERNET
 
 struct wire_link {
 	struct wire_link *next;
@@ -105,6 +111,8 @@ struct tg_host {
 	atomic_bool stopping;
 	uint64_t now_ns;
 	uint64_t polled_ns; /* when descriptors were last asked */
+	bool was_short;     /* now_ns is of a round of a few frames */
+	struct tg_host_stats stats;
 	/* With a thread of its own: everything above belongs to who holds the lock. */
 	pthread_mutex_t lock;
 	pthread_t thread;
@@ -139,14 +147,22 @@ void host_note(
 struct tap_link *tap_link_new(struct tg_host *h, struct tg *s);
 /* Its device is open: puts it on the loop. Index of the network interface; -errno: l is freed. */
 int tap_link_start(struct tap_link *l, const struct tg_link_options *o);
-/* Each returns whether there was something to do. */
-bool tap_link_receive(struct tap_link *l, uint64_t now_ns);
+/* Inputs what has come, up to a batch; the number of frames. */
+uint32_t tap_link_receive(struct tap_link *l, uint64_t now_ns);
+/* Whether there was something to do. */
 bool tap_link_flush(struct tap_link *l, uint64_t now_ns);
+/* Shows f to the captures; returns the number of packets in it, 0 if there are none. */
+uint64_t tap_link_seen(
+	struct tap_link *l, enum hub_place at, bool out, const struct tg_frame *f, uint64_t id);
 uint64_t tap_link_deadline(const struct tap_link *l);
 /* Starts a capture, or ends it (NULL: looks whether any is left). */
 int tap_link_capture(struct tap_link *l, struct tg_capture *c);
 void tap_link_capture_end(struct tap_link *l, const struct tg_capture *c);
 void tap_link_free(struct tap_link *l);
+/* link_read.c: reads one frame of a batch straight into a packet. False: there is none. */
+bool tap_link_read(struct tap_link *l);
+/* The batch is over: what was held to be joined by others is input. */
+void tap_link_read_end(struct tap_link *l);
 /* journal_file.c: says it if the recording ended by itself; ends it, should there be one. */
 void host_record_look(struct host_inst *i);
 void host_record_end(struct host_inst *i);

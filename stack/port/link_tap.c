@@ -1,6 +1,7 @@
-/* A TAP as a link of an instance: reading in batches straight into packets, writing, and between
- * the two an impairing device in each direction and the points of a capture. */
+/* A TAP as a link of an instance: a batch read at a time (link_read.c), writing, and
+ * between the two an impairing device in each direction and the points of a capture. */
 #define _GNU_SOURCE
+#include "core/core.h"
 #include "port/error.h"
 #include "port/gate.h"
 #include "port/host.h"
@@ -10,6 +11,10 @@
 #include <stdlib.h>
 
 #define IMPAIR_MEM_BYTES (256u << 20)
+/* Batches of one frame in a row after which that is what is expected, and how often it is doubted.
+ */
+#define SINGLES_MIN  2u
+#define SINGLES_LOOK 8u
 /* More packets than one frame can hold. */
 #define PACKET_IDS_APART 65536u
 /* Packets of different queues have different numbers. */
@@ -17,11 +22,10 @@
 
 static enum tg_link link_type(void)
 {
-	return TG_LINK_ETHERNET;
+	return TAP_LINK_TYPE;
 }
 
-/* Shows f to the captures; returns the number of packets in it, 0 if there are none. */
-static uint64_t seen(
+uint64_t tap_link_seen(
 	struct tap_link *l, enum hub_place at, bool out, const struct tg_frame *f, uint64_t id)
 {
 	return l->hub ? hub_seen(l->hub, at, out, f, id, l->h->now_ns) : 0;
@@ -44,13 +48,13 @@ static bool tap_link_transmit(void *dev, const struct tg_frame *f)
 	uint64_t id = l->packet_id;
 
 	if (l->dir[1].imp.active) {
-		l->packet_id += seen(l, HUB_STACK, true, f, id);
+		l->packet_id += tap_link_seen(l, HUB_STACK, true, f, id);
 		impair_put(&l->dir[1].imp, f, id, l->h->now_ns);
 		return true;
 	}
 	if (!send_frame(l, f))
 		return false;
-	l->packet_id += seen(l, HUB_BOTH, true, f, id);
+	l->packet_id += tap_link_seen(l, HUB_BOTH, true, f, id);
 	return true;
 }
 
@@ -74,7 +78,7 @@ bool tap_link_flush(struct tap_link *l, uint64_t now_ns)
 			l->pending = k;
 			return any;
 		}
-		seen(l, HUB_LINK, true, &f, k->tag);
+		tap_link_seen(l, HUB_LINK, true, &f, k->tag);
 		impair_free(m, k);
 		any = true;
 	}
@@ -89,32 +93,6 @@ static bool tap_link_pass(void *dev, unsigned to, const struct tg_pkt *p)
 
 /* ---- Towards the instance -------------------------------------------------------------------- */
 
-/* Reads one frame straight into a packet and inputs it. False: there is none. */
-static bool read_direct(struct tap_link *l)
-{
-	struct tg *s = l->inst->s;
-	struct tg_pkt *p = tg_pkt_alloc(s, TG_PKT_LARGE);
-	struct tg_pkt meta;
-	struct tg_frame f;
-
-	if (!p) { /* reading goes on all the same, or the loop would spin */
-		if (!tap_read(&l->tap, l->scratch, HOST_LARGE_BYTES, &meta))
-			return false;
-		l->lost++;
-		return true;
-	}
-	if (!tap_read(&l->tap, tg_pkt_block(p), TG_PKT_LARGE, p)) {
-		tg_pkt_free(s, p);
-		return false;
-	}
-	if (l->hub) {
-		segment_frame_of_pkt(&f, link_type(), p);
-		l->packet_id += seen(l, HUB_BOTH, false, &f, l->packet_id);
-	}
-	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
-	return true;
-}
-
 /* Reads one frame into the impairing device. */
 static bool read_impaired(struct tap_link *l)
 {
@@ -126,7 +104,7 @@ static bool read_impaired(struct tap_link *l)
 	if (!n)
 		return false;
 	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
-	l->packet_id += seen(l, HUB_LINK, false, &f, id);
+	l->packet_id += tap_link_seen(l, HUB_LINK, false, &f, id);
 	impair_put(&l->dir[0].imp, &f, id, l->h->now_ns);
 	return true;
 }
@@ -147,7 +125,7 @@ static void deliver(struct tap_link *l, const struct impair_pkt *k)
 	p->gso_size = k->gso_size;
 	p->csum = k->csum;
 	segment_frame_of_pkt(&f, link_type(), p);
-	seen(l, HUB_STACK, false, &f, k->tag);
+	tap_link_seen(l, HUB_STACK, false, &f, k->tag);
 	tg_input(s, (unsigned)l->netif, p, l->h->now_ns);
 }
 
@@ -162,7 +140,7 @@ static bool read_gated(struct tap_link *l)
 		return false;
 	meta.len = n;
 	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
-	l->packet_id += seen(l, HUB_BOTH, false, &f, l->packet_id);
+	l->packet_id += tap_link_seen(l, HUB_BOTH, false, &f, l->packet_id);
 	if (!gate_hold(l->inst->gate, &meta, l->scratch, l->netif))
 		l->lost++;
 	return true;
@@ -172,25 +150,44 @@ static bool read_one(struct tap_link *l)
 {
 	if (l->inst->gate)
 		return read_gated(l);
-	return l->dir[0].imp.active ? read_impaired(l) : read_direct(l);
+	return l->dir[0].imp.active ? read_impaired(l) : tap_link_read(l);
 }
 
-bool tap_link_receive(struct tap_link *l, uint64_t now_ns)
+/* Whether to read on until there is nothing. Where frames have come one at a time, the read that
+ * finds nothing is left to the poll that follows, but for every so often. */
+static bool drains(const struct tap_link *l)
 {
-	struct impair *m = &l->dir[0].imp;
-	struct impair_pkt *k;
+	return l->singles < SINGLES_MIN || l->singles % SINGLES_LOOK == 0;
+}
+
+static uint32_t read_batch(struct tap_link *l)
+{
+	bool drain = drains(l);
 	uint32_t n = 0;
 
 	while (l->readable && n < HOST_BATCH_FRAMES) {
 		l->readable = read_one(l);
 		n += l->readable;
+		l->readable = l->readable && drain;
 	}
+	tap_link_read_end(l);
+	if (n > 0)
+		l->singles = n == 1 ? l->singles + 1 : 0;
+	return n;
+}
+
+uint32_t tap_link_receive(struct tap_link *l, uint64_t now_ns)
+{
+	struct impair *m = &l->dir[0].imp;
+	struct impair_pkt *k;
+	uint32_t n = read_batch(l);
+
 	while (m->active && (k = impair_pop(m, now_ns)) != NULL) {
 		deliver(l, k);
 		impair_free(m, k);
 		n++;
 	}
-	return n > 0;
+	return n;
 }
 
 uint64_t tap_link_deadline(const struct tap_link *l)
@@ -303,6 +300,8 @@ static int add_netif(struct tap_link *l, const struct tg_link_options *o)
 	memcpy(c.name, l->tap.name, sizeof(c.name));
 	memcpy(c.mac, o->mac, sizeof(c.mac));
 	l->netif = tg_netif_add(l->inst->s, &c, tg_host_now());
+	l->merging = !o->no_merge;
+	gro_init(&l->gro, link_type(), l->inst->s->csum);
 	return l->netif;
 }
 

@@ -2,9 +2,11 @@
  * have its events, step the instance, and write what is due. The application goes first, so that
  * what it sends and consumes at once is in the same segments as the acknowledgments. */
 #define _GNU_SOURCE
+#include "port/busy.h"
 #include "port/host.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -14,6 +16,11 @@
 
 /* While polling without sleep, other descriptors are looked at this often. */
 #define BUSY_POLL_NS (20 * NS_PER_US)
+/* Reading so many frames takes long enough for the time to be asked again. */
+#define LONG_BATCH_FRAMES 8u
+/* After so many reads in a row that found nothing, who waits for this processor may have it: it may
+ * be the one whose frames are waited for. */
+#define BUSY_YIELD 8u
 /* Turns of one instance between two looks at the links. */
 #define SERVE_TURNS 4
 /* The slow reader of a capture is offered more so often. */
@@ -52,16 +59,22 @@ int tg_host_watch(
 	return 0;
 }
 
-static void run_watches(struct tg_host *h)
+/* Returns whether anything was called. */
+static bool run_watches(struct tg_host *h)
 {
+	bool any = false;
+
 	/* fn may add and remove watches, and so move the array. */
 	for (size_t i = 0; i < h->n_watches; i++) {
 		struct watch w = h->watches[i];
 
 		h->watches[i].revents = 0;
-		if (w.fn && w.revents)
-			w.fn(w.arg, w.fd, w.revents);
+		if (!w.fn || !w.revents)
+			continue;
+		w.fn(w.arg, w.fd, w.revents);
+		any = true;
 	}
+	return any;
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
@@ -164,6 +177,8 @@ static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
 
 	if (n < 0)
 		return n;
+	h->stats.polls++;
+	h->stats.sleeps += timeout_ns > 0;
 	if (timeout_ns && !group_sleeps(h))
 		timeout_ns = 0;
 	t.tv_sec = (time_t)(timeout_ns / NS_PER_SEC);
@@ -178,9 +193,9 @@ static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
 		group_wakes(h);
 		errno = saved;
 	}
+	h->polled_ns = tg_host_now(); /* leaves errno alone */
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	h->polled_ns = tg_host_now();
 	if (n > 0)
 		take_poll_results(h);
 	return 0;
@@ -216,9 +231,9 @@ static void run_traces(struct host_inst *i)
 	i->n_notes = 0;
 }
 
-static void set_now(struct tg_host *h)
+static void set_now(struct tg_host *h, uint64_t now_ns)
 {
-	h->now_ns = tg_host_now();
+	h->now_ns = now_ns;
 	for (struct wire_link *l = h->wires; l; l = l->next)
 		wire_set_now(l->wire, h->now_ns);
 }
@@ -262,26 +277,33 @@ bool host_serve_at(struct tg_host *h, struct host_inst *i, uint64_t now_ns)
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
 /* Everything that can be done now. Returns whether that was anything. */
-static bool pass(struct tg_host *h)
+static bool pass(struct tg_host *h, uint64_t now_ns)
 {
 	bool any = false;
+	uint32_t n, most = 0;
 
 	group_run_call(h);
-	set_now(h);
+	set_now(h, h->group ? tg_host_now() : now_ns);
 	any |= group_receive(h);
-	for (struct tap_link *l = h->taps; l; l = l->next)
-		any |= tap_link_receive(l, h->now_ns);
+	for (struct tap_link *l = h->taps; l; l = l->next) {
+		n = tap_link_receive(l, h->now_ns);
+		most = max_u32(most, n);
+		any |= n > 0;
+	}
 	for (struct wire_link *l = h->wires; l; l = l->next) {
 		any |= wire_run(l->wire, h->now_ns) > 0;
 		for (unsigned e = 0; e < 2; e++)
 			l->inst[e]->writable |= wire_take_writable(l->wire, e);
 	}
-	if (any)
-		set_now(h);
+	if (most >= LONG_BATCH_FRAMES)
+		set_now(h, tg_host_now());
 	for (struct host_inst *i = h->insts; i; i = i->next)
 		any |= !i->gate && serve(h, i);
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		any |= tap_link_flush(l, h->now_ns);
+	h->was_short = most < LONG_BATCH_FRAMES;
+	h->stats.rounds++;
+	h->stats.rounds_idle += !any;
 	return any;
 }
 
@@ -323,7 +345,8 @@ static bool flush_captures(struct tg_host *h)
  * whether that was anything. */
 static int round_once(struct tg_host *h, uint64_t timeout_ns, bool *any)
 {
-	uint64_t now = tg_host_now(), deadline = next_deadline(h);
+	/* a short round has taken less than what poll(2) is late */
+	uint64_t now = h->was_short ? h->now_ns : tg_host_now(), deadline = next_deadline(h);
 	uint64_t wait = deadline <= now ? 0 : deadline == NEVER_NS ? NEVER_NS : deadline - now;
 	int result;
 	bool worked;
@@ -334,8 +357,7 @@ static int round_once(struct tg_host *h, uint64_t timeout_ns, bool *any)
 	result = wait_for_work(h, wait);
 	if (result < 0)
 		return result;
-	run_watches(h);
-	worked = pass(h);
+	worked = pass(h, run_watches(h) ? tg_host_now() : h->polled_ns);
 	if (any)
 		*any = worked;
 	return 0;
@@ -343,6 +365,7 @@ static int round_once(struct tg_host *h, uint64_t timeout_ns, bool *any)
 
 int tg_host_round(struct tg_host *h, uint64_t timeout_ns)
 {
+	h->was_short = false; /* who knows what the caller did since */
 	return round_once(h, timeout_ns, NULL);
 }
 
@@ -351,26 +374,33 @@ static bool round_busy(struct tg_host *h)
 {
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		l->readable = l->tap.fd >= 0;
-	return pass(h);
+	return pass(h, tg_host_now());
 }
 
 int tg_host_run(struct tg_host *h, uint64_t busy_ns)
 {
-	uint64_t worked_ns = tg_host_now(), count;
+	struct busy b;
+	unsigned vain = 0;
+	uint64_t count;
 	int result = 0;
 
+	h->was_short = false;
+	busy_init(&b, busy_ns, tg_host_now());
 	while (result == 0 && !atomic_load(&h->stopping)) {
-		bool any = false;
+		bool any = false, sleep = busy_is_over(&b, h->now_ns);
 
-		if (!busy_ns || h->now_ns - h->polled_ns >= BUSY_POLL_NS) {
-			bool sleep = !busy_ns || h->now_ns >= sat_add_u64(worked_ns, busy_ns);
-
+		if (sleep || h->now_ns - h->polled_ns >= BUSY_POLL_NS) {
 			result = round_once(h, sleep ? NEVER_NS : 0, &any);
+			if (sleep)
+				busy_woken(&b, h->polled_ns, any);
 		} else {
 			any = round_busy(h);
+			vain = any ? 0 : vain + 1;
+			if (vain >= BUSY_YIELD)
+				sched_yield();
 		}
-		if (any)
-			worked_ns = h->now_ns;
+		if (any && !sleep)
+			busy_hit(&b, h->now_ns);
 	}
 	/* The request is spent: the host may be run again. */
 	if (atomic_exchange(&h->stopping, false) && read(h->stop_fd, &count, sizeof(count)) < 0)
@@ -401,7 +431,7 @@ void host_serve_call(struct tg_host *h, struct host_inst *i)
 	uint64_t deadline;
 	bool now_busy = false;
 
-	set_now(h);
+	set_now(h, tg_host_now());
 	for (int turn = 0; turn < CALL_TURNS; turn++) {
 		serve(h, i);
 		if (tg_next_deadline(i->s) > h->now_ns)

@@ -5,6 +5,9 @@
 #define TG_PORT_TAP_H
 
 #include "port/sys.h"
+#include "tapglass_host.h"
+
+#include <sys/uio.h>
 
 #define TAP_NAME_BYTES 16u /* IFNAMSIZ */
 
@@ -28,6 +31,7 @@ struct tap {
 	bool gone;       /* the device has vanished: said once, fd closed */
 	bool down;       /* the last write found the interface down: said once */
 	uint64_t unsent; /* frames lost to that */
+	struct tg_link_stats stats;
 };
 
 /* Attaches to the TAP or makes it. 0, or -errno with err filled in and nothing left behind. */
@@ -40,6 +44,10 @@ const char *tap_offloads(const struct tap *t);
 /* Reads a frame into data; sets the metadata of struct tg_pkt. Bytes of the frame, 0: none there
  * (or the device is gone). */
 uint32_t tap_read(struct tap *t, uint8_t *data, uint32_t room, struct tg_pkt *meta);
+struct virtio_net_hdr;
+/* The same into n pieces, iov[1] to iov[n]; iov[0] is for the virtio header, which *v gets (zero
+ * where frames carry none). */
+uint32_t tap_read_pieces(struct tap *t, struct virtio_net_hdr *v, struct iovec *iov, unsigned n);
 /* Sends f in one call. False: busy, wait for POLLOUT. What the device refuses for good is lost, as
  * on a cable. */
 bool tap_write(struct tap *t, const struct tg_frame *f);

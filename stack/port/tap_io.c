@@ -98,35 +98,50 @@ void tap_lost(struct tap *t, int errnum)
 	tg_host_print_error(&e);
 }
 
-uint32_t tap_read(struct tap *t, uint8_t *data, uint32_t room, struct tg_pkt *meta)
+uint32_t tap_read_pieces(struct tap *t, struct virtio_net_hdr *v, struct iovec *iov, unsigned n)
 {
-	struct virtio_net_hdr v = {0};
-	struct iovec iov[2] = {{&v, sizeof(v)}, {data, room}};
-	ssize_t n;
+	ssize_t got;
 
 	if (t->fd < 0)
 		return 0;
+	memset(v, 0, sizeof(*v));
+	iov[0] = (struct iovec){v, sizeof(*v)};
 	do {
-		n = t->vnet ? readv(t->fd, iov, 2) : read(t->fd, data, room);
-		if (n < 0 && errno == EAGAIN)
+		t->stats.reads++;
+		if (t->vnet)
+			got = readv(t->fd, iov, (int)n + 1);
+		else
+			got = n == 1 ? read(t->fd, iov[1].iov_base, iov[1].iov_len)
+				     : readv(t->fd, iov + 1, (int)n);
+		if (got < 0 && errno == EAGAIN) {
+			t->stats.reads_empty++;
 			return 0;
-		if (n < 0 && errno != EINTR && !t->packet) {
+		}
+		if (got < 0 && errno != EINTR && !t->packet) {
 			tap_lost(t, errno);
 			return 0;
 		}
 		/* Not even a header, or a frame that a packet socket cannot describe: no frame,
 		 * look for the next one. */
-	} while (n <= (t->vnet ? (ssize_t)sizeof(v) : 0));
-	if (t->vnet) {
-		n -= (ssize_t)sizeof(v);
-		tap_meta_of_vnet(meta, &v, data, (uint32_t)n);
-	} else {
-		meta->gso = TG_GSO_NONE;
-		meta->gso_size = 0;
-		meta->csum = TG_CSUM_UNKNOWN;
+	} while (got <= (t->vnet ? (ssize_t)sizeof(*v) : 0));
+	if (t->vnet)
+		got -= (ssize_t)sizeof(*v);
+	t->stats.frames_in++;
+	t->stats.bytes_in += (uint64_t)got;
+	return (uint32_t)got;
+}
+
+uint32_t tap_read(struct tap *t, uint8_t *data, uint32_t room, struct tg_pkt *meta)
+{
+	struct virtio_net_hdr v;
+	struct iovec iov[2] = {{0}, {data, room}};
+	uint32_t n = tap_read_pieces(t, &v, iov, 1);
+
+	if (n) {
+		tap_meta_of_vnet(meta, &v, data, n);
+		meta->len = n;
 	}
-	meta->len = (uint32_t)n;
-	return (uint32_t)n;
+	return n;
 }
 
 /* The interface is down, or the frame is refused: it is lost, like one on a cable pulled out. */
@@ -172,14 +187,18 @@ bool tap_write(struct tap *t, const struct tg_frame *f)
 
 		iov[n++] = (struct iovec){base.p, f->span[i].len};
 	}
-	while (writev(t->fd, iov, (int)n) < 0) {
-		if (errno == EAGAIN)
+	while (t->stats.writes++, writev(t->fd, iov, (int)n) < 0) {
+		if (errno == EAGAIN) {
+			t->stats.writes_busy++;
 			return false;
+		}
 		if (errno == EINTR)
 			continue;
 		refused(t, errno);
 		return true;
 	}
 	t->down = false;
+	t->stats.frames_out++;
+	t->stats.bytes_out += f->bytes;
 	return true;
 }

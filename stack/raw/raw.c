@@ -56,6 +56,8 @@ bool raw_input(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
 	struct tg_dgram info;
 	bool concerned = false;
 
+	if (list_empty(&s->raw->socks))
+		return false;
 	memset(&info, 0, sizeof(info));
 	info.peer.ip = i->src;
 	info.local = i->dst;

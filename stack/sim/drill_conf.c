@@ -23,7 +23,7 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, sack), FIELD(tcp, initial_window_segs), FIELD(tcp, rto_initial_ns),
 	FIELD(tcp, rto_min_ns), FIELD(tcp, rto_max_ns), FIELD(tcp, delack_ns), FIELD(tcp, msl_ns),
 	FIELD(tcp, fin_wait_2_ns), FIELD(tcp, r2_ns), FIELD(tcp, r2_syn_ns),
-	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns),
+	FIELD(tcp, r1_retransmits), FIELD(tcp, keepalive_idle_ns), FIELD(tcp, rest_after_ns),
 	FIELD(tcp, keepalive_interval_ns), FIELD(tcp, keepalive_probes), FIELD(tcp, max_half_open),
 	FIELD(tcp, max_time_wait), FIELD(tcp, port_first), FIELD(tcp, port_last),
 	FIELD(tcp, rcvbuf_min_bytes), FIELD(tcp, rcvbuf_max_bytes), FIELD(tcp, sndbuf_min_bytes),

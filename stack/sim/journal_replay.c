@@ -175,10 +175,11 @@ static void do_input(struct tg_replay *p, const struct tg_record *r)
 	if (!k)
 		return;
 	k->len = (uint32_t)len;
+	k->merged = (uint16_t)(r->word[5] >> 32);
 	k->gso_size = (uint16_t)(r->word[5] >> 16);
 	k->gso = (uint8_t)(r->word[5] >> 8);
 	k->csum = (uint8_t)r->word[5];
-	k->passed = (uint8_t)(r->word[5] >> 32);
+	k->passed = (uint8_t)(r->word[5] >> 48);
 	/* What the device filled in may be impossible; the core finds out. */
 	k->data = (uint8_t *)((uintptr_t)tg_pkt_block(k) + (uintptr_t)off);
 	if (r->n_data) {

@@ -120,8 +120,8 @@ static void record_input(
 	uintptr_t off = (uintptr_t)p->data - (uintptr_t)(p + 1);
 
 	*r = RECORD(INPUT, 6, netif, now_ns, record_pkt_id(s, p), off, p->len,
-		(uint64_t)p->passed << 32 | (uint64_t)p->gso_size << 16 | (uint64_t)p->gso << 8 |
-			p->csum);
+		(uint64_t)p->passed << 48 | (uint64_t)p->merged << 32 |
+			(uint64_t)p->gso_size << 16 | (uint64_t)p->gso << 8 | p->csum);
 	if (off <= p->room && p->len <= p->room - off)
 		add_data(r, p->data, p->len);
 }

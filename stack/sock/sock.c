@@ -74,12 +74,21 @@ int sock_open(struct tg *s, enum tg_type type, int protocol, uint64_t cookie, tg
 	return 0;
 }
 
-int sock_bind(struct tg *s, tg_sock k, const struct tg_addr *a)
+struct endpoint *sock_find(struct tg *s, tg_sock k, int *err)
 {
 	struct endpoint *e = handle_find(s, k);
 
+	*err = e ? -TG_ENOMEM : -TG_EBADF;
+	return e && e->type == TG_STREAM ? tcp_user_awake(s, e) : e;
+}
+
+int sock_bind(struct tg *s, tg_sock k, const struct tg_addr *a)
+{
+	int r;
+	struct endpoint *e = sock_find(s, k, &r);
+
 	if (!e)
-		return -TG_EBADF;
+		return r;
 	if (!a)
 		return -TG_EFAULT;
 	switch ((enum tg_type)e->type) {
@@ -92,12 +101,12 @@ int sock_bind(struct tg *s, tg_sock k, const struct tg_addr *a)
 
 int sock_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns)
 {
-	struct endpoint *e = handle_find(s, k);
 	int r;
+	struct endpoint *e = sock_find(s, k, &r);
 
 	core_enter(s, now_ns);
 	if (!e)
-		return -TG_EBADF;
+		return r;
 	if (e->type != TG_STREAM)
 		return -TG_EOPNOTSUPP;
 	r = tcp_user_listen(s, e, backlog);
@@ -107,12 +116,12 @@ int sock_listen(struct tg *s, tg_sock k, uint32_t backlog, uint64_t now_ns)
 
 int sock_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_t now_ns)
 {
-	struct endpoint *e = handle_find(s, k);
 	int r;
+	struct endpoint *e = sock_find(s, k, &r);
 
 	core_enter(s, now_ns);
 	if (!e)
-		return -TG_EBADF;
+		return r;
 	if (!peer)
 		return -TG_EFAULT;
 	switch ((enum tg_type)e->type) {
@@ -127,13 +136,13 @@ int sock_connect(struct tg *s, tg_sock k, const struct tg_addr *peer, uint64_t n
 
 int sock_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint64_t now_ns)
 {
-	struct endpoint *e = handle_find(s, k), *conn;
 	int r;
+	struct endpoint *e = sock_find(s, k, &r), *conn;
 
 	core_enter(s, now_ns);
 	*out = 0;
 	if (!e)
-		return -TG_EBADF;
+		return r;
 	if (e->type != TG_STREAM)
 		return -TG_EOPNOTSUPP;
 	r = tcp_user_accept(s, e, &conn);
@@ -150,12 +159,12 @@ int sock_accept(struct tg *s, tg_sock k, uint64_t cookie, tg_sock *out, uint64_t
 
 int sock_shutdown(struct tg *s, tg_sock k, int how, uint64_t now_ns)
 {
-	struct endpoint *e = handle_find(s, k);
 	int r;
+	struct endpoint *e = sock_find(s, k, &r);
 
 	core_enter(s, now_ns);
 	if (!e)
-		return -TG_EBADF;
+		return r;
 	if (how < TG_SHUT_RD || how > TG_SHUT_RDWR)
 		return -TG_EINVAL;
 	switch ((enum tg_type)e->type) {
@@ -175,6 +184,11 @@ static int end_socket(struct tg *s, tg_sock k, enum tg_call call, uint64_t now_n
 	core_enter(s, now_ns);
 	if (!e)
 		return -TG_EBADF;
+	if (e->type == TG_STREAM) {
+		struct endpoint *whole = tcp_user_awake(s, e);
+
+		e = whole ? whole : e; /* without memory: tcp/ knows what to do */
+	}
 	sock_trace(s, e, call, 0);
 	handle_close(s, e);
 	endpoint_end(s, e, call == TG_CALL_ABORT);

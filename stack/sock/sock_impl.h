@@ -13,6 +13,10 @@ void sock_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *
  * -TG_EAGAIN is not traced, as nothing happened. */
 void sock_trace(struct tg *s, const struct endpoint *e, enum tg_call call, int64_t result);
 
+/* The socket behind k, the whole record of it. NULL: *err is -TG_EBADF, or -TG_ENOMEM if its
+ * connection rests and cannot be woken. */
+struct endpoint *sock_find(struct tg *s, tg_sock k, int *err);
+
 /* The calls themselves, as tapglass.h describes them: boundary.c has the public functions. */
 int sock_open(struct tg *s, enum tg_type type, int protocol, uint64_t cookie, tg_sock *out);
 int sock_bind(struct tg *s, tg_sock k, const struct tg_addr *a);

@@ -20,12 +20,13 @@ static int64_t dgram_recv(struct tg *s, struct endpoint *e, void *data, size_t n
 int64_t sock_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to, uint64_t now_ns)
 {
-	struct endpoint *e = handle_find(s, k);
+	int err;
+	struct endpoint *e = sock_find(s, k, &err);
 	int64_t r;
 
 	core_enter(s, now_ns);
 	if (!e)
-		return -TG_EBADF;
+		return err;
 	if (!data && n > 0)
 		return -TG_EFAULT;
 	/* A stream has its peer already: an address is ignored, as by Linux. */
@@ -52,12 +53,13 @@ static void stream_from(
 int64_t sock_recvfrom(struct tg *s, tg_sock k, void *data, size_t n, unsigned flags,
 	struct tg_dgram *from, uint64_t now_ns)
 {
-	struct endpoint *e = handle_find(s, k);
+	int err;
+	struct endpoint *e = sock_find(s, k, &err);
 	int64_t r;
 
 	core_enter(s, now_ns);
 	if (!e)
-		return -TG_EBADF;
+		return err;
 	if (!data && n > 0)
 		return -TG_EFAULT;
 	if (e->type != TG_STREAM) {
@@ -74,12 +76,14 @@ int64_t sock_recvfrom(struct tg *s, tg_sock k, void *data, size_t n, unsigned fl
 /* ---- In place ---- */
 
 /* The stream behind k; NULL: *err says why not. */
-static struct endpoint *stream_find(const struct tg *s, tg_sock k, int *err)
+static struct endpoint *stream_find(struct tg *s, tg_sock k, int *err)
 {
-	struct endpoint *e = handle_find(s, k);
+	struct endpoint *e = sock_find(s, k, err);
 
-	*err = e ? -TG_EOPNOTSUPP : -TG_EBADF;
-	return e && e->type == TG_STREAM ? e : NULL;
+	if (!e || e->type == TG_STREAM)
+		return e;
+	*err = -TG_EOPNOTSUPP;
+	return NULL;
 }
 
 int sock_reserve(struct tg *s, tg_sock k, size_t want, struct tg_mspan out[2])

@@ -5,11 +5,12 @@
 
 int sock_setopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t value, uint64_t now_ns)
 {
-	struct endpoint *e = handle_find(s, k);
+	int err;
+	struct endpoint *e = sock_find(s, k, &err);
 
 	core_enter(s, now_ns);
 	if (!e)
-		return -TG_EBADF;
+		return err;
 	if (opt == TG_TCP_USER_COOKIE) {
 		e->cookie = (uint64_t)value;
 		return 0;
@@ -38,10 +39,11 @@ static unsigned endpoint_level(const struct tg *s, const struct endpoint *e)
 
 int sock_getopt(struct tg *s, tg_sock k, enum tg_option opt, int64_t *value)
 {
-	struct endpoint *e = handle_find(s, k);
+	int err;
+	struct endpoint *e = sock_find(s, k, &err);
 
 	if (!e)
-		return -TG_EBADF;
+		return err;
 	if (!value)
 		return -TG_EFAULT;
 	if (opt == TG_SO_ERROR && e->type != TG_STREAM) {

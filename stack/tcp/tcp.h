@@ -32,6 +32,7 @@
 #define TCP_NO_MEMORY_RETRY_NS                                                                     \
 	(10 * NS_PER_MS) /* what could not be sent for lack of memory is tried again */
 #define TCP_PERSIST_MAX_NS  (60 * NS_PER_SEC)
+#define CHALLENGE_PERIOD_MS 5000u
 #define TCP_SWS_OVERRIDE_NS (200 * NS_PER_MS) /* [9293 MUST-38] 0.1 to 1 s */
 
 /* ---- What was sent and is not yet acknowledged ---- */
@@ -115,7 +116,7 @@ struct tcp_port {
 		bound; /* tcp_conn.link: listeners and sockets that were bound or opened actively */
 };
 
-enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_PACE, CT_COUNT };
+enum conn_timer { CT_REXMIT, CT_DELACK, CT_KEEPALIVE, CT_STATE, CT_PACE, CT_REST, CT_COUNT };
 /* RM_PTO: the loss probe's, RM_REO: RACK's reordering timer; after both the RTO goes on. */
 enum rexmit_mode { RM_NONE, RM_RTO, RM_PERSIST, RM_RETRY, RM_PTO, RM_REO };
 enum recovery_state { REC_OPEN, REC_RECOVERY, REC_LOSS };
@@ -133,20 +134,21 @@ enum challenge {
 
 struct tcp_conn {
 	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
-	struct sender tx_node;
-	struct timer timer;
+	/* What a lookup reads lies in two cache lines. */
 	struct hnode hash; /* in tcp_state.conns, keyed by the 4-tuple */
-	struct list link;  /* listener's accept queue (passive) or port's bound list (others) */
-	struct tg_ip laddr, raddr;
 	uint16_t lport, rport;
+	uint32_t serial; /* in trace records */
+	struct tg_ip laddr, raddr;
+	struct list link; /* listener's accept queue (passive) or port's bound list (others) */
+	struct timer timer;
 	struct ip_path path;
+	uint32_t notsent_lowat; /* TG_TCP_NOTSENT_LOWAT, bytes; 0: the configuration's */
 	struct tcp_port *port;
 	union {
 		struct tcp_listener *listener; /* in LISTEN */
 		struct tcp_conn *parent;       /* passive, not accepted yet: the listening socket */
 		struct tcp_mini *tw;           /* in TIME-WAIT: the entry that answers for it */
 	};
-	uint32_t serial; /* in trace records */
 
 	uint8_t state;       /* enum tg_state; set by tcp_set_state alone */
 	uint8_t rexmit_mode; /* enum rexmit_mode: what CT_REXMIT stands for */
@@ -211,22 +213,9 @@ struct tcp_conn {
 	bool ecn_seen : 1;     /* some text came with ECT or CE */
 	bool reset_seen : 1;   /* ended by the peer's RST or an error: EPIPE/ECONNRESET semantics */
 	bool was_connected : 1;
+	bool resting : 1; /* only what is kept at rest is there: tcp_rest.c */
 
-	/* Send sequence space [9293 3.3.1]. */
-	struct {
-		struct seq una, nxt, wl1, wl2, up, max; /* max: highest ever sent + 1 */
-		uint32_t wnd;                           /* scaled, bytes [9293 REC-1] */
-		uint32_t max_wnd;                       /* largest ever offered, bytes */
-	} snd;
 	struct seq iss, irs;
-	/* Receive sequence space. */
-	struct {
-		struct seq nxt, up;
-		struct seq adv;      /* right edge advertised: RCV.NXT + RCV.WND */
-		struct seq last_ack; /* Last.ACK.sent [7323 4.3] */
-	} rcv;
-	struct seq fin_seq; /* of the peer's FIN while fin_parked */
-	struct seq dsack_start, dsack_end;
 	uint8_t snd_wscale, rcv_wscale;
 	uint8_t dup_acks;
 	uint8_t syn_retrans; /* retransmissions of the SYN */
@@ -235,8 +224,45 @@ struct tcp_conn {
 	uint16_t mss;        /* payload of a full segment: Eff.snd.MSS, options deducted */
 	uint16_t rmss;       /* MSS that we offered: RMSS */
 	uint16_t mss_rcv;    /* largest segment received, 536 at least: for delayed ACKs */
+	uint32_t ts_recent;
+	/* RACK's window for reordering [8985 5.3]: reo_wnd_mult, reo_wnd_persist, dsack_round. */
+	uint8_t reo_wnd_mult, reo_wnd_persist;
+	uint16_t reordering_segs; /* how far text was seen to be overtaken, DupThresh at least */
+	uint32_t reorderings;     /* how often */
+	struct seq dsack_round;
+	uint32_t rcvbuf, sndbuf, rcvlowat;
+	uint32_t keep_idle_s, keep_intvl_s;
+	uint8_t keep_cnt, keep_sent;
+	uint8_t ttl, tos;
+	uint8_t pmtu;       /* enum tg_pmtu */
+	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is
+			       reached */
+	uint32_t min_rtt_epoch;
+	uint64_t pace_max;   /* TG_SO_MAX_PACING_RATE, bytes a second; 0: no cap */
+	struct tcp_mtu *mtu; /* NULL: segments are as large as the path is thought to allow */
+	uint64_t bytes_received, bytes_retrans;
+	uint64_t bytes_acked;
+	uint32_t segs_in, segs_out, retransmits, dsacks_in;
 
-	uint32_t ts_recent, ts_offset;
+	/* What is above is kept as it is while a connection rests, of what is below only what
+	 * tcp_rest.c notes down. */
+
+	struct sender tx_node;
+	/* Send sequence space [9293 3.3.1]. */
+	struct {
+		struct seq una, nxt, wl1, wl2, up, max; /* max: highest ever sent + 1 */
+		uint32_t wnd;                           /* scaled, bytes [9293 REC-1] */
+		uint32_t max_wnd;                       /* largest ever offered, bytes */
+	} snd;
+	/* Receive sequence space. */
+	struct {
+		struct seq nxt, up;
+		struct seq adv;      /* right edge advertised: RCV.NXT + RCV.WND */
+		struct seq last_ack; /* Last.ACK.sent [7323 4.3] */
+	} rcv;
+	struct seq fin_seq; /* of the peer's FIN while fin_parked */
+	struct seq dsack_start, dsack_end;
+	uint32_t ts_offset;
 	uint64_t ts_recent_ns; /* when ts_recent was set [7323 5.5] */
 
 	uint64_t deadline[CT_COUNT]; /* ns, NEVER_NS */
@@ -248,17 +274,10 @@ struct tcp_conn {
 	/* Round-trip time [6298], ns. */
 	uint64_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns;
 	uint64_t min_rtt_next_ns; /* least of the epoch that runs: see tcp_rtt.c */
-	uint32_t min_rtt_epoch;
 
 	struct tcp_cc cc;
 	uint64_t pace_ns;   /* the next release is due */
-	uint64_t pace_max;  /* TG_SO_MAX_PACING_RATE, bytes a second; 0: no cap */
 	struct seq recover; /* [6582 3.2], RecoveryPoint [6675 5] */
-	/* RACK's window for reordering [8985 5.3]: reo_wnd_mult, reo_wnd_persist, dsack_round. */
-	uint8_t reo_wnd_mult, reo_wnd_persist;
-	uint16_t reordering_segs; /* how far text was seen to be overtaken, DupThresh at least */
-	uint32_t reorderings;     /* how often */
-	struct seq dsack_round;
 	struct seq tlp_end; /* TLP.end_seq */
 	/* The first text sent again in this recovery, what of all of it has not been reported as a
 	 * duplicate, and the first copy's timestamp. */
@@ -266,28 +285,15 @@ struct tcp_conn {
 	uint32_t undo_bytes, undo_ts;
 
 	struct tcp_tx *tx;
-	struct tcp_mtu *mtu; /* NULL: segments are as large as the path is thought to allow */
 	struct tcp_ooo *ooo;
 	struct pktq rcvq; /* in order, unread */
-
-	uint32_t rcvbuf, sndbuf, rcvlowat;
-	uint32_t notsent_lowat; /* TG_TCP_NOTSENT_LOWAT, bytes; 0: the configuration's */
 	struct tcp_rcv_rounds rounds;
-	uint32_t keep_idle_s, keep_intvl_s;
-	uint8_t keep_cnt, keep_sent;
-	uint8_t ttl, tos;
-	uint8_t pmtu;       /* enum tg_pmtu */
-	int16_t soft_error; /* errno of an ICMP error that may pass [9293 MUST-56]; told when R2 is
-			       reached */
 	uint8_t challenges[CHALLENGE_KINDS]; /* sent in the period that began at challenge_ms */
 	uint32_t challenge_ms;               /* modulo 2^32 */
 	uint64_t user_timeout_ns;            /* 0: configuration */
 	int64_t linger_ns;                   /* -1: off */
 	uint64_t defer_ns;                   /* of a listener: TG_TCP_DEFER_ACCEPT */
 	uint64_t delivered;                  /* bytes known to have arrived, SACKed included */
-	uint64_t bytes_received, bytes_retrans;
-	uint64_t bytes_acked;
-	uint32_t segs_in, segs_out, retransmits, dsacks_in;
 };
 
 /* ---- Module state ---- */
@@ -314,6 +320,7 @@ struct tcp_rx {
 	const struct ip_info *ip;
 	struct tg_pkt *p; /* NULL once it was taken or discarded */
 	struct tcp_seg g; /* as received: SEG.* */
+	uint32_t hash;    /* of the 4-tuple */
 	uint32_t wnd;     /* SEG.WND, scaled */
 	/* Text and FIN after trimming to the window (step 5 on). */
 	struct seq text_seq;
@@ -462,6 +469,7 @@ void tcp_timers_text_received(struct tg *s, struct tcp_conn *c);
 void tcp_timers_ack_sent(struct tcp_conn *c);
 void tcp_timers_segment_received(struct tg *s, struct tcp_conn *c);
 void tcp_timers_established(struct tg *s, struct tcp_conn *c);
+void tcp_timers_awake(struct tg *s, struct tcp_conn *c); /* rests no more */
 void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c);
 void tcp_timers_defer(struct tg *s, struct tcp_conn *c, uint64_t after_ns);
 void tcp_timers_defer_ended(struct tcp_conn *c);
@@ -492,6 +500,19 @@ bool tcp_tw_gives_way(const struct tg *s, const struct tcp_mini *m);
 bool tcp_tw_take_over(struct tg *s, const struct tcp_conn *c, struct seq *iss_min);
 void tcp_tw_disown(struct tcp_conn *c); /* the socket's record is going away */
 
+/* tcp_rest.c */
+/* Idle for long enough and nothing to do: true, then the record is gone and a smaller one stands in
+ * its place, c->resting. */
+bool tcp_rest(struct tg *s, struct tcp_conn *c);
+/* The whole record again in the place of one that rests; c itself if it does not. NULL: no memory,
+ * nothing changed. */
+struct tcp_conn *tcp_wake(struct tg *s, struct tcp_conn *c);
+/* To look at: c, or if it rests what it would be awake, made in *tmp. */
+const struct tcp_conn *tcp_whole(
+	const struct tg *s, const struct tcp_conn *c, struct tcp_conn *tmp);
+/* If c still rests, for want of memory to wake it: ends it by a reset, true. */
+bool tcp_rest_abort(struct tg *s, struct tcp_conn *c);
+
 /* tcp_demux.c */
 uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
@@ -510,7 +531,8 @@ static inline struct tcp_conn *tcp_find_listener(
 bool tcp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
 bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport);
-bool tcp_hash_conn(struct tg *s, struct tcp_conn *c);
+/* hash: tcp_tuple_hash of its 4-tuple. */
+bool tcp_hash_conn(struct tg *s, struct tcp_conn *c, uint32_t hash);
 void tcp_unhash_conn(struct tg *s, struct tcp_conn *c);
 struct tcp_port *tcp_port_get(struct tg *s, uint16_t port); /* made if need be; NULL: no memory */
 struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port);
@@ -539,6 +561,8 @@ void tcp_accept_ready(struct tg *s, struct tcp_conn *c);
 void tcp_end_listener(struct tg *s, struct tcp_conn *c);
 /* tcp_conn.c */
 struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie);
+/* Off its port, if it stands there. */
+void tcp_leave_port(struct tg *s, struct tcp_conn *c);
 /* The connection ends: state CLOSED, timers and queues gone; the record too unless the user still
  * holds it. error: errno for the user, 0 none. The record may be freed: the caller must not touch c
  * afterwards. */

@@ -51,6 +51,7 @@ int tcp_user_accept(struct tg *s, struct endpoint *e, struct endpoint **out)
 		c->parent = NULL;
 	l->listener->queued--;
 	*out = &c->ep;
+	tcp_timers_awake(s, c);
 	tcp_notify(s, l);
 	return 0;
 }

@@ -187,6 +187,16 @@ static void take_probe_back(struct tg *s, struct tcp_conn *c)
 	c->snd.nxt = c->snd.una;
 }
 
+/* SEG.SEQ of the last of the segments that came as one: all of them say the same of the window. */
+static struct seq newest_seq(const struct tcp_rx *r)
+{
+	uint32_t size = r->p ? r->p->gso_size : 0;
+
+	if (size == 0 || r->g.text_bytes <= size)
+		return r->g.seq;
+	return seq_add(r->g.seq, (r->g.text_bytes - 1) / size * size);
+}
+
 /* [9293 3.10.7.4-5] SND.WND <- SEG.WND if SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =<
  * SEG.ACK), so that no old segment sets it. What acknowledges more than anything before is not old,
  * though it may be a retransmission with a number below SND.WL1: with SND.UNA moved and the window
@@ -194,15 +204,16 @@ static void take_probe_back(struct tg *s, struct tcp_conn *c)
 void tcp_window_update(struct tcp_conn *c, const struct tcp_rx *r)
 {
 	uint32_t before = c->snd.wnd;
+	struct seq seq = newest_seq(r);
 
-	if (!seq_lt(c->snd.wl1, r->g.seq) &&
-		!(seq_eq(c->snd.wl1, r->g.seq) && seq_le(c->snd.wl2, r->g.ack)) &&
+	if (!seq_lt(c->snd.wl1, seq) &&
+		!(seq_eq(c->snd.wl1, seq) && seq_le(c->snd.wl2, r->g.ack)) &&
 		!seq_lt(c->snd.una, r->g.ack))
 		return;
 	RULE(r->s, c, WINDOW_UPDATE, r->wnd, c->snd.wl1.v, r->g.seq.v);
 	c->snd.wnd = r->wnd;
 	c->snd.max_wnd = max_u32(c->snd.max_wnd, r->wnd);
-	c->snd.wl1 = seq_max(c->snd.wl1, r->g.seq);
+	c->snd.wl1 = seq_max(c->snd.wl1, seq);
 	c->snd.wl2 = r->g.ack;
 	if (r->wnd > before && r->wnd > 1)
 		take_probe_back(r->s, c);

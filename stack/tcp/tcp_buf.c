@@ -145,7 +145,7 @@ void tcp_buf_text_taken(struct tg *s, struct tcp_conn *c)
 		o->rtt_us ? o->rtt_us : (uint32_t)min_u64(c->srtt_ns / NS_PER_US, 1u << 30);
 	uint32_t bytes;
 
-	if (!may_move(s, c) || !c->was_connected || rtt_us == 0 || now_us(s) - o->taken_us < rtt_us)
+	if (!may_move(s, c) || rtt_us == 0 || now_us(s) - o->taken_us < rtt_us)
 		return;
 	bytes = seq_dist(taken_up_to(c), o->taken);
 	o->taken = taken_up_to(c);

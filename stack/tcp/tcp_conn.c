@@ -12,6 +12,7 @@ int tcp_init(struct tg *s)
 	if (!t)
 		return -TG_ENOMEM;
 	memset(t, 0, sizeof(*t));
+	t->half_open.keeps = true;
 	htab_init(&t->conns);
 	htab_init(&t->ports);
 	list_init(&t->ooo);
@@ -86,7 +87,7 @@ void tcp_conn_established(struct tg *s, struct tcp_conn *c)
 
 /* ---- End ---- */
 
-static void leave_port(struct tg *s, struct tcp_conn *c)
+void tcp_leave_port(struct tg *s, struct tcp_conn *c)
 {
 	if (!c->port)
 		return;
@@ -105,7 +106,7 @@ void tcp_conn_free(struct tg *s, struct tcp_conn *c)
 	sender_stop(&c->tx_node);
 	endpoint_fini(&c->ep);
 	tcp_unhash_conn(s, c);
-	leave_port(s, c);
+	tcp_leave_port(s, c);
 	tcp_tx_free(s, c);
 	tcp_mtu_free(s, c);
 	tcp_ooo_free(s, c);
@@ -143,7 +144,7 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
 	sender_stop(&c->tx_node);
 	tcp_unhash_conn(s, c);
 	if (!c->bound)
-		leave_port(s, c);
+		tcp_leave_port(s, c);
 	if (!c->was_connected)
 		forget_addresses(c);
 	tcp_tx_free(s, c);
@@ -181,7 +182,8 @@ static unsigned level_of_closed(const struct tcp_conn *c)
 
 unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 {
-	const struct tcp_conn *c = (const struct tcp_conn *)e;
+	struct tcp_conn tmp;
+	const struct tcp_conn *c = tcp_whole(s, (const struct tcp_conn *)e, &tmp);
 	unsigned level = c->ep.error ? TG_ERR | TG_IN | TG_OUT : 0;
 
 	if (c->state == TG_CLOSED)
@@ -263,7 +265,7 @@ static bool tcp_error(struct tg *s, const struct ip_error *e)
 		s, &e->local, q.src_port, &e->remote, q.dst_port, hash); /* [9293 MUST-54] */
 	if (c) {
 		/* [5927 4.1] about something that is in flight, or it is somebody's guess */
-		if (seq_lt(q.seq, c->snd.una) || seq_ge(q.seq, c->snd.max))
+		if (c->resting || seq_lt(q.seq, c->snd.una) || seq_ge(q.seq, c->snd.max))
 			return false;
 		conn_error(s, c, e);
 		return true;

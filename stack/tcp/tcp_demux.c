@@ -10,6 +10,20 @@ struct tuple {
 	uint16_t lport, rport;
 };
 
+/* The last four bytes of both addresses: all that tells IPv4's apart. */
+struct tuple4 {
+	uint8_t laddr[4], raddr[4];
+	uint16_t lport, rport;
+};
+
+static bool both_mapped(const struct tg_ip *a, const struct tg_ip *b)
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+	return memcmp(a->b, mapped, sizeof(mapped)) == 0 &&
+	       memcmp(b->b, mapped, sizeof(mapped)) == 0;
+}
+
 static uint64_t tuple_sip(const struct sipkey *k, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport)
 {
@@ -23,10 +37,20 @@ static uint64_t tuple_sip(const struct sipkey *k, const struct tg_ip *laddr, uin
 	return siphash(k, &t, sizeof(t));
 }
 
+/* For each segment that comes: of 12 bytes if that is all there is. */
 uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport)
 {
-	return (uint32_t)tuple_sip(&s->tcp->key_demux, laddr, lport, raddr, rport);
+	const struct sipkey *k = &s->tcp->key_demux;
+	struct tuple4 v4;
+
+	if (!both_mapped(laddr, raddr))
+		return (uint32_t)tuple_sip(k, laddr, lport, raddr, rport);
+	memcpy(v4.laddr, laddr->b + 12, sizeof(v4.laddr));
+	memcpy(v4.raddr, raddr->b + 12, sizeof(v4.raddr));
+	v4.lport = lport;
+	v4.rport = rport;
+	return (uint32_t)siphash(k, &v4, sizeof(v4));
 }
 
 /* ---- Connections ---- */
@@ -46,9 +70,9 @@ struct tcp_conn *tcp_find_conn(const struct tg *s, const struct tg_ip *laddr, ui
 	return NULL;
 }
 
-bool tcp_hash_conn(struct tg *s, struct tcp_conn *c)
+bool tcp_hash_conn(struct tg *s, struct tcp_conn *c, uint32_t hash)
 {
-	c->hash.hash = tcp_tuple_hash(s, &c->laddr, c->lport, &c->raddr, c->rport);
+	c->hash.hash = hash;
 	if (!htab_insert(&s->tcp->conns, s->arena, &c->hash))
 		return false;
 	c->hashed = true;
@@ -99,14 +123,15 @@ bool tcp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i)
 
 /* ---- Ports ---- */
 
-static uint32_t port_hash(const struct tg *s, uint16_t port)
+/* Without a key: which ports there are is up to this side. */
+static uint32_t port_hash(uint16_t port)
 {
-	return (uint32_t)siphash(&s->tcp->key_demux, &port, sizeof(port));
+	return port * 0x9e3779b1u >> 8 ^ port;
 }
 
 struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port)
 {
-	uint32_t hash = port_hash(s, port);
+	uint32_t hash = port_hash(port);
 
 	if (s->tcp->ports.n_nodes == 0)
 		return NULL;
@@ -161,7 +186,7 @@ struct tcp_port *tcp_port_get(struct tg *s, uint16_t port)
 		p->half_open = 0;
 		p->cookie_tick = 0;
 		list_init(&p->bound);
-		p->h.hash = port_hash(s, port);
+		p->h.hash = port_hash(port);
 		if (!htab_insert(&s->tcp->ports, s->arena, &p->h)) {
 			core_free(s, p, sizeof(*p));
 			return NULL;

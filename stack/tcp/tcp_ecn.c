@@ -22,6 +22,7 @@ static bool is_setup(const struct tcp_seg *g)
 	return (g->flags & SETUP) == (g->flags & TCP_ACK ? TCP_ECE : SETUP);
 }
 
+/* [9293 SHLD-8] */
 bool tcp_ecn_accepts(const struct tcp_rx *r)
 {
 	/* [3168 6.1.1] ECT is never on a SYN: a path that marks it would mark everything */
@@ -100,7 +101,7 @@ void tcp_ecn_text_in(struct tcp_conn *c, const struct tcp_rx *r)
 	}
 	if (ecn != ECN_CE)
 		return;
-	r->s->counters.tcp_ecn_ce_in++;
+	r->s->counters.tcp_ecn_ce_in += pkt_frames(r->p);
 	/* [3168 6.1.3] a mark on the segment with CWR itself counts too; the first of a row is not
 	 * delayed */
 	if (!c->ecn_echo)

@@ -4,8 +4,7 @@
 #include "tcp/tcp.h"
 #include "wire/ip4.h"
 
-#define TCP_CSUM_OFFSET     16u
-#define CHALLENGE_PERIOD_MS 5000u
+#define TCP_CSUM_OFFSET 16u
 
 uint32_t tcp_ts_now(const struct tg *s, uint32_t offset)
 {

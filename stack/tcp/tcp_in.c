@@ -38,14 +38,25 @@ static void done(struct tcp_rx *r)
 	r->p = NULL;
 }
 
+/* One record for each frame of the wire, also if who read them made them one (core/gro.h). */
 static void trace_in(struct tcp_rx *r, const struct tcp_conn *c)
 {
-	struct tg_trace *t = trace_add(r->s, TG_TRACE_SEGMENT_IN);
+	uint32_t n = pkt_frames(r->p), size = r->p->gso_size;
 
-	if (!t)
-		return;
-	trace_segment(t, r, c);
-	t->aux = r->g.opts.has;
+	for (uint32_t i = 0; i < n && i * size <= r->g.text_bytes; i++) {
+		struct tg_trace *t = trace_add(r->s, TG_TRACE_SEGMENT_IN);
+		if (!t)
+			return;
+		trace_segment(t, r, c);
+		t->aux = r->g.opts.has;
+		if (n == 1)
+			return;
+		t->frame += i;
+		t->seq += i * size;
+		t->len = min_u32(size, r->g.text_bytes - i * size);
+		if (i + 1 < n)
+			t->tcp_flags &= (uint8_t)~TCP_PSH;
+	}
 }
 
 /* ---- CLOSED ---- */
@@ -225,18 +236,17 @@ static bool paws(struct tcp_conn *c, struct tcp_rx *r)
 /* [7323-T5, R3] TS.Recent follows segments that begin at or before what was last acknowledged. */
 static void update_ts_recent(struct tcp_conn *c, const struct tcp_rx *r)
 {
-	if (!c->ts_ok || !(r->g.opts.has & TCP_HAS_TS) || (r->g.flags & TCP_RST))
-		return;
-	if (seq_gt(r->g.seq, c->rcv.last_ack))
+	if (!c->ts_ok || !(r->g.opts.has & TCP_HAS_TS) || (r->g.flags & TCP_RST) ||
+		seq_gt(r->g.seq, c->rcv.last_ack))
 		return;
 	RULE(r->s, c, TS_RECENT, r->g.opts.tsval, r->g.seq.v, c->rcv.last_ack.v);
 	c->ts_recent = r->g.opts.tsval;
 	c->ts_recent_ns = r->s->now_ns;
 }
 
-/* [7323-T5] What was received last comes again, because our ACK was lost: its time stamp is the one
- * to echo, or the sender takes the time that the first copy has waited for a round trip. Only a
- * segment that ends exactly where RCV.NXT is, with an ACK that can be: others may be forged. */
+/* [7323-T5] What was received last comes again, our ACK was lost: its time stamp is to be echoed,
+ * or the sender takes the first copy's wait for a round trip. Only a segment that ends exactly
+ * where RCV.NXT is, with an ACK that can be: others may be forged. */
 static void update_ts_of_repeated(struct tcp_conn *c, const struct tcp_rx *r)
 {
 	if (r->g.len && (r->g.flags & TCP_ACK) && !(r->g.flags & TCP_SYN) &&
@@ -426,12 +436,10 @@ static void step8_fin(struct tcp_conn *c, struct tcp_rx *r)
 
 	if (r->fin && !c->fin_seen)
 		park_fin(c, r);
-	if (!c->fin_parked)
-		return;
-	if (!seq_eq(c->fin_seq, c->rcv.nxt)) {
+	if (c->fin_parked && !seq_eq(c->fin_seq, c->rcv.nxt))
 		RULE(s, c, FIN_TOO_EARLY, c->fin_seq.v, c->rcv.nxt.v);
+	if (!c->fin_parked || !seq_eq(c->fin_seq, c->rcv.nxt))
 		return;
-	}
 	RULE(s, c, FIN_IN_ORDER, c->fin_seq.v);
 	switch ((enum tg_state)c->state) {
 	case TG_CLOSED:
@@ -486,7 +494,7 @@ void tcp_process(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 
-	c->segs_in++;
+	c->segs_in += pkt_frames(r->p);
 	r->wnd = (uint32_t)r->g.wnd << (r->g.flags & TCP_SYN ? 0 : c->snd_wscale); /* [7323-W4] */
 	r->text_seq = seq_add(r->g.seq, r->g.flags & TCP_SYN ? 1 : 0);
 	r->text_bytes = r->g.text_bytes;
@@ -544,14 +552,18 @@ static void dispatch(struct tcp_rx *r)
 	struct tg *s = r->s;
 	struct tcp_state *t = s->tcp;
 	const struct tg_ip *la = &r->ip->dst, *ra = &r->ip->src;
-	uint32_t hash = tcp_tuple_hash(s, la, r->g.dst_port, ra, r->g.src_port);
+	uint32_t hash = r->hash = tcp_tuple_hash(s, la, r->g.dst_port, ra, r->g.src_port);
 	struct tcp_conn *c = tcp_find_conn(s, la, r->g.dst_port, ra, r->g.src_port, hash);
 	struct mini_key k = {*ra, r->g.src_port, r->g.dst_port, 0};
 	struct tcp_mini *m;
 
 	trace_in(r, c);
 	if (c) {
-		tcp_process(c, r);
+		c = tcp_wake(s, c);
+		if (c)
+			tcp_process(c, r);
+		else
+			tcp_discard(r, NULL, TG_DROP_TCP_RCV_MEMORY);
 		return;
 	}
 	k.laddr = (uint16_t)ip_addr_index(s, la);
@@ -580,7 +592,7 @@ void tcp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i)
 	r.s = s;
 	r.ip = i;
 	r.p = p;
-	s->counters.tcp_in_segs++;
+	s->counters.tcp_in_segs += pkt_frames(p);
 	if (verify(&r))
 		dispatch(&r);
 	done(&r);

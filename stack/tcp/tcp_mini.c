@@ -1,7 +1,9 @@
-/* The table of compact records: 60 bytes a record and 4 a bucket, whatever their number. Records
- * lie in pages and are named by index, which keeps links at 4 bytes; buckets grow one at a time
- * (linear hashing), so that no insertion pays for a rehash. FIFOs of records with equal lifetimes
- * replace a timer each. All memory goes back when the last record does. */
+/* The table of compact records: 60 bytes a record and 4 a bucket, two of these for three records,
+ * so that with the pages' book keeping one costs less than 64, whatever their number. Records lie
+ * in pages and are named by index, which keeps links at 4 bytes; buckets grow one at a time (linear
+ * hashing), so that no insertion pays for a rehash. FIFOs of records with equal lifetimes replace a
+ * timer each. All memory goes back when the last record does, or all but a
+ * page. */
 #include "tcp/tcp.h"
 
 #define PER_PAGE   (ARENA_PAGE_BYTES / (uint32_t)sizeof(struct tcp_mini))
@@ -9,7 +11,8 @@
 #define QUEUE_NONE 0xffu
 #define QUEUE_FREE 0xfeu
 
-_Static_assert(sizeof(struct tcp_mini) == 60, "a compact record and its bucket take 64 bytes");
+_Static_assert(
+	sizeof(struct tcp_mini) == 60, "with its share of buckets and pages not more than 64");
 
 static uint32_t clock_ms(const struct tg *s)
 {
@@ -192,6 +195,8 @@ struct tcp_mini *mini_find(
 
 static void free_all(struct tg *s, struct mini_table *t)
 {
+	bool keeps = t->keeps;
+
 	for (uint32_t i = 0; i < t->n_pages; i++)
 		core_free(s, t->page[i], ARENA_PAGE_BYTES);
 	for (uint32_t i = 0; i * HEADS_PAGE < t->n_buckets; i++)
@@ -199,6 +204,13 @@ static void free_all(struct tg *s, struct mini_table *t)
 	core_free(s, t->page, t->page_cap * sizeof(void *));
 	core_free(s, t->bucket, t->bucket_cap * sizeof(void *));
 	memset(t, 0, sizeof(*t));
+	t->keeps = keeps;
+}
+
+void mini_trim(struct tg *s, struct mini_table *t)
+{
+	if (t->n_used == 0)
+		free_all(s, t);
 }
 
 struct tcp_mini *mini_add(
@@ -207,7 +219,7 @@ struct tcp_mini *mini_add(
 	struct tcp_mini *m;
 	uint32_t i, *h;
 
-	if (t->n_buckets <= t->n_used)
+	if (3ull * t->n_buckets <= 2ull * t->n_used)
 		split_bucket(s, t);
 	i = t->n_buckets ? take_record(s, t) : 0;
 	if (i == 0) {
@@ -261,7 +273,7 @@ void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m)
 	m->queue = QUEUE_FREE;
 	m->chain = t->free_head;
 	t->free_head = i;
-	if (--t->n_used == 0)
+	if (--t->n_used == 0 && !(t->keeps && t->n_pages == 1 && t->n_buckets <= HEADS_PAGE))
 		free_all(s, t);
 }
 

@@ -13,7 +13,7 @@
 #define MINI_SLOT_SHIFT                                                                            \
 	4 /* above: the quarter second in which a bare ACK was last answered, modulo 16 */
 
-/* 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
+/* [4987 3.4] 60 bytes; with its 4-byte bucket 64. Indexes instead of pointers; 0 is none. */
 struct tcp_mini {
 	uint32_t chain, fifo_prev, fifo_next;
 	uint8_t raddr[16];
@@ -56,6 +56,8 @@ struct mini_table {
 	uint32_t **bucket;      /* pages of heads */
 	uint32_t n_pages, page_cap, bucket_cap, n_buckets, n_used, n_made, free_head;
 	uint32_t head[MINI_QUEUES], tail[MINI_QUEUES]; /* FIFOs by deadline */
+	bool keeps; /* a page of records stays when the last one goes, until mini_trim: a server's
+		       half-open connections come and go one at a time */
 };
 
 struct mini_key {
@@ -67,6 +69,8 @@ struct tcp_mini *mini_find(
 struct tcp_mini *mini_add(
 	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
 void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m);
+/* Gives back the memory of a table without records. */
+void mini_trim(struct tg *s, struct mini_table *t);
 void mini_enqueue(
 	struct tg *s, struct mini_table *t, struct tcp_mini *m, uint8_t queue, uint64_t after_ns);
 struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue);

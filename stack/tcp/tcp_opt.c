@@ -282,7 +282,8 @@ static void status_flight(const struct tcp_conn *c, struct tg_tcp_info *o)
 /* [9293 3.10.6] */
 int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_info *o)
 {
-	const struct tcp_conn *c = (const struct tcp_conn *)e;
+	struct tcp_conn tmp;
+	const struct tcp_conn *c = tcp_whole(s, (const struct tcp_conn *)e, &tmp);
 
 	*o = (struct tg_tcp_info){.state = c->state};
 	o->rcv_wscale = c->rcv_wscale;
@@ -360,7 +361,8 @@ static void row_timers(const struct tcp_conn *c, struct tg_sock_row *o)
 
 void tcp_user_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *o)
 {
-	const struct tcp_conn *c = (const struct tcp_conn *)e;
+	struct tcp_conn tmp;
+	const struct tcp_conn *c = tcp_whole(s, (const struct tcp_conn *)e, &tmp);
 
 	*o = (struct tg_sock_row){
 		.sock = handle_of(e), .type = TG_STREAM, .state = c->state, .conn = c->serial};

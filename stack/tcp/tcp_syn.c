@@ -221,11 +221,10 @@ static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
 	struct mini_key k = {
 		r->ip->src, r->g.src_port, r->g.dst_port, (uint16_t)ip_addr_index(s, &r->ip->dst)};
 	struct tcp_mini *m = NULL;
-	uint32_t hash = tcp_tuple_hash(s, &r->ip->dst, r->g.dst_port, &r->ip->src, r->g.src_port);
 	bool room = t->n_used < s->cfg.tcp.max_half_open || r->has_iss_min || evict_one(s);
 
 	if (room && ip_addr_index(s, &r->ip->dst) >= 0)
-		m = mini_add(s, t, &k, hash);
+		m = mini_add(s, t, &k, r->hash);
 	if (!m && s->cfg.tcp.syncookies && !r->has_iss_min) { /* no memory for a record */
 		answer_with_cookie(l, r);
 		return;
@@ -318,7 +317,7 @@ static struct tcp_conn *adopt(const struct tcp_mini *m, struct tcp_conn *l, stru
 		return NULL;
 	}
 	c = grow_up(s, m, l, r);
-	if (!c || !tcp_hash_conn(s, c)) {
+	if (!c || !tcp_hash_conn(s, c, r->hash)) {
 		tcp_conn_free(s, c);
 		tcp_discard(r, l, TG_DROP_NO_MEMORY);
 		return NULL;
@@ -443,7 +442,7 @@ static void syn_received_rst(struct tcp_mini *m, struct tcp_rx *r)
 void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
-	struct tcp_conn *l = tcp_pick_listener(s, &r->ip->dst, r->g.dst_port, mini_hash(s, m));
+	struct tcp_conn *l = tcp_pick_listener(s, &r->ip->dst, r->g.dst_port, r->hash);
 	uint8_t flags = r->g.flags;
 	bool ts = (r->g.opts.has & TCP_HAS_TS) != 0;
 
@@ -559,5 +558,6 @@ void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener)
 		tcp_send_control(s, &k);
 		end_entry(s, m, TG_CLOSED, TG_CAUSE_LISTENER_CLOSED);
 	}
+	mini_trim(s, t);
 	arm_timer(s);
 }

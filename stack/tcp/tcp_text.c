@@ -513,7 +513,7 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 	bool kept = false;
-
+	uint32_t owed = c->sack_ok ? 1 : pkt_frames(r->p); /* SACK tells in one what others count */
 	s->counters.tcp_out_of_order++;
 	/* the first of TCP's to be refused: what is next in line needs the rest of the memory */
 	if (tcp_memory_level(s) == TCP_MEMORY_SHORT || !ooo_need(s, c) || over_memory(c, r->p) ||
@@ -532,7 +532,8 @@ static void text_out_of_order(struct tcp_conn *c, struct tcp_rx *r)
 	}
 	RULE(s, c, TEXT_OUT_OF_ORDER, r->text_seq.v, c->rcv.nxt.v);
 	/* [5681-8, 2018-2] a duplicate ACK at once, each with its own SACK blocks */
-	tcp_send_ack_now(s, c);
+	for (; owed; owed--)
+		tcp_send_ack_now(s, c);
 }
 
 /* [9293 SHLD-3] the user has closed and will never read this: reset. */

@@ -229,10 +229,26 @@ void tcp_timers_ack_sent(struct tcp_conn *c)
 	c->deadline[CT_DELACK] = NEVER_NS;
 }
 
+/* How long c has to be idle before it may rest: as configured, and longer than anything on the way
+ * may still take. */
+static uint64_t rest_after_ns(const struct tg *s, const struct tcp_conn *c)
+{
+	return max_u64(s->cfg.tcp.rest_after_ns, 2 * c->rto_ns);
+}
+
+/* From now on somebody has to look whether it is idle. */
+void tcp_timers_awake(struct tg *s, struct tcp_conn *c)
+{
+	if (s->cfg.tcp.rest_after_ns)
+		set(s, c, CT_REST, rest_after_ns(s, c));
+}
+
 void tcp_timers_segment_received(struct tg *s, struct tcp_conn *c)
 {
 	c->last_rcv_ns = s->now_ns;
 	c->keep_sent = 0;
+	if (c->deadline[CT_REST] == NEVER_NS)
+		tcp_timers_awake(s, c);
 }
 
 void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c)
@@ -253,6 +269,7 @@ void tcp_timers_established(struct tg *s, struct tcp_conn *c)
 	c->last_rcv_ns = s->now_ns;
 	tcp_timers_ack_advanced(s, c);
 	tcp_timers_keepalive_changed(s, c);
+	tcp_timers_awake(s, c);
 }
 
 /* Its listener defers: it is accepted at the latest then. */
@@ -471,10 +488,40 @@ static bool take_due(const struct tg *s, struct tcp_conn *c, enum conn_timer whi
 	return true;
 }
 
+/* The time to look whether c may rest. True: it does. */
+static bool rest_fired(struct tg *s, struct tcp_conn *c)
+{
+	if (tcp_rest(s, c))
+		return true;
+	/* else something holds it up: the next segment, or accept, starts this anew */
+	if (s->now_ns - max_u64(c->last_rcv_ns, c->last_snd_ns) < rest_after_ns(s, c))
+		set(s, c, CT_REST, rest_after_ns(s, c));
+	return false;
+}
+
+static bool any_due(const struct tg *s, const struct tcp_conn *c)
+{
+	for (unsigned i = 0; i < CT_COUNT; i++)
+		if (c->deadline[i] <= s->now_ns)
+			return true;
+	return false;
+}
+
 void tcp_timer_fired(struct tg *s, struct timer *t)
 {
-	struct tcp_conn *c = container_of(t, struct tcp_conn, timer);
+	struct tcp_conn *at_rest = container_of(t, struct tcp_conn, timer);
+	struct tcp_conn *c = tcp_wake(s, at_rest);
 
+	if (!c) { /* keepalive, but no memory */
+		timer_arm(s, t, sat_add_u64(s->now_ns, TCP_NO_MEMORY_RETRY_NS));
+		return;
+	}
+	if (take_due(s, c, CT_REST) && rest_fired(s, c))
+		return;
+	if (!any_due(s, c)) { /* nor has anything else to be done: the deadline had moved on */
+		rearm(s, c);
+		return;
+	}
 	if (take_due(s, c, CT_DELACK)) {
 		RULE(s, c, DELACK_EXPIRED, seq_dist(c->rcv.nxt, c->rcv.last_ack));
 		c->ack_now = true;
@@ -504,6 +551,8 @@ uint64_t tcp_timer_deadline_ns(const struct tcp_conn *c, enum tg_timer which)
 			    : c->rexmit_mode == RM_REO   ? TG_TIMER_REORDERING
 							 : TG_TIMER_REXMIT;
 
+	if (c->resting)
+		return which == TG_TIMER_KEEPALIVE ? c->timer.w.deadline_ns : NEVER_NS;
 	switch (which) { /* four share a deadline: the one that it stands for now has it */
 	case TG_TIMER_REXMIT:
 	case TG_TIMER_PERSIST:

@@ -165,6 +165,7 @@ static int claim_tuple(struct tg *s, struct tcp_conn *c, const struct tg_addr *p
 {
 	struct tg_ip dst =
 		ip_is_any(&peer->ip) ? tg_ip4(127, 0, 0, 1) : peer->ip; /* as on Linux: this host */
+	uint32_t hash;
 	int r;
 
 	memset(&c->path, 0, sizeof(c->path));
@@ -184,7 +185,8 @@ static int claim_tuple(struct tg *s, struct tcp_conn *c, const struct tg_addr *p
 		if (r < 0)
 			return r;
 	}
-	return tcp_hash_conn(s, c) ? 0 : -TG_ENOMEM;
+	hash = tcp_tuple_hash(s, &c->laddr, c->lport, &c->raddr, c->rport);
+	return tcp_hash_conn(s, c, hash) ? 0 : -TG_ENOMEM;
 }
 
 static void forget_tuple(struct tg *s, struct tcp_conn *c)
@@ -551,6 +553,8 @@ void tcp_user_close(struct tg *s, struct endpoint *e)
 {
 	struct tcp_conn *c = conn_of(e);
 
+	if (tcp_rest_abort(s, c))
+		return;
 	if (c->state == TG_LISTEN)
 		tcp_end_listener(s, c);
 	if (c->state == TG_CLOSED || c->state == TG_TIME_WAIT) {
@@ -575,6 +579,8 @@ void tcp_user_abort(struct tg *s, struct endpoint *e)
 {
 	struct tcp_conn *c = conn_of(e);
 
+	if (tcp_rest_abort(s, c))
+		return;
 	if (c->state == TG_LISTEN)
 		tcp_end_listener(s, c);
 	switch ((enum tg_state)c->state) {

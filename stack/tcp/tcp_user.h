@@ -14,6 +14,8 @@ int tcp_user_connect(struct tg *s, struct endpoint *e, const struct tg_addr *pee
 int tcp_user_accept(struct tg *s, struct endpoint *e, struct endpoint **out);
 /* Puts a connection that could not get a handle back to the head of the queue. */
 void tcp_user_unaccept(struct tg *s, struct endpoint *listener, struct endpoint *e);
+/* e, or the whole record in its place if it rests; NULL: no memory. */
+struct endpoint *tcp_user_awake(struct tg *s, struct endpoint *e);
 int64_t tcp_user_send(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags);
 int64_t tcp_user_recv(struct tg *s, struct endpoint *e, void *data, size_t n, unsigned flags);
 int tcp_user_reserve(struct tg *s, struct endpoint *e, size_t want, struct tg_mspan out[2]);

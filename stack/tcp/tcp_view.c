@@ -155,8 +155,11 @@ static void no_timers(uint64_t *v)
 			v[i] = UINT64_MAX;
 }
 
-static void view_conn(const struct tg *s, const struct tcp_conn *c, struct tg_tcb *o)
+static void view_conn(const struct tg *s, const struct tcp_conn *record, struct tg_tcb *o)
 {
+	struct tcp_conn tmp;
+	const struct tcp_conn *c = tcp_whole(s, record, &tmp);
+
 	memset(o, 0, sizeof(*o));
 	o->local = (struct tg_addr){c->laddr, c->lport};
 	o->peer = (struct tg_addr){c->raddr, c->rport};

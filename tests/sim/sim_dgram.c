@@ -84,9 +84,10 @@ static void udp_send(unsigned h)
 static bool may_be_corrupt(uint32_t n)
 {
 	for (unsigned w = 0; w + 1 < sim->plan.n_hosts; w++)
-		if (sim->plan.wire[w].impair[0].corrupt_ppm ||
-			sim->plan.wire[w].impair[1].corrupt_ppm)
-			return n + 28 > sim->plan.host[0].mtu || n + 28 > sim->plan.host[w + 1].mtu;
+		if ((sim->plan.wire[w].impair[0].corrupt_ppm ||
+			    sim->plan.wire[w].impair[1].corrupt_ppm) &&
+			(n + 28 > sim->plan.host[0].mtu || n + 28 > sim->plan.host[w + 1].mtu))
+			return true;
 	return false;
 }
 

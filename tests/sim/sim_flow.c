@@ -120,6 +120,12 @@ static bool explained(uint32_t i, unsigned e, int error)
 	if (error == TG_ECONNRESET && x->received == 0 &&
 		p->host[p->flow[i].host[!e]].cfg.tcp.max_half_open < 10)
 		return true;
+	/* ... or our first text came by a cookie when there was no memory for the connection: what
+	 * followed it is no cookie */
+	if (error == TG_ECONNRESET && x->received == 0 &&
+		p->host[p->flow[i].host[!e]].fail_until_ns &&
+		p->host[p->flow[i].host[!e]].cfg.tcp.syncookies)
+		return true;
 	if (x->state == END_CONNECTING && p->lossy && error == TG_EHOSTUNREACH)
 		return true;
 	/* the peer closed long ago, and FIN-WAIT-2 of one that nobody holds ends after a while */

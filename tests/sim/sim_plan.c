@@ -190,6 +190,8 @@ static void draw_later(struct plan *p, struct host_plan *h, unsigned i)
 		p->wire[i].impair[0].ce_ppm = sim_below(&r, 200000);
 		p->wire[i].impair[1].ce_ppm = sim_below(&r, 200000);
 	}
+	if (sim_chance(&r, 60)) /* 0: never; else mostly as soon as it is idle */
+		h->cfg.tcp.rest_after_ns = sim_chance(&r, 20) ? 0 : sim_u64(&r) % (2 * NS_PER_SEC);
 }
 
 /* Where the last ACK of a handshake may get lost, come late or twice, or find the accept queue

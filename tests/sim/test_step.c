@@ -320,7 +320,7 @@ static bool make_lab(uint64_t seed)
 	opt.link = sim_chance(&rng, 30) ? TG_LINK_ETHERNET : TG_LINK_IP;
 	/* Some have to forget. */
 	forgetful = sim_chance(&rng, 5);
-	opt.history_bytes = forgetful ? sim_between(&rng, 5u << 19, 7u << 19) : HISTORY;
+	opt.history_bytes = forgetful ? sim_between(&rng, 6u << 19, 8u << 19) : HISTORY;
 	for (unsigned e = 0; e < 2; e++) {
 		tg_impair_default(&opt.impair[e]);
 		if (!sim_chance(&rng, 40))

@@ -23,7 +23,8 @@ struct model {
 
 static bool is_block(size_t size)
 {
-	return size == ARENA_BLOCK_4K || size == ARENA_BLOCK_64K || size == ARENA_BLOCK_68K;
+	return size == ARENA_BLOCK_2K || size == ARENA_BLOCK_4K || size == ARENA_BLOCK_64K ||
+	       size == ARENA_BLOCK_68K;
 }
 
 /* The bytes an object has to hold: its tag, over its whole capacity. */

@@ -100,7 +100,9 @@ START_TEST (test_demux) {
 			t.c->raddr = t.raddr;
 			t.c->lport = t.lport;
 			t.c->rport = t.rport;
-			UNIT_CHECK(tcp_hash_conn(w->s, t.c));
+			UNIT_CHECK(tcp_hash_conn(w->s, t.c,
+				tcp_tuple_hash(
+					w->s, &t.c->laddr, t.c->lport, &t.c->raddr, t.c->rport)));
 			list[n++] = t;
 		}
 		UNIT_CHECK(w->s->tcp->n_conns == n);
