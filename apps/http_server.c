@@ -238,6 +238,8 @@ static void conn_start(void *arg, struct svc_conn *base, uint64_t now_ns)
 
 static int start(struct http_server *h, struct services *v, uint64_t now_ns, bool *bad_www)
 {
+	int rc;
+
 	h->www_fd = -1;
 	if (h->cfg.www != NULL) {
 		h->www_fd = http_files_open(h->cfg.www);
@@ -255,7 +257,10 @@ static int start(struct http_server *h, struct services *v, uint64_t now_ns, boo
 	h->listener.get = conn_get;
 	h->listener.put = conn_put;
 	h->listener.start = conn_start;
-	return svc_listen(v, &h->listener, h->cfg.port, HTTP_BACKLOG, now_ns);
+	rc = svc_listen(v, &h->listener, h->cfg.port, HTTP_BACKLOG, now_ns);
+	return rc < 0 ? rc
+		      : tg_sock_setopt(v->s, h->listener.conn.sock, TG_TCP_NOTSENT_LOWAT,
+				SVC_NOTSENT_BYTES, now_ns);
 }
 
 struct http_server *http_start(

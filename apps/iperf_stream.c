@@ -296,6 +296,9 @@ int iperf_stream_options(struct iperf_stream *st, bool before_syn, uint64_t now_
 	if (rc == 0 && p->nodelay) {
 		rc = tg_sock_setopt(s, k, TG_TCP_NODELAY, 1, now_ns);
 	}
+	if (rc == 0) {
+		rc = tg_sock_setopt(s, k, TG_TCP_NOTSENT_LOWAT, SVC_NOTSENT_BYTES, now_ns);
+	}
 	while (p->congestion[0] != '\0' && tg_cc_name(cc) != NULL &&
 		strcmp(tg_cc_name(cc), p->congestion) != 0) {
 		cc++;

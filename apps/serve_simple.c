@@ -384,6 +384,9 @@ struct simple_services *simple_start(struct services *v, uint64_t now_ns, int *r
 	sum = sum < 0 ? sum : dgram_start(m, &m->udp_echo, PORT_ECHO, udp_echo_event);
 	sum = sum < 0 ? sum : dgram_start(m, &m->udp_discard, PORT_DISCARD, udp_discard_event);
 	sum = sum < 0 ? sum : dgram_start(m, &m->udp_chargen, PORT_CHARGEN, udp_chargen_event);
+	sum = sum < 0 ? sum
+		      : tg_sock_setopt(m->s, m->chargen.conn.sock, TG_TCP_NOTSENT_LOWAT,
+				SVC_NOTSENT_BYTES, now_ns);
 	*rc = sum;
 	return m;
 }

@@ -27,6 +27,10 @@ struct svc_listener {
 	void (*start)(void *arg, struct svc_conn *c, uint64_t now_ns);
 };
 
+/* TG_TCP_NOTSENT_LOWAT of what sends much: what waits to be sent is still in the cache when it
+ * goes; how much is in flight is up to the congestion window. Four frames of the largest size. */
+#define SVC_NOTSENT_BYTES 262144
+
 /* All services of one instance. */
 struct services {
 	struct tg *s;

@@ -178,7 +178,9 @@ struct tg_config {
 		uint32_t rcvbuf_min_bytes, rcvbuf_bytes, rcvbuf_max_bytes; /* - 4 KiB, 128 KiB, 16
 									      MiB */
 		uint32_t sndbuf_min_bytes, sndbuf_bytes, sndbuf_max_bytes; /* - the same */
-		bool moderate_rcvbuf;                                      /* - true */
+		/* What TG_TCP_NOTSENT_LOWAT is of a socket that does not say - 0: no limit */
+		uint32_t notsent_lowat_bytes;
+		bool moderate_rcvbuf; /* - true */
 		/* Memory in use by the whole instance beyond which buffers grow no more; beyond
 		 * which they shrink, and text out of order is refused - 0: half, three quarters of
 		 * the budget */
@@ -501,7 +503,11 @@ enum tg_option {
 	 * them but what is sent to all hosts, 224.0.0.1. */
 	TG_IP_MULTICAST_TTL,  /* 1 unless set; 0: does not leave this host */
 	TG_IP_MULTICAST_LOOP, /* 1 unless set: this host's own sockets get it as well */
-	TG_IP_MULTICAST_IF    /* 1 + interface to leave through; 0: as routed */
+	TG_IP_MULTICAST_IF,   /* 1 + interface to leave through; 0: as routed */
+	/* Text not sent yet, bytes, from which on send takes none but what fills up the last
+	 * segment; TG_OUT means less than half of it. 0: the configuration's. As Linux's
+	 * TCP_NOTSENT_LOWAT: what is queued late is fresh, and still in the cache when it goes. */
+	TG_TCP_NOTSENT_LOWAT
 };
 
 /* What DF is for [1191 3]; Linux's numbers. */

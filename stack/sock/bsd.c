@@ -400,7 +400,7 @@ static int dissolve_stream(struct bsd *b, struct bsd_file *f)
 	static const enum tg_option kept[] = {TG_SO_REUSEADDR, TG_SO_REUSEPORT, TG_SO_KEEPALIVE,
 		TG_SO_SNDBUF, TG_SO_RCVBUF, TG_SO_LINGER, TG_SO_RCVLOWAT, TG_SO_OOBINLINE,
 		TG_TCP_NODELAY, TG_TCP_KEEPIDLE, TG_TCP_KEEPINTVL, TG_TCP_KEEPCNT,
-		TG_TCP_USER_TIMEOUT, TG_IP_TTL, TG_IP_TOS, TG_SO_EVENT_EACH};
+		TG_TCP_USER_TIMEOUT, TG_TCP_NOTSENT_LOWAT, TG_IP_TTL, TG_IP_TOS, TG_SO_EVENT_EACH};
 	tg_sock old = f->sock, k;
 	int r = tg_sock_open(b->s, TG_STREAM, 0, bsd_cookie(b, f), &k);
 	struct tg_addr local;

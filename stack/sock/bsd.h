@@ -56,18 +56,19 @@
 
 #define BSD_SOMAXCONN 4096
 
-#define BSD_TCP_NODELAY      1
-#define BSD_TCP_MAXSEG       2
-#define BSD_TCP_CORK         3
-#define BSD_TCP_KEEPIDLE     4
-#define BSD_TCP_KEEPINTVL    5
-#define BSD_TCP_KEEPCNT      6
-#define BSD_TCP_DEFER_ACCEPT 9
-#define BSD_TCP_INFO         11
-#define BSD_TCP_QUICKACK     12
-#define BSD_TCP_CONGESTION   13
-#define BSD_CA_NAME_MAX      16u
-#define BSD_TCP_USER_TIMEOUT 18
+#define BSD_TCP_NODELAY       1
+#define BSD_TCP_MAXSEG        2
+#define BSD_TCP_CORK          3
+#define BSD_TCP_KEEPIDLE      4
+#define BSD_TCP_KEEPINTVL     5
+#define BSD_TCP_KEEPCNT       6
+#define BSD_TCP_DEFER_ACCEPT  9
+#define BSD_TCP_INFO          11
+#define BSD_TCP_QUICKACK      12
+#define BSD_TCP_CONGESTION    13
+#define BSD_CA_NAME_MAX       16u
+#define BSD_TCP_USER_TIMEOUT  18
+#define BSD_TCP_NOTSENT_LOWAT 25
 
 #define BSD_IP_TOS            1
 #define BSD_IP_TTL            2

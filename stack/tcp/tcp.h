@@ -142,6 +142,7 @@ struct tcp_conn {
 	struct list link; /* listener's accept queue (passive) or port's bound list (others) */
 	struct timer timer;
 	struct ip_path path;
+	uint32_t notsent_lowat; /* TG_TCP_NOTSENT_LOWAT, bytes; 0: the configuration's */
 	struct tcp_port *port;
 	union {
 		struct tcp_listener *listener; /* in LISTEN */
@@ -382,6 +383,12 @@ static inline uint32_t tcp_ranges_max(const struct tcp_conn *c)
 static inline uint32_t tcp_ooo_ranges_max(const struct tcp_conn *c)
 {
 	return min_u32(max_u32(c->rcvbuf / 4096, TCP_OOO_RANGES_MIN), TCP_OOO_RANGES_MAX);
+}
+
+/* How much text may wait to be sent, bytes; 0: whatever the send buffer takes. */
+static inline uint32_t tcp_notsent_lowat(const struct tg *s, const struct tcp_conn *c)
+{
+	return c->notsent_lowat ? c->notsent_lowat : s->cfg.tcp.notsent_lowat_bytes;
 }
 
 /* tcp_out.c */

@@ -160,6 +160,17 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
 
 /* ---- Readiness ---- */
 
+/* Is it worth while to write? With a third of the buffer free, and less than half of what may wait
+ * unsent, as on Linux. */
+static bool writable(const struct tg *s, const struct tcp_conn *c)
+{
+	uint32_t mark = tcp_notsent_lowat(s, c), queued = tcp_queued(c);
+
+	if (queued >= c->sndbuf - c->sndbuf / 3)
+		return false;
+	return !mark || 2ull * queued < mark || 2ull * tcp_unsent(c) < mark;
+}
+
 static unsigned level_of_closed(const struct tcp_conn *c)
 {
 	unsigned level = TG_HUP | TG_OUT;
@@ -188,7 +199,7 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 		level |= TG_RDHUP;
 	if (tcp_urg_waits(c))
 		level |= TG_PRI;
-	if (c->wr_shut || tcp_queued(c) < c->sndbuf - c->sndbuf / 3)
+	if (c->wr_shut || writable(s, c))
 		level |= TG_OUT;
 	if (c->wr_shut && (c->fin_seen || c->rd_shut))
 		level |= TG_HUP;

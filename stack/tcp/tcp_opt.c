@@ -144,6 +144,11 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_RCVLOWAT:
 		c->rcvlowat = (uint32_t)(v < 1 ? 1 : v > BUFFER_MAX ? BUFFER_MAX : v);
 		break;
+	case TG_TCP_NOTSENT_LOWAT:
+		if (v < 0 || v > UINT32_MAX)
+			return -TG_EINVAL;
+		c->notsent_lowat = (uint32_t)v;
+		break;
 	case TG_TCP_NODELAY:
 	case TG_TCP_CORK: set_sending(s, c, opt, v != 0); break;
 	case TG_TCP_MAXSEG: return set_maxseg(s, c, v);
@@ -223,6 +228,7 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_SO_RCVBUF: *v = c->rcvbuf; break;
 	case TG_SO_LINGER: *v = c->linger_ns; break;
 	case TG_SO_RCVLOWAT: *v = c->rcvlowat; break;
+	case TG_TCP_NOTSENT_LOWAT: *v = c->notsent_lowat; break;
 	case TG_TCP_NODELAY: *v = c->nodelay; break;
 	case TG_TCP_CORK: *v = c->cork; break;
 	case TG_TCP_MAXSEG:

@@ -533,7 +533,9 @@ enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget)
 	if (c->keep_due && res == TX_OK)
 		res = send_keepalive(s, c);
 	if (c->ack_now && (res == TX_OK || (res == TX_WAIT && c->no_memory)))
-		res = send_ack(s, c); /* takes none */
+		res = send_ack(s, c);                           /* takes none */
+	if (!(c->ep.level & TG_OUT) && tcp_notsent_lowat(s, c)) /* less waits now */
+		endpoint_set_level(s, &c->ep, tcp_user_level(s, &c->ep));
 	return res;
 }
 

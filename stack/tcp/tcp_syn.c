@@ -262,6 +262,7 @@ static struct tcp_conn *grow_up(
 	c->rport = m->rport;
 	c->rcvbuf = l->rcvbuf;
 	c->sndbuf = l->sndbuf;
+	c->notsent_lowat = l->notsent_lowat;
 	c->rcvbuf_locked = l->rcvbuf_locked;
 	c->sndbuf_locked = l->sndbuf_locked;
 	c->nodelay = l->nodelay;
