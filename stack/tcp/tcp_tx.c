@@ -237,3 +237,27 @@ void range_mark(struct tcp_conn *c, struct tcp_range *r, uint8_t set, uint8_t cl
 		seq_lt(r->start, c->tx->rexmit->start))
 		c->tx->rexmit = r;
 }
+
+/* How much may wait unsent under a mark. Whole frames, so that no small one goes out between two
+ * writes; below that whole segments, so that one which is held back can be filled up. */
+static uint64_t most_unsent(const struct tcp_conn *c, uint32_t mark)
+{
+	uint32_t frame = TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
+
+	if (mark >= frame)
+		return mark - mark % frame; /* more than half of it: TG_OUT is off there */
+	return (mark + (uint64_t)c->mss - 1) / c->mss * c->mss;
+}
+
+uint32_t tcp_send_space(const struct tg *s, const struct tcp_conn *c)
+{
+	uint32_t queued = tcp_queued(c), mark = tcp_notsent_lowat(s, c);
+	uint32_t space = c->sndbuf > queued ? c->sndbuf - queued : 0;
+	uint64_t most, unsent;
+
+	if (!mark)
+		return space;
+	most = most_unsent(c, mark);
+	unsent = tcp_unsent(c);
+	return unsent < most ? (uint32_t)min_u64(space, most - unsent) : 0;
+}

@@ -284,30 +284,6 @@ static int check_send(struct tcp_conn *c)
 	return -TG_EINVAL;
 }
 
-/* How much may wait unsent under a mark. Whole frames, so that no small one goes out between two
- * writes; below that whole segments, so that one which is held back can be filled up. */
-static uint64_t most_unsent(const struct tcp_conn *c, uint32_t mark)
-{
-	uint32_t frame = TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
-
-	if (mark >= frame)
-		return mark - mark % frame; /* more than half of it: TG_OUT is off there */
-	return (mark + (uint64_t)c->mss - 1) / c->mss * c->mss;
-}
-
-static uint32_t send_space(const struct tg *s, const struct tcp_conn *c)
-{
-	uint32_t queued = tcp_queued(c), mark = tcp_notsent_lowat(s, c);
-	uint32_t space = c->sndbuf > queued ? c->sndbuf - queued : 0;
-	uint64_t most, unsent;
-
-	if (!mark)
-		return space;
-	most = most_unsent(c, mark);
-	unsent = tcp_unsent(c);
-	return unsent < most ? (uint32_t)min_u64(space, most - unsent) : 0;
-}
-
 static void text_queued(struct tg *s, struct tcp_conn *c, uint32_t n, unsigned flags)
 {
 	c->more = (flags & TG_MSG_MORE) != 0;
@@ -331,7 +307,7 @@ int64_t tcp_user_send(struct tg *s, struct endpoint *e, const void *data, size_t
 		return r;
 	if (n == 0)
 		return 0;
-	room = send_space(s, c);
+	room = tcp_send_space(s, c);
 	if (room == 0)
 		return -TG_EAGAIN;
 	if (!tcp_tx_need(s, c))
@@ -353,7 +329,7 @@ int tcp_user_reserve(struct tg *s, struct endpoint *e, size_t want, struct tg_ms
 
 	if (r < 0)
 		return r;
-	room = send_space(s, c);
+	room = tcp_send_space(s, c);
 	if (room == 0)
 		return -TG_EAGAIN;
 	if (!tcp_tx_need(s, c))
