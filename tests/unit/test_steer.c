@@ -102,6 +102,7 @@ static struct tg *start(const struct tg_config *c)
 	struct tg *s = tg_create(c, world_memory(), WORLD_BYTES, 0);
 
 	ck_assert_ptr_nonnull(s);
+	dev_clear(&d); /* of the instance before */
 	dev_init(&d);
 	memcpy(n.mac, dev_mac, 6);
 	n.pass = pass;
