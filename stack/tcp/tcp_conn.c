@@ -54,8 +54,9 @@ struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 	c->rcvlowat = 1;
 	c->ttl = s->cfg.ip.default_ttl; /* [9293 MUST-49] */
 	c->pmtu = s->cfg.ip.no_pmtu_disc ? TG_PMTU_DONT : TG_PMTU_WANT;
-	c->keep_idle_s = (uint32_t)(s->cfg.tcp.keepalive_idle_ns / NS_PER_SEC);
-	c->keep_intvl_s = (uint32_t)(s->cfg.tcp.keepalive_interval_ns / NS_PER_SEC);
+	/* a second at least, as of the options: a timer of none would fire without end */
+	c->keep_idle_s = (uint32_t)max_u64(s->cfg.tcp.keepalive_idle_ns / NS_PER_SEC, 1);
+	c->keep_intvl_s = (uint32_t)max_u64(s->cfg.tcp.keepalive_interval_ns / NS_PER_SEC, 1);
 	c->keep_cnt = s->cfg.tcp.keepalive_probes;
 	c->linger_ns = -1;
 	c->mss_peer = TCP_MSS_DEFAULT;

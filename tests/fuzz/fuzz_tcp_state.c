@@ -451,9 +451,11 @@ static void check(void)
 		h = htab_next(&f.s->tcp->conns, h)) {
 		const struct tcp_conn *c = container_of(h, struct tcp_conn, hash);
 
+		conns++;
+		if (c->resting) /* the rest of the record is not there */
+			continue;
 		check_sent(c);
 		check_received(c, c->rcvbuf > 1u << 20);
-		conns++;
 	}
 	FUZZ_CHECK(conns == f.s->tcp->n_conns);
 }
