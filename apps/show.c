@@ -271,9 +271,11 @@ static void system_print(FILE *f, const struct link *k)
 	fprintf(f, "%-28s %12llu  %.2f frames and %.0f bytes a call, %.1f%% found no room\n",
 		"LinkWrites", (unsigned long long)l.writes, per(l.frames_out, l.writes),
 		per(l.bytes_out, l.writes), 100 * per(l.writes_busy, l.writes));
-	fprintf(f, "%-28s %12llu  frames made %llu packets, of %.1f each\n", "LinkMerged",
-		(unsigned long long)l.merged_frames, (unsigned long long)l.merged_into,
-		per(l.merged_frames, l.merged_into));
+	if (l.merged_frames > 0) {
+		fprintf(f, "%-28s %12llu  frames made %llu packets, of %.1f each\n", "LinkMerged",
+			(unsigned long long)l.merged_frames, (unsigned long long)l.merged_into,
+			per(l.merged_frames, l.merged_into));
+	}
 	fprintf(f, "%-28s %12llu  %.2f frames in and %.2f out a round, %.1f%% found nothing\n",
 		"LoopRounds", (unsigned long long)r.rounds, per(l.frames_in, r.rounds),
 		per(l.frames_out, r.rounds), 100 * per(r.rounds_idle, r.rounds));

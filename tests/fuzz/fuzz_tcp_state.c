@@ -447,15 +447,13 @@ static void check(void)
 	FUZZ_CHECK(n->frames_in == n->frames_delivered + n->frames_dropped);
 	tg_memory_stats(f.s, &m);
 	FUZZ_CHECK(m.page_bytes <= BUDGET_BYTES);
-	for (struct hnode *h = htab_next(&f.s->tcp->conns, NULL); h;
-		h = htab_next(&f.s->tcp->conns, h)) {
+	for (struct hnode *h = NULL; (h = htab_next(&f.s->tcp->conns, h)) != NULL;) {
 		const struct tcp_conn *c = container_of(h, struct tcp_conn, hash);
-
 		conns++;
-		if (c->resting) /* the rest of the record is not there */
-			continue;
-		check_sent(c);
-		check_received(c, c->rcvbuf > 1u << 20);
+		if (!c->resting) { /* else the rest of the record is not there */
+			check_sent(c);
+			check_received(c, c->rcvbuf > 1u << 20);
+		}
 	}
 	FUZZ_CHECK(conns == f.s->tcp->n_conns);
 }
