@@ -204,7 +204,11 @@ def outside():
     finally:
         p.terminate()
         p.wait()
-        shutil.rmtree(work, ignore_errors=True)
+        for _ in range(50):  # what ran in the namespace may still be about to end
+            shutil.rmtree(work, ignore_errors=True)
+            if not os.path.exists(work):
+                break
+            time.sleep(0.1)
 
 
 def main():
