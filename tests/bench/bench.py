@@ -45,7 +45,7 @@ def options():
     p.add_argument("--tapglass", default=os.path.join(ROOT, "build", "tapglass"), help="the program under test")
     p.add_argument("--no-conn-cost", action="store_true", help="without memory and cost of connections")
     p.add_argument("--idle", type=int, help="idle connections over the TAP (quick: 10,000, otherwise 100,000)")
-    p.add_argument("--rest", type=float, default=14, help="seconds that they are left alone (14; after 10 they cost less)")
+    p.add_argument("--rest", type=float, default=30, help="seconds that they are left alone (30; from 10 on, and when all timers have run out, they cost less)")
     p.add_argument("--inside", action="store_true", help="a namespace has been made already")
     a = p.parse_args()
     for name, quick, full in (("rounds", 5, 11), ("limit", 370, 2700), ("time", 0.3, 2), ("warm", 0.1, 0.4),
