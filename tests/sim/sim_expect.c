@@ -56,17 +56,20 @@ bool flow_error_explained(uint32_t i, unsigned e, int error)
 	return p->very_lossy && (error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH);
 }
 
-/* The passive side has nothing of a connection whose active end takes it for made, and has nothing
- * to say by which it would find out: the half-open entry gave way to another, or the ACK came with
- * a cookie when there was no memory. */
+/* The passive side has nothing of a connection whose active end took it for made: the half-open
+ * entry gave way to another, or the ACK came with a cookie when there was no memory. And nobody
+ * finds out: the user of the active end has nothing to say, or had left when its text was reset. */
 static bool taken_for_made(uint32_t i)
 {
 	const struct flow_plan *f = &sim->plan.flow[i];
 	const struct host_plan *passive = &sim->plan.host[f->host[1]];
 
-	return sim->flow[i].end[1].state == END_WAITING && f->end[0].bytes == 0 &&
-	       (passive->cfg.tcp.max_half_open < 10 ||
-		       (passive->cfg.tcp.syncookies && passive->fail_until_ns));
+	if (sim->flow[i].end[1].state != END_WAITING)
+		return false;
+	if (f->end[0].bytes && sim->flow[i].end[0].state != END_DONE)
+		return false;
+	return passive->cfg.tcp.max_half_open < 10 ||
+	       (passive->cfg.tcp.syncookies && passive->fail_until_ns);
 }
 
 bool flow_stall_explained(uint32_t i)
