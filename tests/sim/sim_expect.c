@@ -53,6 +53,12 @@ bool flow_error_explained(uint32_t i, unsigned e, int error)
 	if (p->very_lossy && sim->flow[i].end[e ^ 1].state == END_DONE &&
 		(error == TG_ECONNRESET || error == TG_EPIPE))
 		return true;
+	/* ... or gave up at our closed window, so slowly do we read [6429 3] */
+	if (p->flow[i].end[e].pause_bytes && sim->flow[i].end[e ^ 1].state == END_DONE &&
+		sim->now_ns - sim->flow[i].started_ns >
+			p->host[p->flow[i].host[!e]].cfg.tcp.r2_ns &&
+		(error == TG_ECONNRESET || error == TG_EPIPE))
+		return true;
 	return p->very_lossy && (error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH);
 }
 
