@@ -210,6 +210,13 @@ static void cubic_on_undo(struct tcp_cc *c)
 
 /* ---- The rest ---- */
 
+static void cubic_on_pause(struct tcp_cc *c, uint64_t now_ns)
+{
+	/* [9438-4] nobody used it, also where windows before and after it are used in full */
+	if (c->ssthresh != CC_SSTHRESH_NONE && c->cubic.last_ns)
+		c->cubic.last_ns = now_ns;
+}
+
 static void cubic_on_idle(struct tcp_cc *c, uint32_t iw_segs)
 {
 	cc_newreno.on_idle(c, iw_segs);
@@ -251,6 +258,7 @@ const struct tcp_cc_ops cc_cubic = {
 	.on_timeout = cubic_on_timeout,
 	.on_undo = cubic_on_undo,
 	.on_ecn = cubic_on_ecn,
+	.on_pause = cubic_on_pause,
 	.on_idle = cubic_on_idle,
 	.on_mss = cubic_on_mss,
 };

@@ -42,7 +42,6 @@
 #define RANGE_RETRANS 0x04 /* sent again, and that copy is taken to be in flight */
 #define RANGE_EVER    0x08 /* was ever sent again: no RTT sample [6298 3] */
 #define RANGE_FIN     0x10 /* the last sequence number is the FIN */
-#define RANGE_LIMITED 0x20 /* sent while the application was the limit */
 
 /* [6675-1, 2018-4] One emission, [start of the record before it's end, end). Split where SACK or
  * loss cuts through; freed by the cumulative ACK alone. */
@@ -50,12 +49,12 @@ struct tcp_range {
 	struct list node;
 	struct list sent; /* in tcp_tx.by_time while this copy is in flight; else by itself */
 	struct seq start, end;
-	uint64_t sent_ns;   /* last (re)transmission */
-	uint64_t delivered; /* c->delivered when it was sent: delivery-rate samples */
-	uint64_t delivered_ns;
-	uint8_t flags; /* RANGE_* */
+	struct seq sent_nth; /* last (re)transmission: which it was, by tcp_tx.last_nth */
+	uint8_t flags;       /* RANGE_* */
 	uint8_t n_retrans;
 	uint16_t sacked_segs; /* segments in it, once it is SACKed */
+	uint64_t sent_ns;
+	uint64_t delivered; /* c->delivered when it was sent: delivery-rate samples */
 };
 
 /* The sending half's memory; exists only while something is queued or unacknowledged. */
@@ -72,10 +71,11 @@ struct tcp_tx {
 	uint32_t sacked_segs;   /* RACK.segs_sacked [8985 5.3] */
 	uint32_t limited_bytes; /* new text sent on duplicate ACKs [5681-10] */
 	struct list by_time;    /* what is in flight, the oldest transmission first [8985 6.2] */
-	/* Of the most recently sent of what was delivered [8985 5.3]: RACK.xmit_ts, RACK.end_seq,
-	 * RACK.rtt; RACK.fack: the highest delivered. */
-	uint64_t rack_sent_ns, rack_rtt_ns;
-	struct seq rack_end, fack;
+	struct seq last_nth;    /* transmissions, counted: no two at one time are equal */
+	/* Of the most recently sent of what was delivered [8985 5.3]: RACK.xmit_ts, by its place in
+	 * the order, RACK.end_seq, RACK.rtt; RACK.fack: the highest delivered. */
+	struct seq rack_nth, rack_end, fack;
+	uint64_t rack_rtt_ns;
 	/* What CT_REXMIT is armed for is the earliest of these. NEVER_NS: none. */
 	uint64_t rto_at_ns, pto_at_ns, reo_at_ns;
 	uint32_t prr_delivered, prr_out, prr_recover_fs; /* bytes [9937 6] */

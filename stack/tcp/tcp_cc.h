@@ -92,6 +92,8 @@ struct tcp_cc_ops {
 	 * for a loss, though nothing is to be sent again [3168 6.1.2, 9438 4.6]. Cannot be undone.
 	 */
 	void (*on_ecn)(struct tcp_cc *c, uint32_t flight_bytes, uint64_t now_ns);
+	/* Something is to be sent, and nothing was in flight. NULL: no time is counted. */
+	void (*on_pause)(struct tcp_cc *c, uint64_t now_ns);
 	/* Nothing was sent for more than one RTO [5681 4.1]. */
 	void (*on_idle)(struct tcp_cc *c, uint32_t iw_segs);
 	/* The segment size changed: cwnd stays in segments. */

@@ -294,8 +294,10 @@ static void validate_window(struct tg *s, struct tcp_conn *c)
 {
 	uint8_t iw = s->cfg.tcp.initial_window_segs;
 	uint64_t idle_ns = c->last_snd_ns ? s->now_ns - c->last_snd_ns : 0;
-	bool idle = seq_eq(c->snd.una, c->snd.nxt) && idle_ns > c->rto_ns;
+	bool pause = seq_eq(c->snd.una, c->snd.nxt), idle = pause && idle_ns > c->rto_ns;
 
+	if (pause && c->cc.ops->on_pause)
+		c->cc.ops->on_pause(&c->cc, s->now_ns);
 	switch ((enum tg_cwv)s->cfg.tcp.cwnd_validation) {
 	case TG_CWV_NONE: return;
 	case TG_CWV_RESTART: /* [5681-13] nothing in flight and nothing sent for an RTO */

@@ -6,12 +6,6 @@
 
 #define REO_WND_PERSIST 16u /* recoveries [8985 5.4] */
 
-/* [8985 6.2 step 2] RACK_sent_after */
-static bool sent_after(uint64_t a_ns, struct seq a_end, uint64_t b_ns, struct seq b_end)
-{
-	return a_ns > b_ns || (a_ns == b_ns && seq_gt(a_end, b_end));
-}
-
 /* [8985-6] Is it the first copy that arrived, though one went again since? The timestamp tells, or
  * a round trip shorter than any. */
 static bool is_of_earlier_copy(const struct tcp_conn *c, const struct tcp_range *r,
@@ -44,9 +38,9 @@ void tcp_rack_delivered(const struct tg *s, struct tcp_conn *c, const struct tcp
 	else if (is_of_earlier_copy(c, r, a, rtt_ns))
 		return;
 	/* step 2 */
-	if (!sent_after(r->sent_ns, end, x->rack_sent_ns, x->rack_end))
+	if (!tcp_sent_after(r->sent_nth, end, x->rack_nth, x->rack_end))
 		return;
-	x->rack_sent_ns = r->sent_ns;
+	x->rack_nth = r->sent_nth;
 	x->rack_end = end;
 	x->rack_rtt_ns = rtt_ns;
 }
@@ -117,10 +111,8 @@ uint32_t tcp_rack_detect(const struct tg *s, struct tcp_conn *c)
 		struct tcp_range *r = list_entry(at, struct tcp_range, sent);
 
 		at = at->next;
-		if (r->sent_ns > x->rack_sent_ns)
+		if (!tcp_sent_after(x->rack_nth, x->rack_end, r->sent_nth, r->end))
 			break;
-		if (!sent_after(x->rack_sent_ns, x->rack_end, r->sent_ns, r->end))
-			continue;
 		if (r->sent_ns + wait_ns <= s->now_ns) {
 			/* [8985-9]; of what went again, that copy */
 			lost += range_bytes(r);

@@ -110,7 +110,7 @@ static void by_time_insert(struct tcp_tx *x, struct tcp_range *r)
 	while (at->next != &x->by_time) {
 		const struct tcp_range *q = list_entry(at->next, struct tcp_range, sent);
 
-		if (q->sent_ns > r->sent_ns || (q->sent_ns == r->sent_ns && seq_gt(q->end, r->end)))
+		if (tcp_sent_after(q->sent_nth, q->end, r->sent_nth, r->end))
 			break;
 		at = at->next;
 	}
@@ -119,10 +119,14 @@ static void by_time_insert(struct tcp_tx *x, struct tcp_range *r)
 
 void range_sent(const struct tg *s, struct tcp_conn *c, struct tcp_range *r)
 {
+	struct tcp_tx *x = c->tx;
+
 	list_del(&r->sent);
+	x->last_nth = seq_add(x->last_nth, 1);
+	r->sent_nth = x->last_nth;
 	r->sent_ns = s->now_ns; /* [8985-2] in nanoseconds */
 	r->delivered = c->delivered;
-	list_push_back(&c->tx->by_time, &r->sent);
+	list_push_back(&x->by_time, &r->sent);
 }
 
 struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end)
@@ -137,12 +141,6 @@ struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, 
 		return NULL;
 	r->start = start;
 	r->end = end;
-	r->flags = 0;
-	r->n_retrans = 0;
-	r->sacked_segs = 0;
-	r->sent_ns = s->now_ns;
-	r->delivered = c->delivered;
-	r->delivered_ns = s->now_ns;
 	list_init(&r->node);
 	list_init(&r->sent);
 	c->tx->n_ranges++;
@@ -171,9 +169,9 @@ struct tcp_range *range_split(struct tg *s, struct tcp_conn *c, struct tcp_range
 	if (!b)
 		return NULL;
 	count_marks(c->tx, r, false);
+	b->sent_nth = r->sent_nth;
 	b->sent_ns = r->sent_ns;
 	b->delivered = r->delivered;
-	b->delivered_ns = r->delivered_ns;
 	b->flags = r->flags;
 	b->n_retrans = r->n_retrans;
 	b->sacked_segs = r->sacked_segs; /* a SACKed record is not split but for the FIN */
@@ -201,6 +199,7 @@ struct tcp_range *range_merge_back(struct tg *s, struct tcp_conn *c, struct tcp_
 	a->end = r->end;
 	r->start = r->end;
 	a->flags |= r->flags & RANGE_EVER;
+	a->sent_nth = seq_max(a->sent_nth, r->sent_nth);
 	a->sent_ns = max_u64(a->sent_ns, r->sent_ns);
 	a->sacked_segs = (uint16_t)min_u32(a->sacked_segs + r->sacked_segs, UINT16_MAX);
 	r->sacked_segs = 0;

@@ -22,6 +22,16 @@ static inline uint32_t range_bytes(const struct tcp_range *r)
 	return seq_dist(r->end, r->start);
 }
 
+/* [8985 6.2 step 2] RACK_sent_after. The clause compares times of transmission and, where they are
+ * equal, sequence numbers: new text goes in their order. A retransmission does not; so what the
+ * clock does not tell apart is told apart by counting, and by number only what went in one frame.
+ */
+static inline bool tcp_sent_after(
+	struct seq a_nth, struct seq a_end, struct seq b_nth, struct seq b_end)
+{
+	return seq_gt(a_nth, b_nth) || (seq_eq(a_nth, b_nth) && seq_gt(a_end, b_end));
+}
+
 /* Puts r, just (re)transmitted, at the end of what is in flight. */
 void range_sent(const struct tg *s, struct tcp_conn *c, struct tcp_range *r);
 static inline struct tcp_range *range_first(const struct tcp_tx *x)

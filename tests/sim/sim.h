@@ -253,6 +253,10 @@ void world_restore(void);
 void flow_start(uint32_t i);
 void flow_event(uint32_t i, unsigned end, unsigned events);
 void flow_wake(uint32_t i, unsigned end);
+/* What may happen to a flow without a fault of the stacks (sim_expect.c): this error, that nothing
+ * comes any more. */
+bool flow_error_explained(uint32_t i, unsigned e, int error);
+bool flow_stall_explained(uint32_t i);
 /* Something that excuses the flow from being delivered has happened. */
 void flow_disturb(uint32_t i);
 /* And it ends now. */

@@ -90,65 +90,11 @@ static void end_abort(uint32_t i, unsigned e)
 	end_done(i, e);
 }
 
-/* A user timeout counts at a closed window too [5482 3]: its owner gives up, the peer is reset. */
-static bool user_gave_up(uint32_t i, unsigned e, int error)
-{
-	const struct flow_plan *f = &sim->plan.flow[i];
-
-	if (f->end[e].user_timeout_ns && error == TG_ETIMEDOUT)
-		return true;
-	return f->end[e ^ 1].user_timeout_ns && (error == TG_ECONNRESET || error == TG_EPIPE);
-}
-
-static bool explained(uint32_t i, unsigned e, int error)
-{
-	const struct flow_end *x = end_of(i, e);
-	const struct plan *p = &sim->plan;
-
-	if (p->flow[i].kind == OPEN_REFUSED && error == TG_ECONNREFUSED)
-		return true;
-	if (user_gave_up(i, e, error))
-		return true;
-	if (sim->flow[i].disturbed)
-		return error == TG_ECONNRESET || error == TG_EPIPE || error == TG_ECONNREFUSED ||
-		       error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH;
-	/* a short table of half-open connections, full */
-	if (x->state == END_CONNECTING && error == TG_ETIMEDOUT &&
-		p->host[p->flow[i].host[!e]].cfg.tcp.max_half_open < 10)
-		return true;
-	/* ... whose oldest entry gave way: what we took for a connection is none */
-	if (error == TG_ECONNRESET && x->received == 0 &&
-		p->host[p->flow[i].host[!e]].cfg.tcp.max_half_open < 10)
-		return true;
-	/* ... or our first text came by a cookie when there was no memory for the connection: what
-	 * followed it is no cookie */
-	if (error == TG_ECONNRESET && x->received == 0 &&
-		p->host[p->flow[i].host[!e]].fail_until_ns &&
-		p->host[p->flow[i].host[!e]].cfg.tcp.syncookies)
-		return true;
-	if (x->state == END_CONNECTING && p->lossy && error == TG_EHOSTUNREACH)
-		return true;
-	/* the peer closed long ago, and FIN-WAIT-2 of one that nobody holds ends after a while */
-	if (p->flow[i].end[e ^ 1].finish == FINISH_EARLY &&
-		sim->flow[i].end[e ^ 1].state == END_DONE &&
-		x->received == p->flow[i].end[e ^ 1].bytes &&
-		(error == TG_EPIPE || error == TG_ECONNRESET))
-		return true;
-	/* the passive side gave up on its half-open connection: R2 of a SYN-ACK */
-	if (p->very_lossy && error == TG_ECONNRESET && sim->flow[i].end[1].state == END_WAITING)
-		return true;
-	/* the peer's user closed, and what was left of its connection gave up after R2 */
-	if (p->very_lossy && sim->flow[i].end[e ^ 1].state == END_DONE &&
-		(error == TG_ECONNRESET || error == TG_EPIPE))
-		return true;
-	return p->very_lossy && (error == TG_ETIMEDOUT || error == TG_EHOSTUNREACH);
-}
-
 static void end_error(uint32_t i, unsigned e, int error)
 {
 	struct flow_end *x = end_of(i, e);
 
-	if (!explained(i, e, error))
+	if (!flow_error_explained(i, e, error))
 		sim_fail("flow %u end %u: unexplained error %d in state %u (received %u, sent %u)",
 			i, e, error, x->state, x->received, x->sent);
 	x->error = error;
@@ -269,6 +215,13 @@ static int64_t write_in_place(struct flow_end *x, uint64_t key, uint32_t n, unsi
 	return r < 0 ? r : (int64_t)done;
 }
 
+/* What a call needs to wake a connection at rest may be lacking, too. */
+static void retry_later(struct flow_end *x)
+{
+	SIM_CHECK(sim->host[x->host].failing);
+	x->wake_ns = sim->now_ns + RETRY_NS;
+}
+
 static void write_some(uint32_t i, unsigned e)
 {
 	struct flow_end *x = end_of(i, e);
@@ -293,8 +246,7 @@ static void write_some(uint32_t i, unsigned e)
 	} else if (r == -TG_EAGAIN) {
 		x->can_write = false;
 	} else if (r == -TG_ENOMEM) {
-		SIM_CHECK(sim->host[x->host].failing);
-		x->wake_ns = sim->now_ns + RETRY_NS;
+		retry_later(x);
 	} else {
 		end_error(i, e, (int)-r);
 	}
@@ -380,6 +332,8 @@ static void read_some(uint32_t i, unsigned e)
 				x->received, plan_of(i, !e)->bytes);
 	} else if (r == -TG_EAGAIN) {
 		x->can_read = false;
+	} else if (r == -TG_ENOMEM) {
+		retry_later(x);
 	} else {
 		end_error(i, e, (int)-r);
 	}
@@ -399,9 +353,11 @@ static void shut(struct flow_end *x)
 {
 	int r = x->shut ? 0 : tg_sock_shutdown(host_of(x), x->k, TG_SHUT_WR, sim->now_ns);
 
-	SIM_CHECK(r == 0 || r == -TG_ENOTCONN);
+	SIM_CHECK(r == 0 || r == -TG_ENOTCONN || r == -TG_ENOMEM);
 	x->shut = r == 0;
-	if (r) /* it has ended: reading tells why */
+	if (r == -TG_ENOMEM)
+		retry_later(x);
+	else if (r) /* it has ended: reading tells why */
 		x->can_read = true;
 }
 
@@ -410,6 +366,7 @@ static void finish(uint32_t i, unsigned e)
 {
 	struct flow_end *x = end_of(i, e);
 	const struct end_plan *p = plan_of(i, e);
+	int r;
 
 	if (p->close_together) {
 		if (all_done(i, 0) && all_done(i, 1)) {
@@ -425,8 +382,13 @@ static void finish(uint32_t i, unsigned e)
 	case FINISH_ABORT: shut(x); break;
 	case FINISH_EARLY: end_close(i, e); return;
 	case FINISH_RESET:
+		r = tg_sock_setopt(host_of(x), x->k, TG_SO_LINGER, 0, sim->now_ns);
+		SIM_CHECK(r == 0 || r == -TG_ENOMEM);
+		if (r) {
+			retry_later(x);
+			return;
+		}
 		flow_disturb(i);
-		SIM_CHECK(tg_sock_setopt(host_of(x), x->k, TG_SO_LINGER, 0, sim->now_ns) == 0);
 		end_close(i, e);
 		return;
 	case FINISH_LAST: break;

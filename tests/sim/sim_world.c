@@ -352,16 +352,7 @@ static void check_stall(uint64_t next_ns)
 
 		if (!f->started || f->done)
 			continue;
-		/* the peer closed, its connection gave up after R2, and the reset was lost */
-		if (sim->plan.very_lossy &&
-			(f->end[0].state == END_DONE || f->end[1].state == END_DONE)) {
-			flow_give_up(i);
-			continue;
-		}
-		/* its half-open entry gave way to another, and the end that takes the connection
-		 * for made has nothing to say by which it would find out */
-		if (f->end[1].state == END_WAITING && sim->plan.flow[i].end[0].bytes == 0 &&
-			sim->plan.host[sim->plan.flow[i].host[1]].cfg.tcp.max_half_open < 10) {
+		if (flow_stall_explained(i)) {
 			flow_give_up(i);
 			continue;
 		}

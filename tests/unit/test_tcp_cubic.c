@@ -284,7 +284,8 @@ START_TEST (test_random) {
 		case 3: cubic->on_ecn(&c, flight, now); break;
 		case 4: cubic->on_idle(&c, 10); break;
 		case 5: cubic->on_mss(&c, 48 + unit_below(&r, 65000)); break;
-		case 6: c.cwnd = CC_CWND_MAX - unit_below(&r, 1000); break;
+		case 6: cubic->on_pause(&c, now); break;
+		case 7: c.cwnd = CC_CWND_MAX - unit_below(&r, 1000); break;
 		default: {
 			bool avoid = c.cwnd >= c.ssthresh;
 			uint32_t n = 1 + unit_below(&r, 1u << unit_below(&r, 31));

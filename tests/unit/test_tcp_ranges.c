@@ -41,15 +41,16 @@ static void count_record(const struct tcp_range *r, uint32_t count[3])
 /* Exactly what is in flight, the oldest first. */
 static void check_by_time(uint32_t in_flight)
 {
-	uint64_t last_ns = 0;
+	const struct tcp_range *last = NULL;
 	uint32_t n = 0;
 
 	list_for_each (it, &c->tx->by_time) {
 		struct tcp_range *r = list_entry(it, struct tcp_range, sent);
 
-		UNIT_CHECK(r->sent_ns >= last_ns);
+		UNIT_CHECK(!last || r->sent_ns >= last->sent_ns);
+		UNIT_CHECK(!last || tcp_sent_after(r->sent_nth, r->end, last->sent_nth, last->end));
 		UNIT_CHECK(!(r->flags & RANGE_SACKED));
-		last_ns = r->sent_ns;
+		last = r;
 		n++;
 	}
 	UNIT_CHECK(n == in_flight);

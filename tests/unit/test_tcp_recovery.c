@@ -131,9 +131,29 @@ END_TEST
 /* [8985 6.2 step 5] Nothing was sent before what was delivered: nothing is lost, no timer runs. */
 START_TEST (test_nothing_older) {
 	c->tx->reo_at_ns = 5;
-	c->tx->rack_sent_ns = w->now_ns - 50 * NS_PER_MS;
+	c->tx->rack_nth = seq_sub(nth(0)->sent_nth, 1);
+	c->tx->rack_end = c->snd.nxt;
 	ck_assert_uint_eq(tcp_rack_detect(w->s, c), 0);
 	ck_assert_uint_eq(c->tx->reo_at_ns, NEVER_NS);
+}
+END_TEST
+
+/* [8985 6.2 step 2] In one nanosecond, at the wrap of what counts transmissions: what went before
+ * the delivered is lost, what went after it is not. */
+START_TEST (test_same_instant) {
+	struct loss_ack a = {.fack = c->snd.nxt};
+
+	c->recovery = REC_RECOVERY;
+	c->tx->last_nth = c->tx->rack_nth = seq_of(UINT32_MAX - 2);
+	range_sent(w->s, c, nth(2));
+	range_sent(w->s, c, nth(9));
+	range_sent(w->s, c, nth(0));
+	for (uint32_t i = 1; i < 9; i++)
+		nth(i)->sent_nth = seq_of(UINT32_MAX - (i == 2 ? 1 : 2));
+	tcp_rack_delivered(w->s, c, nth(9), nth(9)->end, &a);
+	ck_assert_uint_eq(tcp_rack_detect(w->s, c), 8 * MSS);
+	ck_assert(nth(2)->flags & RANGE_LOST);
+	ck_assert(!(nth(0)->flags & RANGE_LOST));
 }
 END_TEST
 
@@ -419,6 +439,7 @@ static Suite *tcp_recovery_suite(void)
 	tcase_add_test(t, test_overtaken);
 	tcase_add_test(t, test_least_round_trip);
 	tcase_add_test(t, test_nothing_older);
+	tcase_add_test(t, test_same_instant);
 	tcase_add_loop_test(t, test_mark_on_rto, 0, 2);
 	tcase_add_test(t, test_mark_nothing_on_rto);
 	tcase_add_test(t, test_one_probe);
