@@ -24,11 +24,20 @@ static bool both_mapped(const struct tg_ip *a, const struct tg_ip *b)
 	       memcmp(b->b, mapped, sizeof(mapped)) == 0;
 }
 
+/* A keyed function of the 4-tuple, of 12 bytes if that is all there is. */
 static uint64_t tuple_sip(const struct sipkey *k, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport)
 {
+	struct tuple4 v4;
 	struct tuple t;
 
+	if (both_mapped(laddr, raddr)) {
+		memcpy(v4.laddr, laddr->b + 12, sizeof(v4.laddr));
+		memcpy(v4.raddr, raddr->b + 12, sizeof(v4.raddr));
+		v4.lport = lport;
+		v4.rport = rport;
+		return siphash(k, &v4, sizeof(v4));
+	}
 	memset(&t, 0, sizeof(t));
 	t.laddr = *laddr;
 	t.raddr = *raddr;
@@ -37,20 +46,11 @@ static uint64_t tuple_sip(const struct sipkey *k, const struct tg_ip *laddr, uin
 	return siphash(k, &t, sizeof(t));
 }
 
-/* For each segment that comes: of 12 bytes if that is all there is. */
+/* For each segment that comes. */
 uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport)
 {
-	const struct sipkey *k = &s->tcp->key_demux;
-	struct tuple4 v4;
-
-	if (!both_mapped(laddr, raddr))
-		return (uint32_t)tuple_sip(k, laddr, lport, raddr, rport);
-	memcpy(v4.laddr, laddr->b + 12, sizeof(v4.laddr));
-	memcpy(v4.raddr, raddr->b + 12, sizeof(v4.raddr));
-	v4.lport = lport;
-	v4.rport = rport;
-	return (uint32_t)siphash(k, &v4, sizeof(v4));
+	return (uint32_t)tuple_sip(&s->tcp->key_demux, laddr, lport, raddr, rport);
 }
 
 /* ---- Connections ---- */
