@@ -84,22 +84,20 @@ static int64_t echo_batch(struct tg *s, tg_sock k, uint64_t now_ns)
 {
 	struct tg_span in[SIMPLE_SPANS];
 	struct tg_mspan out[2];
-	int64_t waiting = svc_readable(s, k);
-	int n_in, n_out, rc;
-	size_t n;
+	int n_in = tg_sock_peek(s, k, in, SIMPLE_SPANS), n_out, rc;
+	size_t waiting = 0, n;
 
-	if (waiting <= 0) {
-		return waiting;
-	}
-	n_out = tg_sock_reserve(s, k, (size_t)waiting, out);
-	if (n_out <= 0) {
-		return n_out < 0 ? n_out : -TG_EAGAIN;
-	}
-	n_in = tg_sock_peek(s, k, in, SIMPLE_SPANS);
 	if (n_in <= 0) {
 		return n_in;
 	}
-	n = spans_copy(in, n_in, out, n_out, (size_t)waiting);
+	for (int i = 0; i < n_in; i++) {
+		waiting += in[i].len;
+	}
+	n_out = tg_sock_reserve(s, k, waiting, out);
+	if (n_out <= 0) {
+		return n_out < 0 ? n_out : -TG_EAGAIN;
+	}
+	n = spans_copy(in, n_in, out, n_out, waiting);
 	rc = tg_sock_commit(s, k, n, 0, now_ns);
 	if (rc >= 0) {
 		rc = tg_sock_consume(s, k, n, now_ns);
@@ -335,23 +333,22 @@ static void conn_put(void *arg, struct svc_conn *c)
 	pool_put(&m->conns, c);
 }
 
-static void conn_start(void *arg, struct svc_conn *c, uint64_t now_ns)
-{
-	struct simple_services *m = arg;
-
-	tg_sock_setopt(m->s, c->sock, TG_TCP_NODELAY, 1, now_ns);
-	tg_sock_setopt(m->s, c->sock, TG_SO_KEEPALIVE, 1, now_ns);
-	c->event(c, TG_IN | TG_OUT, now_ns);
-}
-
 static int stream_start(struct simple_services *m, struct services *v, struct svc_listener *l,
 	uint16_t port, struct svc_conn *(*get)(void *), uint64_t now_ns)
 {
+	int rc;
+
 	l->arg = m;
 	l->get = get;
 	l->put = conn_put;
-	l->start = conn_start;
-	return svc_listen(v, l, port, SIMPLE_BACKLOG, now_ns);
+	rc = svc_listen(v, l, port, SIMPLE_BACKLOG, now_ns);
+	if (rc < 0) {
+		return rc;
+	}
+	/* connections begin with their listener's options */
+	tg_sock_setopt(m->s, l->conn.sock, TG_TCP_NODELAY, 1, now_ns);
+	tg_sock_setopt(m->s, l->conn.sock, TG_SO_KEEPALIVE, 1, now_ns);
+	return 0;
 }
 
 static int dgram_start(struct simple_services *m, struct simple_dgram *u, uint16_t port,

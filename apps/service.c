@@ -24,7 +24,9 @@ static bool accept_one(struct svc_listener *l, uint64_t now_ns)
 		l->retry = rc == -TG_ENOMEM || rc == -TG_EMFILE;
 		return l->retry || rc == -TG_EAGAIN || rc == -TG_EBADF || rc == -TG_EINVAL;
 	}
-	l->start(l->arg, c, now_ns);
+	if (l->start != NULL) {
+		l->start(l->arg, c, now_ns);
+	}
 	return false;
 }
 

@@ -7,6 +7,8 @@
  * never touched stays untouched. Memory is not given back to the operating system. */
 #include "base/arena_impl.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
 const uint16_t arena_parts[ARENA_KINDS] = {0, ARENA_SUPER_PAGES, 17, 16, ARENA_SUPER_PAGES};
 const uint16_t arena_part_pages[ARENA_KINDS] = {0, 1, 16, 17, 1};
 
@@ -16,6 +18,15 @@ const uint16_t arena_class_bytes[ARENA_SMALL_CLASSES + 1] = {16, 32, 48, 64, 80,
 	192, 224, 256, 288, 320, 384, 448, 512, 576, 640, 768, 1024, 1344, 2048, 4096};
 const uint16_t arena_class_objects[ARENA_SMALL_CLASSES + 1] = {
 	256, 128, 85, 64, 51, 42, 36, 32, 25, 21, 18, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1};
+
+/* 2^20 by the bytes of an object, rounded up: times an offset of whole objects in a page it gives
+ * their number without a division. */
+#define PER_BYTE(bytes) (((1u << 20) + (bytes)-1) / (bytes))
+static const uint32_t per_byte[ARENA_SMALL_CLASSES] = {PER_BYTE(16), PER_BYTE(32), PER_BYTE(48),
+	PER_BYTE(64), PER_BYTE(80), PER_BYTE(96), PER_BYTE(112), PER_BYTE(128), PER_BYTE(160),
+	PER_BYTE(192), PER_BYTE(224), PER_BYTE(256), PER_BYTE(288), PER_BYTE(320), PER_BYTE(384),
+	PER_BYTE(448), PER_BYTE(512), PER_BYTE(576), PER_BYTE(640), PER_BYTE(768), PER_BYTE(1024),
+	PER_BYTE(1344), PER_BYTE(2048)};
 
 /* Class by size in units of 16 bytes, rounded up. */
 static const uint8_t class_of_16[ARENA_SMALL_MAX / 16 + 1] = {0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 9,
@@ -125,8 +136,9 @@ static uint32_t page_of(const struct arena *a, const void *p)
 
 /* ---- parts: pages and blocks ---- */
 
-/* One part of a superblock of the kind; the number of its first page, or ARENA_NONE. */
-static uint32_t part_alloc(struct arena *a, enum arena_kind kind)
+/* One part of a superblock of the kind; the number of its first page, or ARENA_NONE. A copy for
+ * each kind, without a multiplication or a look-up. */
+INLINE uint32_t part_alloc(struct arena *a, enum arena_kind kind)
 {
 	uint32_t s = a->list[kind];
 	struct super *sp;
@@ -151,7 +163,7 @@ static uint32_t part_alloc(struct arena *a, enum arena_kind kind)
 	return s * ARENA_SUPER_PAGES + part * arena_part_pages[kind];
 }
 
-static void part_free(struct arena *a, enum arena_kind kind, uint32_t page)
+INLINE void part_free(struct arena *a, enum arena_kind kind, uint32_t page)
 {
 	uint32_t s = page / ARENA_SUPER_PAGES, in = page % ARENA_SUPER_PAGES;
 	unsigned part = in / arena_part_pages[kind];
@@ -296,7 +308,7 @@ static uint32_t page_acquire(struct arena *a, unsigned class)
 	return page;
 }
 
-static void *small_alloc(struct arena *a, unsigned class)
+INLINE void *small_alloc(struct arena *a, unsigned class)
 {
 	uint32_t page = a->page_list[class];
 	struct page *d;
@@ -320,12 +332,12 @@ static void *small_alloc(struct arena *a, unsigned class)
 	return arena_page_mem(a, page) + i * arena_class_bytes[class];
 }
 
-static void small_free(struct arena *a, void *p, unsigned class)
+INLINE void small_free(struct arena *a, void *p, unsigned class)
 {
 	uint32_t page = page_of(a, p);
 	struct page *d = arena_page(a, page);
 	unsigned off = (unsigned)((uint8_t *)p - arena_page_mem(a, page));
-	unsigned i = off / arena_class_bytes[class];
+	unsigned i = off * per_byte[class] >> 20;
 
 	ASSERT(d->n_live > 0 && d->class == class && i * arena_class_bytes[class] == off);
 	ASSERT(i < arena_class_objects[class] && !arena_map_test(d->free_map, i));
@@ -394,15 +406,19 @@ static void *large_alloc(struct arena *a, size_t size)
 	uint32_t page;
 	void *p;
 
+	if (size == ARENA_BLOCK_68K) {
+		page = part_alloc(a, ARENA_68K);
+		return page == ARENA_NONE ? NULL : arena_page_mem(a, page);
+	}
+	if (size == ARENA_BLOCK_64K) {
+		page = part_alloc(a, ARENA_64K);
+		return page == ARENA_NONE ? NULL : arena_page_mem(a, page);
+	}
 	if (size == ARENA_BLOCK_4K)
 		return one_page_alloc(a);
 	if (size < ARENA_BLOCK_4K) {
 		p = one_page_alloc(a);
 		return p ? memset(p, 0, ARENA_PAGE_BYTES) : NULL;
-	}
-	if (size == ARENA_BLOCK_64K || size == ARENA_BLOCK_68K) {
-		page = part_alloc(a, size == ARENA_BLOCK_64K ? ARENA_64K : ARENA_68K);
-		return page == ARENA_NONE ? NULL : arena_page_mem(a, page);
 	}
 	if (size > ARENA_SUPER_BYTES)
 		return NULL;
@@ -421,8 +437,6 @@ static void large_free(struct arena *a, void *p, size_t size)
 		one_page_free(a, p);
 	else if (size == ARENA_BLOCK_64K)
 		part_free(a, ARENA_64K, page);
-	else if (size == ARENA_BLOCK_68K)
-		part_free(a, ARENA_68K, page);
 	else
 		run_free(a, page, pages_for(size));
 }
@@ -470,19 +484,38 @@ static bool failure_is_due(struct arena *a)
 	return true;
 }
 
-static void *small_or_large(struct arena *a, size_t size)
+static inline unsigned class_of(size_t size)
 {
-	unsigned class;
-	void *p;
+	return class_of_16[(size + 15) / 16];
+}
 
-	if (size > ARENA_SMALL_MAX)
-		return large_alloc(a, size);
-	class = class_of_16[(size + 15) / 16];
-	p = small_alloc(a, class);
+static inline size_t whole_pages(size_t size)
+{
+	return (size + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
+}
+
+INLINE void *small_zeroed(struct arena *a, size_t size, unsigned class)
+{
+	void *p = small_alloc(a, class);
+
 	return p && size != ARENA_BLOCK_2K ? memset(p, 0, arena_class_bytes[class]) : p;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+static void *small_or_large(struct arena *a, size_t size)
+{
+	return size > ARENA_SMALL_MAX ? large_alloc(a, size)
+				      : small_zeroed(a, size, class_of(size));
+}
+
+static inline void *count_alloc(struct arena *a, void *p, size_t capacity)
+{
+	a->allocs++;
+	a->in_use_bytes += capacity;
+	return p;
+}
+
+/* Whatever the size, and though a failure may be ordered or memory be short. */
+static void *alloc_any(struct arena *a, size_t size)
 {
 	void *p = NULL;
 
@@ -495,28 +528,55 @@ void *arena_alloc(struct arena *a, size_t size)
 		a->failures++;
 		return NULL;
 	}
-	a->allocs++;
-	a->in_use_bytes += arena_capacity(size);
-	return p;
+	return count_alloc(a, p, arena_capacity(size));
+}
+
+/* What comes with every frame takes the short way: small objects, and blocks to read into. */
+void *arena_alloc(struct arena *a, size_t size)
+{
+	if (size <= ARENA_SMALL_MAX && !a->fail_in) {
+		unsigned class = class_of(size);
+		void *p = small_zeroed(a, size, class);
+
+		if (p)
+			return count_alloc(a, p, arena_class_bytes[class]);
+	} else if (size == ARENA_BLOCK_68K && !a->fail_in) {
+		uint32_t page = part_alloc(a, ARENA_68K);
+
+		if (page != ARENA_NONE)
+			return count_alloc(a, arena_page_mem(a, page), ARENA_BLOCK_68K);
+	}
+	return alloc_any(a, size);
 }
 
 void arena_free(struct arena *a, void *p, size_t size)
 {
+	size_t capacity;
+
 	if (!p)
 		return;
-	if (size <= ARENA_SMALL_MAX)
-		small_free(a, p, class_of_16[(size + 15) / 16]);
-	else
+	if (size <= ARENA_SMALL_MAX) {
+		unsigned class = class_of(size);
+
+		small_free(a, p, class);
+		capacity = arena_class_bytes[class];
+	} else if (size == ARENA_BLOCK_68K) {
+		uint32_t page = page_of(a, p);
+
+		ASSERT(p == arena_page_mem(a, page));
+		part_free(a, ARENA_68K, page);
+		capacity = ARENA_BLOCK_68K;
+	} else {
 		large_free(a, p, size);
+		capacity = whole_pages(size);
+	}
 	a->frees++;
-	a->in_use_bytes -= arena_capacity(size);
+	a->in_use_bytes -= capacity;
 }
 
 size_t arena_capacity(size_t size)
 {
-	if (size <= ARENA_SMALL_MAX)
-		return arena_class_bytes[class_of_16[(size + 15) / 16]];
-	return (size + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
+	return size <= ARENA_SMALL_MAX ? arena_class_bytes[class_of(size)] : whole_pages(size);
 }
 
 void arena_fail_after(struct arena *a, uint64_t countdown, uint64_t period)

@@ -47,6 +47,19 @@ static inline uint16_t csum_word_of_memory(uint16_t native)
 	memcpy(b, &native, sizeof(b));
 	return (uint16_t)((unsigned)b[0] << 8 | b[1]);
 }
+/* The sum of a few whole 32-bit words, as IP headers are. */
+static inline uint16_t csum_of_words(const uint8_t *b, uint32_t len)
+{
+	uint64_t acc = 0;
+
+	for (uint32_t i = 0; i < len; i += 4) {
+		uint32_t word;
+
+		memcpy(&word, b + i, sizeof(word));
+		acc += word;
+	}
+	return csum_word_of_memory(csum_fold(csum_join((uint32_t)acc, (uint32_t)(acc >> 32))));
+}
 /* The sum of a piece that starts at an odd offset of the whole. */
 static inline uint32_t csum_shift(uint32_t sum)
 {

@@ -18,14 +18,19 @@ static inline uint64_t word_load_8(const uint8_t *b)
 	       (uint64_t)b[7] << 56;
 }
 
-/* Less than 8 bytes. */
-static uint64_t word_load(const uint8_t *b, size_t n)
+/* Less than 8 bytes. Of tuples 4 are left, which are one load. */
+static inline uint64_t word_load(const uint8_t *b, size_t n)
 {
-	uint64_t v = 0;
+	uint64_t v = 0, low = 0;
 
-	for (size_t i = n; i > 0; i--)
+	if (n & 4) {
+		low = (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 |
+		      (uint64_t)b[3] << 24;
+		b += 4;
+	}
+	for (size_t i = n & 3; i > 0; i--)
 		v = v << 8 | b[i - 1];
-	return v;
+	return n & 4 ? low | v << 32 : v;
 }
 
 static void word_store(uint8_t *b, uint64_t v)
@@ -90,8 +95,8 @@ static uint64_t labelled(const struct sipkey *k, uint32_t purpose, uint32_t part
 
 struct sipkey sipkey_derive(const uint8_t seed[32], uint32_t purpose)
 {
-	const struct sipkey lo = {word_load(seed, 8), word_load(seed + 8, 8)};
-	const struct sipkey hi = {word_load(seed + 16, 8), word_load(seed + 24, 8)};
+	const struct sipkey lo = {word_load_8(seed), word_load_8(seed + 8)};
+	const struct sipkey hi = {word_load_8(seed + 16), word_load_8(seed + 24)};
 	struct sipkey out;
 
 	/* Each half of the key is the sum of two functions with independent keys, so it depends on

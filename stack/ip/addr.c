@@ -42,21 +42,23 @@ struct ip_addr *ip4_addr_find(const struct tg *s, uint32_t a)
 	return NULL;
 }
 
-/* Is v a directed broadcast of the network that a belongs to? */
-static bool addr_broadcast(const struct ip_addr *a, uint32_t v)
+/* The directed broadcasts of the networks that a belongs to; 0 where there is none. */
+static void note_broadcasts(struct ip_addr *a)
 {
 	uint32_t net = a->ip >> 31 == 0   ? 0xff000000u
 		       : a->ip >> 30 == 2 ? 0xffff0000u
 					  : 0xffffff00u;
 
+	memset(a->bcast, 0, sizeof(a->bcast));
 	/* [3021 2.1] two addresses are two hosts */
 	if (a->prefix_len >= 31)
-		return false;
+		return;
 	/* [1122-G6] {net, subnet, -1}, and the old form with 0 */
-	if (((v ^ a->ip) & a->mask) == 0 && ((v & ~a->mask) == 0 || (v | a->mask) == UINT32_MAX))
-		return true;
+	a->bcast[0] = a->ip | ~a->mask;
+	a->bcast[1] = a->ip & a->mask;
 	/* [1122-G6] {net, -1, -1} of a classful network that is subnetted */
-	return (net & a->mask) == net && ((v ^ a->ip) & net) == 0 && (v | net) == UINT32_MAX;
+	if ((net & a->mask) == net)
+		a->bcast[2] = a->ip | ~net;
 }
 
 bool ip4_is_bcast(const struct tg *s, uint32_t v, uint16_t netif)
@@ -69,7 +71,8 @@ bool ip4_is_bcast(const struct tg *s, uint32_t v, uint16_t netif)
 	for (uint32_t i = 0; i < ip->n_addrs; i++) {
 		const struct ip_addr *a = &ip->addr[i];
 
-		if (a->ip && !a->alias && (!netif || a->netif == netif) && addr_broadcast(a, v))
+		if ((v == a->bcast[0] || v == a->bcast[1] || v == a->bcast[2]) &&
+			(!netif || a->netif == netif))
 			return true;
 	}
 	return false;
@@ -228,6 +231,7 @@ int ip_addr_add(struct tg *s, unsigned netif, const struct tg_ip *addr, unsigned
 	a->prefix_len = (uint8_t)prefix_len;
 	a->netif = (uint16_t)netif;
 	a->alias = false;
+	note_broadcasts(a);
 	ip_paths_expire(s);
 	if (s->netif[netif].c.announce && s->netif[netif].c.link == TG_LINK_ETHERNET) {
 		a->announcements = ARP_ANNOUNCE_NUM;

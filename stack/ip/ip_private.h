@@ -43,6 +43,7 @@
 struct ip_addr {
 	uint32_t ip; /* 0: free */
 	uint32_t mask;
+	uint32_t bcast[3]; /* its networks' directed broadcasts; 0: none, as of an alias */
 	uint16_t netif;
 	uint8_t prefix_len;
 	bool alias;             /* of 127/8, only taken note of */
@@ -105,6 +106,10 @@ struct reasm {
 
 struct ip_state {
 	uint32_t generation; /* of paths; never 0 */
+	/* The last one to a neighbour on link, as long as its generation is this: many connections
+	 * of one peer begin with the same question. */
+	struct ip_path last_path;
+	uint32_t last_src, last_dst;
 	struct ip_addr addr[IP_ADDRS_MAX];
 	uint32_t n_addrs;                  /* slots ever used */
 	struct route route[IP_ROUTES_MAX]; /* by falling prefix length, then metric, then age */

@@ -210,12 +210,33 @@ static int resolve_unicast(
 			return -TG_EHOSTUNREACH;
 	}
 	path_set(s, path, dst, netif, nb ? nb->index : IP_NEIGH_NONE, 0);
+	if (nb && !r->gateway) {
+		s->ip->last_path = *path;
+		s->ip->last_src = *src;
+		s->ip->last_dst = dst;
+	}
 	return 0;
+}
+
+/* Was this the last question, with an answer that still holds? */
+static bool resolve_again(
+	const struct tg *s, uint32_t dst, uint32_t src, uint16_t netif, struct ip_path *path)
+{
+	const struct ip_state *ip = s->ip;
+
+	if (ip->last_path.generation != ip->generation || dst != ip->last_dst ||
+		src != ip->last_src || (netif && netif != ip->last_path.netif) ||
+		ip->neigh[ip->last_path.neigh]->state == TG_NEIGH_FAILED)
+		return false;
+	*path = ip->last_path;
+	return true;
 }
 
 int ip4_resolve(
 	struct tg *s, uint32_t dst, uint32_t *src, uint16_t netif, bool bcast, struct ip_path *path)
 {
+	if (resolve_again(s, dst, *src, netif, path))
+		return 0;
 	/* [1122-I3] [9293 MUST-46] what can be no destination: 0/8, class E */
 	if (ip4_is_zero_net(dst) || (ip4_is_reserved(dst) && dst != UINT32_MAX))
 		return route_find(s, dst, netif) ? -TG_EINVAL : -TG_ENETUNREACH;

@@ -48,3 +48,11 @@ void busy_hit(struct busy *b, uint64_t now_ns)
 	b->worked_ns = now_ns;
 	b->vain = 0;
 }
+
+bool busy_looks(uint64_t looked_ns, uint64_t had_ns, uint64_t now_ns)
+{
+	uint64_t quiet_ns = looked_ns > had_ns ? looked_ns - had_ns : 0;
+
+	return now_ns - looked_ns >=
+	       min_u64(max_u64(quiet_ns, BUSY_LOOK_LEAST_NS), BUSY_LOOK_MOST_NS);
+}

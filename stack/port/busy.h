@@ -12,6 +12,10 @@
 #define BUSY_MOST_NS  (200 * NS_PER_US)
 #define BUSY_REST_NS  (100 * NS_PER_MS)
 #define BUSY_VAIN_MAX 8u /* times in a row in vain */
+/* While polling, descriptors that are not links are looked at so often, at the most and at the
+ * least. */
+#define BUSY_LOOK_LEAST_NS (20 * NS_PER_US)
+#define BUSY_LOOK_MOST_NS  (160 * NS_PER_US)
 
 struct busy {
 	bool adapts;
@@ -30,5 +34,8 @@ bool busy_is_over(struct busy *b, uint64_t now_ns);
 void busy_woken(struct busy *b, uint64_t now_ns, bool work);
 /* Polling has found work. */
 void busy_hit(struct busy *b, uint64_t now_ns);
+/* Is it time to look at other descriptors? They were last looked at then, and last had something
+ * then: the longer they have been quiet, the longer they may be. */
+bool busy_looks(uint64_t looked_ns, uint64_t had_ns, uint64_t now_ns);
 
 #endif

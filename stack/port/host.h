@@ -111,6 +111,7 @@ struct tg_host {
 	atomic_bool stopping;
 	uint64_t now_ns;
 	uint64_t polled_ns; /* when descriptors were last asked */
+	uint64_t called_ns; /* ... and one that is watched had something */
 	bool was_short;     /* now_ns is of a round of a few frames */
 	struct tg_host_stats stats;
 	/* With a thread of its own: everything above belongs to who holds the lock. */

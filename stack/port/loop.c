@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* While polling without sleep, other descriptors are looked at this often. */
-#define BUSY_POLL_NS (20 * NS_PER_US)
 /* Reading so many frames takes long enough for the time to be asked again. */
 #define LONG_BATCH_FRAMES 8u
 /* After so many reads in a row that found nothing, who waits for this processor may have it: it may
@@ -73,6 +71,7 @@ static bool run_watches(struct tg_host *h)
 			continue;
 		w.fn(w.arg, w.fd, w.revents);
 		any = true;
+		h->called_ns = h->polled_ns;
 	}
 	return any;
 }
@@ -389,7 +388,7 @@ int tg_host_run(struct tg_host *h, uint64_t busy_ns)
 	while (result == 0 && !atomic_load(&h->stopping)) {
 		bool any = false, sleep = busy_is_over(&b, h->now_ns);
 
-		if (sleep || h->now_ns - h->polled_ns >= BUSY_POLL_NS) {
+		if (sleep || busy_looks(h->polled_ns, h->called_ns, h->now_ns)) {
 			result = round_once(h, sleep ? NEVER_NS : 0, &any);
 			if (sleep)
 				busy_woken(&b, h->polled_ns, any);

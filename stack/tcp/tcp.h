@@ -10,6 +10,7 @@
 #include "tcp/tcp_buf.h"
 #include "tcp/tcp_cc.h"
 #include "tcp/tcp_cookie.h"
+#include "tcp/tcp_demux.h"
 #include "tcp/tcp_mini.h"
 #include "tcp/tcp_queue.h"
 #include "tcp/tcp_user.h"
@@ -299,8 +300,9 @@ struct tcp_conn {
 /* ---- Module state ---- */
 
 struct tcp_state {
-	struct htab conns; /* by 4-tuple */
-	struct htab ports; /* struct tcp_port */
+	struct tcp_flow last; /* the last segment's: the next one is likely to be of the same */
+	struct htab conns;    /* by 4-tuple */
+	struct htab ports;    /* struct tcp_port */
 	struct mini_table half_open, time_wait;
 	struct timer syn_timer, tw_timer;
 	struct sipkey key_demux, key_isn, key_port, key_ts;
@@ -515,38 +517,6 @@ const struct tcp_conn *tcp_whole(
 	const struct tg *s, const struct tcp_conn *c, struct tcp_conn *tmp);
 /* If c still rests, for want of memory to wake it: ends it by a reset, true. */
 bool tcp_rest_abort(struct tg *s, struct tcp_conn *c);
-
-/* tcp_demux.c */
-uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
-	const struct tg_ip *raddr, uint16_t rport);
-struct tcp_conn *tcp_find_conn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
-	const struct tg_ip *raddr, uint16_t rport, uint32_t hash);
-/* hash: of the 4-tuple, spreads connections over listeners with TG_SO_REUSEPORT. */
-struct tcp_conn *tcp_pick_listener(
-	const struct tg *s, const struct tg_ip *laddr, uint16_t lport, uint32_t hash);
-/* The first of them. */
-static inline struct tcp_conn *tcp_find_listener(
-	const struct tg *s, const struct tg_ip *laddr, uint16_t lport)
-{
-	return tcp_pick_listener(s, laddr, lport, 0);
-}
-/* An entry in TIME-WAIT that an active OPEN may end does not count. */
-bool tcp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
-bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,
-	const struct tg_ip *raddr, uint16_t rport);
-/* hash: tcp_tuple_hash of its 4-tuple. */
-bool tcp_hash_conn(struct tg *s, struct tcp_conn *c, uint32_t hash);
-void tcp_unhash_conn(struct tg *s, struct tcp_conn *c);
-struct tcp_port *tcp_port_get(struct tg *s, uint16_t port); /* made if need be; NULL: no memory */
-struct tcp_port *tcp_port_find(const struct tg *s, uint16_t port);
-void tcp_port_put(struct tg *s, struct tcp_port *p);
-bool tcp_ports_init(struct tg *s);
-int tcp_choose_port(
-	struct tg *s, struct tcp_conn *c); /* [6056] for a connection with raddr set, or a bind */
-struct seq tcp_isn(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
-	const struct tg_ip *raddr, uint16_t rport);
-uint32_t tcp_ts_offset(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
-	const struct tg_ip *raddr, uint16_t rport);
 
 /* tcp_urg.c: urgent octets as the user reads them. */
 int64_t tcp_urg_recv(struct tcp_conn *c, void *data, size_t n, unsigned flags); /* TG_MSG_OOB */

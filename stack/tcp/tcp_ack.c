@@ -244,7 +244,6 @@ static bool ack_in_syn_received(struct tcp_conn *c, struct tcp_rx *r)
 	c->snd.wl2 = r->g.ack;
 	c->syn_due = false;
 	c->was_connected = true;
-	tcp_update_mss(s, c);
 	tcp_set_state(s, c, TG_ESTABLISHED, TG_CAUSE_ACK_OF_SYN);
 	if (c->parent && c->passive)
 		tcp_accept_enqueue(s, c->parent, c);

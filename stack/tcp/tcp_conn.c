@@ -43,7 +43,6 @@ struct tcp_conn *tcp_conn_new(struct tg *s, uint64_t cookie)
 
 	if (!c)
 		return NULL;
-	memset(c, 0, sizeof(*c));
 	endpoint_init(&c->ep, TG_STREAM, cookie);
 	sender_init(&c->tx_node, SENDER_TCP);
 	list_init(&c->link);
@@ -165,8 +164,11 @@ void tcp_conn_end(struct tg *s, struct tcp_conn *c, enum tg_cause why, int error
  * unsent, as on Linux. */
 static bool writable(const struct tg *s, const struct tcp_conn *c)
 {
-	uint32_t mark = tcp_notsent_lowat(s, c), queued = tcp_queued(c);
+	uint32_t mark = tcp_notsent_lowat(s, c), queued;
 
+	if (!c->tx)
+		return c->sndbuf > 0;
+	queued = tcp_queued(c);
 	if (queued >= c->sndbuf - c->sndbuf / 3)
 		return false;
 	return !mark || 2ull * queued < mark || 2ull * tcp_unsent(c) < mark;
@@ -186,6 +188,7 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 	struct tcp_conn tmp;
 	const struct tcp_conn *c = tcp_whole(s, (const struct tcp_conn *)e, &tmp);
 	unsigned level = c->ep.error ? TG_ERR | TG_IN | TG_OUT : 0;
+	uint32_t readable = c->urg_in ? tcp_urg_readable(c) : c->rcvq.bytes;
 
 	if (c->state == TG_CLOSED)
 		return level_of_closed(c);
@@ -193,12 +196,12 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 		return list_empty(&c->listener->queue) ? 0 : TG_IN;
 	if (c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED)
 		return level;
-	if (tcp_urg_readable(c) >= max_u32(min_u32(c->rcvlowat, c->rcvbuf / 2), 1) ||
-		tcp_at_eof(c) || c->fin_seen)
+	if (readable >= max_u32(min_u32(c->rcvlowat, c->rcvbuf / 2), 1) || c->fin_seen ||
+		tcp_at_eof(c))
 		level |= TG_IN;
 	if (c->fin_seen || c->rd_shut)
 		level |= TG_RDHUP;
-	if (tcp_urg_waits(c))
+	if (c->urg_in && tcp_urg_waits(c))
 		level |= TG_PRI;
 	if (c->wr_shut || writable(s, c))
 		level |= TG_OUT;

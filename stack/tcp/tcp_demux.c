@@ -24,11 +24,20 @@ static bool both_mapped(const struct tg_ip *a, const struct tg_ip *b)
 	       memcmp(b->b, mapped, sizeof(mapped)) == 0;
 }
 
+/* A keyed function of the 4-tuple, of 12 bytes if that is all there is. */
 static uint64_t tuple_sip(const struct sipkey *k, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport)
 {
+	struct tuple4 v4;
 	struct tuple t;
 
+	if (both_mapped(laddr, raddr)) {
+		memcpy(v4.laddr, laddr->b + 12, sizeof(v4.laddr));
+		memcpy(v4.raddr, raddr->b + 12, sizeof(v4.raddr));
+		v4.lport = lport;
+		v4.rport = rport;
+		return siphash(k, &v4, sizeof(v4));
+	}
 	memset(&t, 0, sizeof(t));
 	t.laddr = *laddr;
 	t.raddr = *raddr;
@@ -37,20 +46,21 @@ static uint64_t tuple_sip(const struct sipkey *k, const struct tg_ip *laddr, uin
 	return siphash(k, &t, sizeof(t));
 }
 
-/* For each segment that comes: of 12 bytes if that is all there is. */
 uint32_t tcp_tuple_hash(const struct tg *s, const struct tg_ip *laddr, uint16_t lport,
 	const struct tg_ip *raddr, uint16_t rport)
 {
-	const struct sipkey *k = &s->tcp->key_demux;
-	struct tuple4 v4;
+	return (uint32_t)tuple_sip(&s->tcp->key_demux, laddr, lport, raddr, rport);
+}
 
-	if (!both_mapped(laddr, raddr))
-		return (uint32_t)tuple_sip(k, laddr, lport, raddr, rport);
-	memcpy(v4.laddr, laddr->b + 12, sizeof(v4.laddr));
-	memcpy(v4.raddr, raddr->b + 12, sizeof(v4.raddr));
-	v4.lport = lport;
-	v4.rport = rport;
-	return (uint32_t)siphash(k, &v4, sizeof(v4));
+uint32_t tcp_flow_hash(struct tg *s, const struct ip_info *i, const struct tcp_seg *g)
+{
+	struct tcp_flow *f = &s->tcp->last;
+
+	if (f->src_port != g->src_port || f->dst_port != g->dst_port ||
+		!ip_equal(&f->src, &i->src) || !ip_equal(&f->dst, &i->dst))
+		*f = (struct tcp_flow){i->src, i->dst, g->src_port, g->dst_port,
+			tcp_tuple_hash(s, &i->dst, g->dst_port, &i->src, g->src_port)};
+	return f->hash;
 }
 
 /* ---- Connections ---- */
@@ -207,18 +217,24 @@ void tcp_port_put(struct tg *s, struct tcp_port *p)
 	core_free(s, p, sizeof(*p));
 }
 
-/* A listener on exactly this address (any: on all) that is the pick-th of those; *count of them. */
+/* The pick-th listener on exactly this address (any: on all); *count of them. Beyond the last: the
+ * first, so that all can be counted at once. */
 static struct tcp_conn *nth_listener(
 	const struct tcp_port *p, const struct tg_ip *laddr, uint32_t pick, uint32_t *count)
 {
+	struct tcp_conn *first = NULL;
+
 	*count = 0;
 	list_for_each (n, &p->bound) {
 		struct tcp_conn *c = list_entry(n, struct tcp_conn, link);
 
-		if (c->state == TG_LISTEN && ip_equal(&c->laddr, laddr) && (*count)++ == pick)
+		if (c->state != TG_LISTEN || !ip_equal(&c->laddr, laddr))
+			continue;
+		if ((*count)++ == pick)
 			return c;
+		first = first ? first : c;
 	}
-	return NULL;
+	return first;
 }
 
 struct tcp_conn *tcp_pick_listener(
@@ -226,16 +242,17 @@ struct tcp_conn *tcp_pick_listener(
 {
 	static const struct tg_ip any;
 	struct tcp_port *p = tcp_port_find(s, lport);
+	struct tcp_conn *l;
 	uint32_t count;
 
 	if (!p)
 		return NULL;
-	nth_listener(p, laddr, UINT32_MAX, &count);
-	if (count == 0) {
+	l = nth_listener(p, laddr, UINT32_MAX, &count);
+	if (!l) {
 		laddr = &any;
-		nth_listener(p, laddr, UINT32_MAX, &count);
+		l = nth_listener(p, laddr, UINT32_MAX, &count);
 	}
-	return count ? nth_listener(p, laddr, hash % count, &count) : NULL;
+	return count > 1 ? nth_listener(p, laddr, hash % count, &count) : l;
 }
 
 /* May c (raddr set) or a plain bind use this port? */

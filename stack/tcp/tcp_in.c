@@ -552,7 +552,7 @@ static void dispatch(struct tcp_rx *r)
 	struct tg *s = r->s;
 	struct tcp_state *t = s->tcp;
 	const struct tg_ip *la = &r->ip->dst, *ra = &r->ip->src;
-	uint32_t hash = r->hash = tcp_tuple_hash(s, la, r->g.dst_port, ra, r->g.src_port);
+	uint32_t hash = r->hash = tcp_flow_hash(s, r->ip, &r->g);
 	struct tcp_conn *c = tcp_find_conn(s, la, r->g.dst_port, ra, r->g.src_port, hash);
 	struct mini_key k = {*ra, r->g.src_port, r->g.dst_port, 0};
 	struct tcp_mini *m;

@@ -254,15 +254,17 @@ static void leave_queue(struct mini_table *t, struct tcp_mini *m)
 		record(t, m->fifo_next)->fifo_prev = m->fifo_prev;
 	else
 		t->tail[m->queue] = m->fifo_prev;
+	if (!t->head[m->queue])
+		t->in_use &= ~(1u << m->queue);
 	m->queue = QUEUE_NONE;
 	m->fifo_next = 0;
 	m->fifo_prev = 0;
 }
 
-void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m)
+void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m, uint32_t hash)
 {
 	uint32_t i = mini_index(t, m);
-	uint32_t *link = head_of(t, bucket_of(t->n_buckets, mini_hash(s, m)));
+	uint32_t *link = head_of(t, bucket_of(t->n_buckets, hash));
 
 	while (*link != i) {
 		ASSERT(*link);
@@ -295,6 +297,7 @@ void mini_enqueue(
 	else
 		t->head[queue] = i;
 	t->tail[queue] = i;
+	t->in_use |= 1u << queue;
 }
 
 struct tcp_mini *mini_first(const struct mini_table *t, uint8_t queue)

@@ -56,6 +56,7 @@ struct mini_table {
 	uint32_t **bucket;      /* pages of heads */
 	uint32_t n_pages, page_cap, bucket_cap, n_buckets, n_used, n_made, free_head;
 	uint32_t head[MINI_QUEUES], tail[MINI_QUEUES]; /* FIFOs by deadline */
+	uint32_t in_use; /* a bit for each FIFO that holds something */
 	bool keeps; /* a page of records stays when the last one goes, until mini_trim: a server's
 		       half-open connections come and go one at a time */
 };
@@ -68,7 +69,8 @@ struct tcp_mini *mini_find(
 	const struct tg *s, const struct mini_table *t, const struct mini_key *k, uint32_t hash);
 struct tcp_mini *mini_add(
 	struct tg *s, struct mini_table *t, const struct mini_key *k, uint32_t hash);
-void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m);
+/* hash: of its 4-tuple. */
+void mini_del(struct tg *s, struct mini_table *t, struct tcp_mini *m, uint32_t hash);
 /* Gives back the memory of a table without records. */
 void mini_trim(struct tg *s, struct mini_table *t);
 void mini_enqueue(

@@ -7,13 +7,13 @@
 
 static void arm_timer(struct tg *s)
 {
+	const struct mini_table *t = &s->tcp->half_open;
 	uint64_t first_ns = NEVER_NS;
 
-	for (uint8_t q = 0; q < MINI_QUEUES; q++) {
-		struct tcp_mini *m = mini_first(&s->tcp->half_open, q);
+	for (uint32_t left = t->in_use; left; left &= left - 1) {
+		struct tcp_mini *m = mini_first(t, (uint8_t)__builtin_ctz(left));
 
-		if (m)
-			first_ns = min_u64(first_ns, mini_deadline_ns(s, m));
+		first_ns = min_u64(first_ns, mini_deadline_ns(s, m));
 	}
 	if (first_ns == NEVER_NS)
 		timer_stop(s, &s->tcp->syn_timer);
@@ -42,9 +42,18 @@ static void end_entry(struct tg *s, struct tcp_mini *m, enum tg_state to, enum t
 	struct tcp_port *port = tcp_port_find(s, m->lport);
 
 	tcp_trace_mini(s, m, TG_SYN_RECEIVED, to, why);
-	mini_del(s, &s->tcp->half_open, m);
+	mini_del(s, &s->tcp->half_open, m, mini_hash(s, m));
 	port->half_open--;
 	tcp_port_put(s, port);
+}
+
+/* A listener takes its half-open connections along: there is one. */
+static struct tcp_conn *listener_of(const struct tg *s, const struct tcp_mini *m)
+{
+	struct tg_ip laddr = {0};
+
+	ip_addr_at(s, m->laddr, &laddr);
+	return tcp_pick_listener(s, &laddr, m->lport, mini_hash(s, m));
 }
 
 static struct rule_of half_open_of(const struct tcp_mini *m)
@@ -54,14 +63,13 @@ static struct rule_of half_open_of(const struct tcp_mini *m)
 
 /* ---- What is sent ---- */
 
-static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tcp_control *k)
+/* l: the listener it is for, NULL if that is gone. */
+static void fill_control(const struct tg *s, const struct tcp_mini *m, const struct tcp_conn *l,
+	struct tcp_control *k)
 {
-	struct tcp_conn *l;
-
 	memset(k, 0, sizeof(*k));
 	ip_addr_at(s, m->laddr, &k->src);
 	memcpy(&k->dst, m->raddr, sizeof(k->dst));
-	l = tcp_pick_listener(s, &k->src, m->lport, mini_hash(s, m));
 	k->ttl = l ? l->ttl : s->cfg.ip.default_ttl;
 	k->tos = l ? l->tos : 0;
 	k->g.src_port = m->lport;
@@ -75,16 +83,6 @@ static void fill_control(const struct tg *s, const struct tcp_mini *m, struct tc
 	}
 }
 
-static uint32_t rcvbuf_of(const struct tg *s, const struct tcp_mini *m)
-{
-	struct tg_ip laddr;
-	struct tcp_conn *l = ip_addr_at(s, m->laddr, &laddr)
-				     ? tcp_pick_listener(s, &laddr, m->lport, mini_hash(s, m))
-				     : NULL;
-
-	return l ? l->rcvbuf : s->cfg.tcp.rcvbuf_bytes;
-}
-
 /* RCV.WND of a half-open connection: what its SYN-ACK offers, in whole units of the scale that
  * later windows have. */
 static uint32_t half_open_wnd(uint32_t rcvbuf, const struct tcp_mini *m)
@@ -96,19 +94,19 @@ static uint32_t half_open_wnd(uint32_t rcvbuf, const struct tcp_mini *m)
 
 /* <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>; cookie: m is not in the table, its options go into the
  * timestamp. */
-static void send_syn_ack(struct tg *s, struct tcp_mini *m, bool cookie)
+static void send_syn_ack(struct tg *s, const struct tcp_conn *l, struct tcp_mini *m, bool cookie)
 {
 	struct tcp_control k;
 	struct ip_path path = {0};
 
-	fill_control(s, m, &k);
+	fill_control(s, m, l, &k);
 	if (cookie && (m->flags & MINI_TS))
 		k.g.opts.tsval = tcp_cookie_tsval(m, k.g.opts.tsval);
 	/* [3168 6.1.1] an ECN-setup SYN-ACK: ECE without CWR; never ECT on it */
 	k.g.flags = TCP_SYN | TCP_ACK | (m->syn.ecn ? TCP_ECE : 0);
 	k.g.seq = m->snd_nxt;
-	k.g.wnd = (uint16_t)min_u32(rcvbuf_of(s, m), 65535); /* [7323-W4] not scaled */
-	k.g.opts.has |= TCP_HAS_MSS;                         /* [9293 MUST-14, SHLD-5, MAY-3] */
+	k.g.wnd = (uint16_t)min_u32(l->rcvbuf, 65535); /* [7323-W4] not scaled */
+	k.g.opts.has |= TCP_HAS_MSS;                   /* [9293 MUST-14, SHLD-5, MAY-3] */
 	k.g.opts.mss = tcp_mss_offer(s, &k.dst, &path);
 	if (m->flags & MINI_WS) {
 		k.g.opts.has |= TCP_HAS_WSCALE; /* [7323-W2] only if the SYN had it */
@@ -120,14 +118,14 @@ static void send_syn_ack(struct tg *s, struct tcp_mini *m, bool cookie)
 	tcp_send_control(s, &k);
 }
 
-static void send_ack(struct tg *s, struct tcp_mini *m)
+static void send_ack(struct tg *s, const struct tcp_conn *l, struct tcp_mini *m)
 {
 	struct tcp_control k;
 
-	fill_control(s, m, &k);
+	fill_control(s, m, l, &k);
 	k.g.flags = TCP_ACK;
 	k.g.seq = seq_add(m->snd_nxt, 1);
-	k.g.wnd = (uint16_t)(half_open_wnd(rcvbuf_of(s, m), m) >>
+	k.g.wnd = (uint16_t)(half_open_wnd(l->rcvbuf, m) >>
 			     ((m->flags & MINI_WS) ? mini_rcv_wscale(m) : 0));
 	tcp_send_control(s, &k);
 }
@@ -209,7 +207,7 @@ static void answer_with_cookie(struct tcp_conn *l, struct tcp_rx *r)
 	fill_entry(s, l, &m, r);
 	tcp_cookie_make(s, l->port, r, &m);
 	RULE_OF(s, half_open_of(&m), SYN_COOKIE_SENT, m.snd_nxt.v);
-	send_syn_ack(s, &m, true);
+	send_syn_ack(s, l, &m, true);
 	pkt_deliver(s, r->p);
 	r->p = NULL;
 }
@@ -237,7 +235,7 @@ static void accept_syn(struct tcp_conn *l, struct tcp_rx *r)
 	tcp_port_get(s, m->lport)->half_open++; /* exists: the listener holds it */
 	RULE_OF(s, half_open_of(m), LISTEN_SYN, r->g.seq.v, m->snd_nxt.v);
 	tcp_trace_mini(s, m, TG_LISTEN, TG_SYN_RECEIVED, TG_CAUSE_SYN);
-	send_syn_ack(s, m, false);
+	send_syn_ack(s, l, m, false);
 	mini_enqueue(s, t, m, 0, timeout_ns(s, 0));
 	arm_timer(s);
 	pkt_deliver(s, r->p);
@@ -335,9 +333,9 @@ static void complete(struct tcp_mini *m, struct tcp_conn *l, struct tcp_rx *r)
 	if (!c)
 		return;
 	/* The entry's hold on the port passes to the connection. */
-	c->port = tcp_port_find(s, m->lport);
+	c->port = l->port;
 	c->port->half_open--;
-	mini_del(s, &s->tcp->half_open, m);
+	mini_del(s, &s->tcp->half_open, m, r->hash);
 	arm_timer(s);
 	tcp_process(c, r);
 }
@@ -407,9 +405,9 @@ void tcp_listen_segment(struct tcp_conn *l, struct tcp_rx *r)
 /* ---- Segments to half-open connections ---- */
 
 /* Is SEG acceptable [9293 3.10.7.4-1]? RCV.WND is what the SYN-ACK offered. */
-static bool acceptable(const struct tg *s, const struct tcp_mini *m, const struct tcp_rx *r)
+static bool acceptable(const struct tcp_conn *l, const struct tcp_mini *m, const struct tcp_rx *r)
 {
-	uint32_t wnd = half_open_wnd(rcvbuf_of(s, m), m);
+	uint32_t wnd = half_open_wnd(l->rcvbuf, m);
 
 	if (r->g.len == 0)
 		return seq_in(r->g.seq, m->rcv_nxt, wnd);
@@ -417,7 +415,7 @@ static bool acceptable(const struct tg *s, const struct tcp_mini *m, const struc
 	       seq_in(seq_add(r->g.seq, r->g.len - 1), m->rcv_nxt, wnd);
 }
 
-static void syn_received_rst(struct tcp_mini *m, struct tcp_rx *r)
+static void syn_received_rst(const struct tcp_conn *l, struct tcp_mini *m, struct tcp_rx *r)
 {
 	struct tg *s = r->s;
 
@@ -430,9 +428,9 @@ static void syn_received_rst(struct tcp_mini *m, struct tcp_rx *r)
 		r->p = NULL;
 		return;
 	}
-	if (acceptable(s, m, r)) {
+	if (acceptable(l, m, r)) {
 		if (mini_may_ack(s, m))
-			send_ack(s, m);
+			send_ack(s, l, m);
 		tcp_discard(r, NULL, TG_DROP_TCP_RST_CHALLENGE);
 		return;
 	}
@@ -448,7 +446,7 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 
 	ASSERT(l); /* a listener takes its half-open connections along */
 	if (flags & TCP_RST) {
-		syn_received_rst(m, r);
+		syn_received_rst(l, m, r);
 		return;
 	}
 	/* The SYN again: our SYN-ACK was lost. */
@@ -456,7 +454,7 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 		m->flags |= MINI_RESENT;
 		if (!tcp_ecn_accepts(r)) /* [3168 6.1.1.1] the peer has fallen back */
 			m->syn.ecn = 0;
-		send_syn_ack(s, m, false);
+		send_syn_ack(s, l, m, false);
 		tcp_discard(r, l, TG_DROP_TCP_OLD);
 		return;
 	}
@@ -466,14 +464,14 @@ void tcp_syn_segment(struct tcp_mini *m, struct tcp_rx *r)
 	}
 	if ((m->flags & MINI_TS) && ts &&
 		(int32_t)(r->g.opts.tsval - m->ts_recent) < 0) { /* [7323-P1] */
-		send_ack(s, m);
+		send_ack(s, l, m);
 		s->counters.tcp_paws_rejected++;
 		tcp_discard(r, l, TG_DROP_TCP_PAWS);
 		return;
 	}
-	if (!acceptable(s, m, r)) { /* [9293 3.10.7.4-1] */
+	if (!acceptable(l, m, r)) { /* [9293 3.10.7.4-1] */
 		if (r->g.len || mini_may_ack(s, m))
-			send_ack(s, m);
+			send_ack(s, l, m);
 		tcp_discard(r, l,
 			seq_lt(r->g.seq, m->rcv_nxt) ? TG_DROP_TCP_OLD : TG_DROP_TCP_BEYOND_WINDOW);
 		return;
@@ -529,7 +527,7 @@ void tcp_syn_timer_fired(struct tg *s, struct timer *t)
 			}
 			m->flags |= MINI_RESENT;
 			RULE_OF(s, half_open_of(m), SYN_ACK_AGAIN, q + 1u);
-			send_syn_ack(s, m, false); /* [9293 MUST-22] */
+			send_syn_ack(s, listener_of(s, m), m, false); /* [9293 MUST-22] */
 			s->counters.tcp_retrans_segs++;
 			mini_enqueue(
 				s, table, m, (uint8_t)(q + 1), timeout_ns(s, (uint8_t)(q + 1)));
@@ -552,7 +550,7 @@ void tcp_syn_drop_port(struct tg *s, struct tcp_conn *listener)
 			continue;
 		if (tcp_pick_listener(s, &laddr, m->lport, 0))
 			continue; /* another listener covers it */
-		fill_control(s, m, &k);
+		fill_control(s, m, NULL, &k);
 		k.g.flags = TCP_RST | TCP_ACK;
 		k.g.seq = seq_add(m->snd_nxt, 1);
 		tcp_send_control(s, &k);

@@ -39,7 +39,7 @@ static void end_entry(struct tg *s, struct tcp_mini *m, enum tg_cause why)
 
 	if (!c)
 		tcp_trace_mini(s, m, TG_TIME_WAIT, TG_CLOSED, why);
-	mini_del(s, &s->tcp->time_wait, m);
+	mini_del(s, &s->tcp->time_wait, m, mini_hash(s, m));
 	if (c) {
 		c->tw = NULL;
 		tcp_set_state(s, c, TG_CLOSED, why);

@@ -69,7 +69,7 @@ enum tg_drop ip4_parse(const uint8_t *b, uint32_t len, struct ip4_hdr *h)
 		return TG_DROP_IP_HDR_LEN;
 	/* [1122-I2] [1122 3.2.1.2] first of all the rest: no other field is to be believed before
 	 */
-	if (csum_fold(csum_add_wide(b, h->hdr_bytes, 0)) != 0xffff)
+	if (csum_of_words(b, h->hdr_bytes) != 0xffff)
 		return TG_DROP_IP_CSUM;
 	ip4_fields(b, h);
 	/* [791 3.1] header and data, and no more than arrived (the link may have padded) */
@@ -113,7 +113,7 @@ void ip4_emit(uint8_t *b, const struct ip4_hdr *h)
 	be16_store(b + 10, 0);
 	be32_store(b + 12, h->src);
 	be32_store(b + 16, h->dst);
-	be16_store(b + 10, csum_finish(csum_add_wide(b, h->hdr_bytes, 0)));
+	be16_store(b + 10, csum_finish(csum_of_words(b, h->hdr_bytes)));
 }
 
 uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst, uint8_t proto, uint32_t len)

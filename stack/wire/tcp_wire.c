@@ -22,6 +22,10 @@
 #define SACK_BLOCK_BYTES    8u
 #define OPT_TS_BYTES        10u
 
+/* Two NOPs, then a timestamp. */
+#define OPTS_TS_ALONE                                                                              \
+	((uint32_t)OPT_NOP << 24 | (uint32_t)OPT_NOP << 16 | (uint32_t)OPT_TS << 8 | OPT_TS_BYTES)
+
 static void opt_sack(const uint8_t *b, uint32_t len, struct tcp_opts *o)
 {
 	uint32_t n = (len - OPT_SACK_HEAD_BYTES) / SACK_BLOCK_BYTES;
@@ -78,6 +82,11 @@ static bool opts_parse(const uint8_t *b, uint32_t n, struct tcp_opts *o)
 {
 	uint32_t i = 0;
 
+	/* [7323 A] what most segments carry */
+	if (n == 2 + OPT_TS_BYTES && be32_load(b) == OPTS_TS_ALONE) {
+		opt_take(b + 2, OPT_TS_BYTES, o);
+		return true;
+	}
 	/* [9293 MUST-4] what stands behind the end of the list is padding */
 	while (i < n && b[i] != OPT_EOL) {
 		if (b[i] == OPT_NOP) {

@@ -110,6 +110,18 @@ START_TEST (a_wake_up_without_work_tells_nothing) {
 }
 END_TEST
 
+START_TEST (quiet_descriptors_are_looked_at_less_often) {
+	uint64_t t = NS_PER_SEC;
+
+	ck_assert(!busy_looks(t, t, t + BUSY_LOOK_LEAST_NS - 1));
+	ck_assert(busy_looks(t, t, t + BUSY_LOOK_LEAST_NS));
+	ck_assert(!busy_looks(t, t - 50 * NS_PER_US, t + 50 * NS_PER_US - 1));
+	ck_assert(busy_looks(t, t - 50 * NS_PER_US, t + 50 * NS_PER_US));
+	ck_assert(!busy_looks(t, 0, t + BUSY_LOOK_MOST_NS - 1));
+	ck_assert(busy_looks(t, 0, t + BUSY_LOOK_MOST_NS));
+}
+END_TEST
+
 static Suite *busy_suite(void)
 {
 	Suite *s = suite_create("busy");
@@ -120,6 +132,7 @@ static Suite *busy_suite(void)
 	tcase_add_test(t, what_comes_late_is_slept_for);
 	tcase_add_test(t, who_is_starved_is_let_run);
 	tcase_add_test(t, a_wake_up_without_work_tells_nothing);
+	tcase_add_test(t, quiet_descriptors_are_looked_at_less_often);
 	suite_add_tcase(s, t);
 	return s;
 }

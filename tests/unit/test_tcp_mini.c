@@ -122,9 +122,14 @@ static void op_add(void)
 	n_entries++;
 }
 
+static void del(struct tcp_mini *m)
+{
+	mini_del(w->s, &table, m, mini_hash(w->s, m));
+}
+
 static void op_del(uint32_t i)
 {
-	mini_del(w->s, &table, entry[i].m);
+	del(entry[i].m);
 	UNIT_CHECK(!mini_find(w->s, &table, &entry[i].key, entry[i].hash));
 	entry[i] = entry[--n_entries];
 }
@@ -182,7 +187,7 @@ START_TEST (test_growth) {
 
 		UNIT_CHECK(m && m->rport == k.rport);
 		UNIT_CHECK(mini_first(&table, 0) == m);
-		mini_del(w->s, &table, m);
+		del(m);
 	}
 	UNIT_CHECK(table.n_used == 0 && table.n_buckets == 0 && !table.page);
 }
@@ -204,7 +209,7 @@ START_TEST (test_no_memory) {
 		tg_memory_fail_after(w->s, 0, 0);
 		UNIT_CHECK(n >= ARRAY_LEN(kept) - 1 && table.n_used == n);
 		while (n)
-			mini_del(w->s, &table, kept[--n]);
+			del(kept[--n]);
 		UNIT_CHECK(tw_in_use(w) == w->idle_bytes);
 	}
 	/* Nothing to be had at all. */
@@ -234,7 +239,7 @@ START_TEST (test_no_memory_random) {
 		if (n && unit_below(&rng, 3) == 0) {
 			uint32_t k = unit_below(&rng, n);
 
-			mini_del(w->s, &table, kept[k]);
+			del(kept[k]);
 			kept[k] = kept[--n];
 		}
 	}
@@ -247,7 +252,7 @@ START_TEST (test_no_memory_random) {
 		UNIT_CHECK(mini_find(w->s, &table, &k, hash_of(&k)) == kept[i]);
 	}
 	while (n)
-		mini_del(w->s, &table, kept[--n]);
+		del(kept[--n]);
 }
 END_TEST
 
