@@ -255,6 +255,10 @@ TG_API struct tg *tg_create(
 #define TG_CAP_CSUM 0x1 /* completes TCP and UDP checksums in frames it sends */
 #define TG_CAP_TSO4 0x2 /* cuts TCP over IPv4 to gso_size */
 #define TG_CAP_USO4 0x4 /* cuts UDP over IPv4 to gso_size */
+/* Besides TG_CAP_TSO4: takes TCP over IPv4 in frames whose IP packet has up to TG_BIG_BYTES. One of
+ * more than 65,535 has a total length of 0 in its header: what the frame has is meant (BIG TCP). */
+#define TG_CAP_BIG4  0x8
+#define TG_BIG_BYTES 196608u
 
 enum tg_link { TG_LINK_ETHERNET, TG_LINK_IP };
 

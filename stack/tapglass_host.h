@@ -111,7 +111,9 @@ TG_API void tg_link_options_default(struct tg_link_options *o);
 /* Attaches instance s to the TAP `name`: an existing one, or, with the privilege, one made in the
  * current network namespace, which then gets host_ip/prefix_len (unless any), the MTU, and is
  * brought up, all by ioctl. Tries IFF_VNET_HDR with TSO, USO and checksum offload, falling back to
- * what the kernel grants. Returns the netif index; -errno with err filled in. */
+ * what the kernel grants, and frames beyond 64 KB (TG_CAP_BIG4): one that was made here is told to
+ * take them, another has to have been (ip link's gro_ipv4_max_size). Returns the netif index;
+ * -errno with err filled in. */
 TG_API int tg_host_tap(struct tg_host *h, struct tg *s, const char *name,
 	const struct tg_ip *host_ip, unsigned prefix_len, const struct tg_link_options *o,
 	struct tg_host_error *err);
@@ -160,7 +162,8 @@ struct tg_tap_info {
 	bool is_tap;
 	int64_t owner, group; /* who may attach without privilege; -1: nobody */
 	bool persistent, multi_queue;
-	unsigned queues; /* of a multi-queue TAP: how many are attached now */
+	unsigned queues;    /* of a multi-queue TAP: how many are attached now */
+	uint32_t big_bytes; /* the host takes TCP/IPv4 packets of so many as one; 0: cannot say */
 	bool has_addr;
 	struct tg_ip addr;
 	unsigned prefix_len;

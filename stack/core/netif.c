@@ -69,6 +69,8 @@ int netif_add(struct tg *s, const struct tg_netif_config *c, uint64_t now_ns)
 	/* Who cuts segments has to complete each one's checksum. */
 	if (!(n->c.caps & TG_CAP_CSUM))
 		n->c.caps &= ~(uint32_t)(TG_CAP_TSO4 | TG_CAP_USO4);
+	if (!(n->c.caps & TG_CAP_TSO4))
+		n->c.caps &= ~(uint32_t)TG_CAP_BIG4;
 	return n->index;
 }
 

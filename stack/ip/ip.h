@@ -93,6 +93,8 @@ bool ip_fits(
 	struct tg *s, const struct tg_ip *dst, struct ip_path *path, uint8_t pmtu, size_t l4_bytes);
 /* MTU towards dst as far as known (interface, or path MTU learnt), bytes. */
 uint32_t ip_mtu(const struct tg *s, const struct tg_ip *dst, const struct ip_path *path);
+/* The largest packet that may go along path as one frame of segments: its interface's. */
+uint32_t ip_frame_most(const struct tg *s, const struct ip_path *path);
 /* MMS_R: the largest transport message we can receive from dst's direction (interface MTU - 20):
  * MSS advertised is this - 20 [9293 MUST-67]. */
 uint32_t ip_mms_r(struct tg *s, const struct tg_ip *dst, struct ip_path *path);

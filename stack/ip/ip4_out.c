@@ -64,7 +64,7 @@ static int out_begin(struct tg *s, struct out *o, const struct tx *t, const stru
 	struct ip_path none = {0}, *path = f->path ? f->path : &none;
 	uint32_t src = tg_ip4_value(&f->src), dst = tg_ip4_value(&f->dst);
 	uint32_t l4_bytes = t->head_bytes + t->body_bytes;
-	uint32_t largest = t->gso_size ? t->head_bytes + t->gso_size : l4_bytes;
+	uint32_t largest = t->gso_size ? t->head_bytes + t->gso_size : l4_bytes, most;
 
 	if (!ip_is_v4(&f->src) || !ip_is_v4(&f->dst))
 		return TG_EINVAL;
@@ -90,7 +90,8 @@ static int out_begin(struct tg *s, struct out *o, const struct tx *t, const stru
 		.df = f->df && (f->link_mtu || !(path->flags & IP_PATH_NO_DF))};
 	if (!o->h.ttl)
 		o->h.ttl = 1;
-	if (l4_bytes > IP4_MAX_BYTES - IP4_HDR_BYTES)
+	most = t->gso == TG_GSO_TCP4 ? ip_frame_most(s, path) : IP4_MAX_BYTES;
+	if (l4_bytes > most - IP4_HDR_BYTES)
 		return TG_EMSGSIZE;
 	if (largest <= o->mtu - IP4_HDR_BYTES)
 		return 0;
@@ -135,8 +136,10 @@ static void out_csum(struct tg *s, const struct out *o, struct tx *t, bool compl
 static void out_ip_header(const struct out *o, struct tx *t)
 {
 	struct ip4_hdr h = o->h;
+	uint32_t total = IP4_HDR_BYTES + t->head_bytes + t->body_bytes;
 
-	h.total_bytes = (uint16_t)(IP4_HDR_BYTES + t->head_bytes + t->body_bytes);
+	/* [TG_CAP_BIG4] what cannot be said is 0 */
+	h.total_bytes = total > IP4_MAX_BYTES ? 0 : (uint16_t)total;
 	ip4_emit(tx_prepend(t, IP4_HDR_BYTES), &h);
 }
 

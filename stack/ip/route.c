@@ -309,6 +309,13 @@ uint32_t ip_mtu(const struct tg *s, const struct tg_ip *dst, const struct ip_pat
 	return n ? pmtu_get(s, tg_ip4_value(dst), n->c.mtu, &no_df) : IP_MTU_UNKNOWN;
 }
 
+uint32_t ip_frame_most(const struct tg *s, const struct ip_path *path)
+{
+	bool big = path_valid(s, path) && s->netif[path->netif].c.caps & TG_CAP_BIG4;
+
+	return big ? TG_BIG_BYTES : IP4_MAX_BYTES;
+}
+
 uint32_t ip_mms_r(struct tg *s, const struct tg_ip *dst, struct ip_path *path)
 {
 	const struct netif *n = netif_towards(s, dst, path);

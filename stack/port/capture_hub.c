@@ -37,7 +37,7 @@ struct capture_hub {
 	uint32_t frame; /* number that it gets when it is input: the first of so many */
 	uint32_t frames;
 	struct capture_notes notes;
-	uint8_t bytes[HOST_LARGE_BYTES];
+	uint8_t bytes[TG_BIG_BYTES + ETH_HDR_BYTES];
 };
 
 struct capture_hub *hub_new(const struct tg *s, enum tg_link link, const char *name, bool impaired)

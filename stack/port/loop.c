@@ -2,6 +2,7 @@
  * have its events, step the instance, and write what is due. The application goes first, so that
  * what it sends and consumes at once is in the same segments as the acknowledgments. */
 #define _GNU_SOURCE
+#include "core/core.h"
 #include "port/busy.h"
 #include "port/host.h"
 
@@ -19,8 +20,10 @@
 /* After so many reads in a row that found nothing, who waits for this processor may have it: it may
  * be the one whose frames are waited for. */
 #define BUSY_YIELD 8u
-/* Turns of one instance between two looks at the links. */
+/* Turns of one instance between two looks at the links, and octets after which there is no other:
+ * what has been acknowledged meanwhile is room that is still in the cache. */
 #define SERVE_TURNS 4
+#define SERVE_BYTES (512u << 10)
 /* The slow reader of a capture is offered more so often. */
 #define CAPTURE_RETRY_NS (10 * NS_PER_MS)
 
@@ -240,9 +243,10 @@ static void set_now(struct tg_host *h, uint64_t now_ns)
 /* Events to the application, then a step, as long as the one makes work for the other. */
 static bool serve(struct tg_host *h, struct host_inst *i)
 {
+	const uint64_t *sent = &i->s->counters.bytes_out, before = *sent;
 	bool any = run_events(i, h->now_ns), stepped = false;
 
-	for (int turn = 0; turn < SERVE_TURNS; turn++) {
+	for (int turn = 0; turn < SERVE_TURNS && *sent - before < SERVE_BYTES; turn++) {
 		if (i->writable || tg_next_deadline(i->s) <= h->now_ns) {
 			i->writable = false;
 			tg_step(i->s, h->now_ns);

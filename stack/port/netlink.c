@@ -16,6 +16,8 @@
 
 #define REQUEST_BYTES 512u
 #define ANSWER_BYTES  32768u
+/* IFLA_GRO_IPV4_MAX_SIZE, of Linux 6.3: newer than some headers that we build with. */
+#define IFLA_GRO_IPV4_MAX 64
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
@@ -127,6 +129,19 @@ int netlink_make_veth(const struct sys_ops *ops, const char *name, const char *p
 	attr_end(&r, end);
 	attr_end(&r, data);
 	attr_end(&r, info);
+	return ops->rtnl(&r, r.h.nlmsg_len);
+}
+
+int netlink_set_big(const struct sys_ops *ops, const char *name, uint32_t bytes)
+{
+	struct request r;
+	uint32_t at;
+
+	request_begin(&r, RTM_NEWLINK, NLM_F_ACK);
+	attr_text(&r, IFLA_IFNAME, name);
+	at = attr_begin(&r, IFLA_GRO_IPV4_MAX);
+	put(&r, &bytes, sizeof(bytes));
+	attr_end(&r, at);
 	return ops->rtnl(&r, r.h.nlmsg_len);
 }
 
@@ -245,6 +260,7 @@ bool sys_tap_info(const char *name, struct tg_tap_info *out)
 		kind.left >= 3 && memcmp(kind.at, "tun", 3) == 0 &&
 		attr_find(info, IFLA_INFO_DATA, &data))
 		read_tun(data, out);
+	out->big_bytes = attr_number(all, IFLA_GRO_IPV4_MAX, 0);
 	read_address(name, out);
 	return true;
 }

@@ -15,9 +15,9 @@ struct layout {
 	uint8_t tcp_flags;
 };
 
-/* b: the first `head` of `bytes` bytes of a frame, headers included. */
-static bool locate(
-	struct layout *y, enum tg_link link, const uint8_t *b, uint32_t head, uint32_t bytes)
+/* b: the first `head` of `bytes` bytes of a frame, headers included. gso: enum tg_gso. */
+static bool locate(struct layout *y, enum tg_link link, const uint8_t *b, uint32_t head,
+	uint32_t bytes, uint8_t gso)
 {
 	struct eth_hdr e = {.type = ETH_TYPE_IP4, .hdr_bytes = 0};
 	struct tcp_seg seg;
@@ -29,6 +29,8 @@ static bool locate(
 		return false;
 	y->l4_off = y->ip_off + y->ip.hdr_bytes;
 	y->end = y->ip_off + y->ip.total_bytes;
+	if (!y->ip.total_bytes && gso == TG_GSO_TCP4)
+		y->end = bytes; /* [TG_CAP_BIG4] */
 	if (y->end > bytes || y->ip.frag_off || y->ip.mf || y->l4_off + UDP_HDR_BYTES > head)
 		return false;
 	switch (y->ip.proto) {
@@ -57,7 +59,7 @@ void segment_frame_of_bytes(struct tg_frame *f, enum tg_link link, const void *d
 	f->gso = gso;
 	f->gso_size = gso_size;
 	f->csum_partial = csum == TG_CSUM_PARTIAL;
-	if ((gso == TG_GSO_NONE && !f->csum_partial) || !locate(&y, link, data, bytes, bytes))
+	if ((gso == TG_GSO_NONE && !f->csum_partial) || !locate(&y, link, data, bytes, bytes, gso))
 		return;
 	f->hdr_bytes = (uint16_t)y.hdr_bytes;
 	f->csum_start = (uint16_t)y.l4_off;
@@ -97,15 +99,19 @@ bool segment_begin(struct segmenter *g, enum tg_link link, const struct tg_frame
 	g->opaque = true;
 	if (f->gso == TG_GSO_NONE && !f->csum_partial)
 		return true;
-	if (!locate(&y, link, f->span[0].base, f->span[0].len, f->bytes))
+	if (!locate(&y, link, f->span[0].base, f->span[0].len, f->bytes, f->gso))
 		return f->gso == TG_GSO_NONE;
 	if (f->gso != TG_GSO_NONE && (f->gso_size == 0 || y.ip.proto != proto))
+		return false;
+	/* what is cut from a big packet is none */
+	if (!y.ip.total_bytes && y.hdr_bytes - y.ip_off + f->gso_size > IP4_MAX_BYTES)
 		return false;
 	g->opaque = false;
 	g->ip = y.ip;
 	g->ip_off = y.ip_off;
 	g->l4_off = y.l4_off;
 	g->hdr_bytes = y.hdr_bytes;
+	g->end = y.end;
 	g->tcp_seq = y.tcp_seq;
 	g->tcp_flags = y.tcp_flags;
 	g->seg_bytes = f->gso == TG_GSO_NONE ? y.end - y.hdr_bytes : f->gso_size;
@@ -115,7 +121,7 @@ bool segment_begin(struct segmenter *g, enum tg_link link, const struct tg_frame
 /* Payload bytes of the whole frame. */
 static uint32_t payload_bytes(const struct segmenter *g)
 {
-	return g->ip_off + g->ip.total_bytes - g->hdr_bytes;
+	return g->end - g->hdr_bytes;
 }
 
 uint32_t segment_next_bytes(const struct segmenter *g)

@@ -21,6 +21,7 @@ struct segmenter {
 	uint32_t ip_off,
 		l4_off;      /* bytes from the start of the frame; l4_off 0: nothing to complete */
 	uint32_t hdr_bytes;  /* copied to the front of each packet */
+	uint32_t end;        /* of the IP packet; its header cannot say that of a big one */
 	uint32_t seg_bytes;  /* payload bytes of a packet, the last may have fewer */
 	uint32_t done_bytes; /* payload bytes given out */
 	uint32_t index;      /* number of the next packet */

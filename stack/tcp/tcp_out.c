@@ -78,7 +78,7 @@ static enum tx_result send_syn(struct tg *s, struct tcp_conn *c)
 /* ---- Retransmission ---- */
 
 /* How much of r may go again now, bytes of sequence space; 0: nothing. */
-static uint32_t may_resend(const struct tcp_conn *c, const struct tcp_range *r)
+static uint32_t may_resend(const struct tg *s, const struct tcp_conn *c, const struct tcp_range *r)
 {
 	uint32_t pipe = tcp_pipe(c), n = range_bytes(r), room;
 	struct seq edge = seq_add(c->snd.una, c->snd.wnd);
@@ -91,7 +91,7 @@ static uint32_t may_resend(const struct tcp_conn *c, const struct tcp_range *r)
 	if (room == 0 && (c->rexmit_now || pipe == 0))
 		room = c->mss;
 	n = min_u32(n, tcp_pace_release(c));
-	n = min_u32(n, min_u32(room, c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss));
+	n = min_u32(n, min_u32(room, c->urg_out ? c->mss : tcp_frame_text(s, c)));
 	return min_u32(n, seq_dist(edge, r->start));
 }
 
@@ -147,7 +147,7 @@ static enum tx_result send_lost(struct tg *s, struct tcp_conn *c, uint32_t *budg
 
 		if (!c->rexmit_now && tcp_pace_wait(s, c))
 			return TX_OK;
-		n = may_resend(c, r);
+		n = may_resend(s, c, r);
 		if (n == 0) {
 			c->cwnd_limited = true;
 			return TX_OK;
@@ -216,7 +216,7 @@ static void decide(const struct tg *s, const struct tcp_conn *c, struct sendable
 
 	memset(d, 0, sizeof(*d));
 	/* segments cut by a device would all carry the first one's urgent pointer */
-	d->text = c->urg_out ? c->mss : TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
+	d->text = c->urg_out ? c->mss : tcp_frame_text(s, c);
 	d->text = min_u32(d->text, min_u32(unsent, usable));
 	d->text = min_u32(d->text, tcp_frto_room(c));
 	limit_by_cwnd(s, c, d);

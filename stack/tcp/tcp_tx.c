@@ -3,6 +3,8 @@
  * the amount in the network (RFC 6675 4, "pipe") is known without a walk. */
 #include "tcp/tcp.h"
 
+#define FRAME_HEADERS (65535u - TCP_FRAME_MAX) /* of IP and TCP, at most */
+
 bool tcp_tx_need(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_tx *x;
@@ -237,11 +239,22 @@ void range_mark(struct tcp_conn *c, struct tcp_range *r, uint8_t set, uint8_t cl
 		c->tx->rexmit = r;
 }
 
+uint32_t tcp_frame_text(const struct tg *s, const struct tcp_conn *c)
+{
+	/* [TG_CAP_BIG4] what is taken in as one is acknowledged as one: several have to fit both
+	 * windows, so that ACKs keep coming */
+	uint32_t big = min_u32(c->cc.cwnd, c->snd.max_wnd) / 4;
+	uint32_t most =
+		max_u32(TCP_FRAME_MAX, min_u32(big, ip_frame_most(s, &c->path) - FRAME_HEADERS));
+
+	return most - most % c->mss;
+}
+
 /* How much may wait unsent under a mark. Whole frames, so that no small one goes out between two
  * writes; below that whole segments, so that one which is held back can be filled up. */
-static uint64_t most_unsent(const struct tcp_conn *c, uint32_t mark)
+static uint64_t most_unsent(const struct tg *s, const struct tcp_conn *c, uint32_t mark)
 {
-	uint32_t frame = TCP_FRAME_MAX - TCP_FRAME_MAX % c->mss;
+	uint32_t frame = tcp_frame_text(s, c);
 
 	if (mark >= frame)
 		return mark - mark % frame; /* more than half of it: TG_OUT is off there */
@@ -256,7 +269,7 @@ uint32_t tcp_send_space(const struct tg *s, const struct tcp_conn *c)
 
 	if (!mark)
 		return space;
-	most = most_unsent(c, mark);
+	most = most_unsent(s, c, mark);
 	unsent = tcp_unsent(c);
 	return unsent < most ? (uint32_t)min_u64(space, most - unsent) : 0;
 }

@@ -6,6 +6,8 @@ bool tcp_tx_need(struct tg *s, struct tcp_conn *c);
 void tcp_tx_free(struct tg *s, struct tcp_conn *c);
 uint32_t tcp_unsent(const struct tcp_conn *c);                         /* text bytes not sent yet */
 uint32_t tcp_send_space(const struct tg *s, const struct tcp_conn *c); /* what SEND takes now */
+/* Most text that goes in one frame now: whole segments. */
+uint32_t tcp_frame_text(const struct tg *s, const struct tcp_conn *c);
 uint32_t tcp_queued(const struct tcp_conn *c); /* text bytes not acknowledged, sent or not */
 uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675-3] bytes in the network */
 struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);

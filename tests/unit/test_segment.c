@@ -2,7 +2,7 @@
  * bytes; partial checksums completed; everything else passed on as it is. */
 #include "sim_support.h"
 
-static uint8_t frame[SEGMENT_MAX_BYTES + 100], out[SEGMENT_MAX_BYTES];
+static uint8_t frame[TG_BIG_BYTES + 100], out[SEGMENT_MAX_BYTES];
 
 /* Describes n bytes of `frame` as random spans, headers in the first. */
 static struct tg_frame spans_of(
@@ -92,6 +92,30 @@ START_TEST (received_packet_is_cut_the_same) {
 	ck_assert_uint_eq(f.csum_start, 34);
 	ck_assert_uint_eq(f.csum_offset, 16);
 	ck_assert_uint_eq(check_cut(&f, TG_LINK_ETHERNET, IP_PROTO_TCP, hdr), 42);
+}
+END_TEST
+
+/* Its header says nothing of its length [TG_CAP_BIG4]; nor does it say how large a packet may be.
+ */
+START_TEST (big_one_is_cut_the_same) {
+	struct segmenter g;
+	struct tg_frame f;
+	struct ip4_hdr ip;
+	uint32_t hdr, n = sim_frame(frame, TG_LINK_IP, IP_PROTO_TCP, 190000, 0, &hdr);
+
+	ck_assert(ip4_parse_quoted(frame, n, &ip));
+	ip.total_bytes = 0;
+	ip4_emit(frame, &ip);
+	segment_frame_of_bytes(&f, TG_LINK_IP, frame, n, TG_GSO_TCP4, 1448, TG_CSUM_PARTIAL);
+	ck_assert_uint_eq(f.hdr_bytes, hdr);
+	ck_assert_uint_eq(check_cut(&f, TG_LINK_IP, IP_PROTO_TCP, hdr), 132);
+	f.gso_size = (uint16_t)(65535 - hdr);
+	ck_assert(segment_begin(&g, TG_LINK_IP, &f, NULL));
+	ck_assert_uint_eq(segment_next_bytes(&g), 65535);
+	f.gso_size++;
+	ck_assert(!segment_begin(&g, TG_LINK_IP, &f, NULL));
+	f.gso = TG_GSO_NONE; /* no length, and not to be cut */
+	ck_assert(segment_begin(&g, TG_LINK_IP, &f, NULL) && g.opaque);
 }
 END_TEST
 
@@ -193,6 +217,7 @@ static Suite *segment_suite(void)
 
 	tcase_add_loop_test(t, packets_are_the_same_bytes, 0, 10);
 	tcase_add_test(t, received_packet_is_cut_the_same);
+	tcase_add_test(t, big_one_is_cut_the_same);
 	tcase_add_test(t, skipping_keeps_the_place);
 	tcase_add_test(t, udp_checksum_is_never_zero);
 	tcase_add_loop_test(t, damaged_frames_do_no_harm, 0, 4);

@@ -24,12 +24,15 @@ static struct {
 	bool wants_queues; /* refuses without IFF_MULTI_QUEUE */
 	bool one_queue;    /* refuses with it */
 	const char *holder;
+	uint32_t big_bytes; /* of a packet that it takes as one */
+	int rtnl_errno;
 	unsigned node_mode, node_uid;
 	/* What it saw. */
 	int n_open;
 	unsigned offloads;
 	short flags;
 	int mtu;
+	unsigned n_rtnl;
 	bool address_set, netmask_set, set_up, multi_queue;
 } k;
 
@@ -124,7 +127,15 @@ static bool fake_info(const char *name, struct tg_tap_info *out)
 	out->is_tap = true;
 	out->owner = k.owner;
 	out->queues = k.queues;
-	return k.exists;
+	out->big_bytes = k.big_bytes;
+	return k.exists || k.flags; /* since TUNSETIFF */
+}
+static int fake_rtnl(const void *request, size_t bytes)
+{
+	(void)request;
+	(void)bytes;
+	k.n_rtnl++;
+	return k.rtnl_errno ? fail_with(k.rtnl_errno) : 0;
 }
 static bool fake_holder(const char *name, char *out, size_t cap)
 {
@@ -143,6 +154,7 @@ static const struct sys_ops ops = {
 	.socket = fake_socket,
 	.node_mode = fake_node_mode,
 	.tap_info = fake_info,
+	.rtnl = fake_rtnl,
 	.tap_holder = fake_holder,
 };
 
@@ -387,6 +399,33 @@ START_TEST (offloads_fall_back) {
 }
 END_TEST
 
+/* Frames beyond 64 KB: the kernel has to know of them; a TAP of ours is told that it may, another
+ * is left as it is. */
+START_TEST (big_frames_are_negotiated) {
+	static const struct {
+		uint32_t known;
+		bool exists;
+		int refuses;
+		bool told, granted;
+	} v[] = {{0, false, 0, false, false}, {65536, false, 0, true, true},
+		{65536, false, EPERM, true, false}, {65536, true, 0, false, false},
+		{TG_BIG_BYTES - 1, true, 0, false, false}, {TG_BIG_BYTES, true, 0, false, true}};
+
+	reset();
+	k.big_bytes = v[_i].known;
+	k.exists = v[_i].exists;
+	k.rtnl_errno = v[_i].refuses;
+	ck_assert_int_eq(open_tap(false), 0);
+	ck_assert(k.n_rtnl == v[_i].told && !(tap.caps & TG_CAP_BIG4) == !v[_i].granted);
+	ck_assert_str_eq(tap_offloads(&tap), v[_i].granted ? "TSO to 192 KB, USO, checksum offload"
+							   : "TSO, USO, checksum offload");
+	k.grants = TUN_F_CSUM; /* worth nothing without TSO */
+	k.n_rtnl = 0;
+	ck_assert_int_eq(open_tap(false), 0);
+	ck_assert(k.n_rtnl == 0 && tap.caps == TG_CAP_CSUM);
+}
+END_TEST
+
 /* ---- The virtio header ----------------------------------------------------------------------- */
 
 START_TEST (header_is_believed_if_it_fits) {
@@ -489,6 +528,7 @@ static Suite *tap_error_suite(void)
 	tcase_add_test(t, made_and_configured);
 	tcase_add_test(t, existing_tap_is_left_alone);
 	tcase_add_test(t, offloads_fall_back);
+	tcase_add_loop_test(t, big_frames_are_negotiated, 0, 6);
 	tcase_add_test(t, header_is_believed_if_it_fits);
 	tcase_add_test(t, header_of_a_frame);
 	tcase_add_test(t, header_of_a_frame_with_cwr);
