@@ -104,6 +104,7 @@ static void device_options(struct attempt *t)
 	memcpy(t->dev.mac, t->link->mac, 6);
 	t->dev.mtu = o->mtu;
 	t->dev.plain = o->plain;
+	t->dev.big = o->big_tcp;
 	t->dev.in = o->in;
 	t->dev.out = o->out;
 	t->dev.capture = t->link->capture;

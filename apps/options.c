@@ -21,6 +21,7 @@ enum {
 	OPT_MTU,
 	OPT_SYSCTL,
 	OPT_PLAIN,
+	OPT_BIG_TCP,
 	OPT_CC,
 	OPT_PACING,
 	OPT_VERBOSE,
@@ -43,6 +44,8 @@ static const struct option_spec common[] = {
 	{"sysctl", 0, OPT_SYSCTL, "NAME=VALUE",
 		"a setting by its name on Linux, such as net.ipv4.tcp_ecn=1; several times"},
 	{"plain", 0, OPT_PLAIN, NULL, "no offloads: frames of the MTU, checksums in software"},
+	{"big-tcp", 0, OPT_BIG_TCP, NULL,
+		"TCP goes out in frames of up to 192 KB, of which not every sniffer knows"},
 	{"cc", 0, OPT_CC, "NAME", "congestion control: cubic (default) or reno"},
 	{"pacing", 0, OPT_PACING, NULL, "send at the window's rate, not in bursts"},
 	{"pcap", 0, OPT_PCAP, "FILE", "capture all packets (pcapng)"},
@@ -297,8 +300,8 @@ static bool about_link(int value)
 {
 	return value == OPT_LINK || value == OPT_NET || value == OPT_ADDR || value == OPT_PCAP ||
 	       value == OPT_SEED || value == OPT_MTU || value == OPT_SYSCTL || value == OPT_PLAIN ||
-	       value == OPT_BUSY || value == OPT_CC || value == OPT_PACING ||
-	       value == OPT_READY_FD || value >= OPT_IMPAIR;
+	       value == OPT_BIG_TCP || value == OPT_BUSY || value == OPT_CC ||
+	       value == OPT_PACING || value == OPT_READY_FD || value >= OPT_IMPAIR;
 }
 
 static int set_common(struct options *o, int value, const char *arg)
@@ -313,6 +316,7 @@ static int set_common(struct options *o, int value, const char *arg)
 	case OPT_MTU: return set_mtu(o, arg);
 	case OPT_SYSCTL: return set_sysctl(o, arg);
 	case OPT_PLAIN: o->plain = true; return 0;
+	case OPT_BIG_TCP: o->big_tcp = true; return 0;
 	case OPT_CC: return set_cc(o, arg);
 	case OPT_PACING: o->pacing = true; return 0;
 	case OPT_VERBOSE: o->verbose++; return 0;

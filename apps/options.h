@@ -28,6 +28,7 @@ struct options {
 	uint64_t seed;
 	uint32_t mtu; /* 0: the link's own */
 	bool plain;
+	bool big_tcp;
 	unsigned cc; /* enum tg_cc */
 	bool pacing;
 	const char *sysctl[OPTIONS_SYSCTLS]; /* NAME=VALUE */

@@ -98,6 +98,7 @@ struct tg_link_options {
 	uint8_t mac[6]; /* ours */
 	uint32_t mtu;   /* 0: the device's, or 1500 */
 	bool plain;     /* no offloads: frames of the MTU, checksums in software */
+	bool big;       /* a TAP made here is to take TCP frames beyond 64 KB (TG_CAP_BIG4) */
 	bool no_merge;  /* a frame is input as it comes, not with those that continue it */
 	struct tg_impair in, out; /* towards the instance, from it */
 	uint8_t impair_seed[32];
@@ -111,8 +112,8 @@ TG_API void tg_link_options_default(struct tg_link_options *o);
 /* Attaches instance s to the TAP `name`: an existing one, or, with the privilege, one made in the
  * current network namespace, which then gets host_ip/prefix_len (unless any), the MTU, and is
  * brought up, all by ioctl. Tries IFF_VNET_HDR with TSO, USO and checksum offload, falling back to
- * what the kernel grants, and frames beyond 64 KB (TG_CAP_BIG4): one that was made here is told to
- * take them, another has to have been (ip link's gro_ipv4_max_size). Returns the netif index;
+ * what the kernel grants, and frames beyond 64 KB (TG_CAP_BIG4) where ip link's gro_ipv4_max_size
+ * allows them, which o->big sets on one that is made here. Returns the netif index;
  * -errno with err filled in. */
 TG_API int tg_host_tap(struct tg_host *h, struct tg *s, const char *name,
 	const struct tg_ip *host_ip, unsigned prefix_len, const struct tg_link_options *o,

@@ -359,6 +359,7 @@ int tg_host_tap(struct tg_host *h, struct tg *s, const char *name, const struct 
 	struct tap_request q = {
 		.name = name,
 		.plain = o->plain,
+		.big = o->big,
 		.mtu = o->mtu,
 		.host_ip = host_ip ? tg_ip4_value(host_ip) : 0,
 		.prefix_len = prefix_len < 32 ? prefix_len : 32,

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "port/setup.h"
 #include "port/error.h"
-#include "port/netlink.h"
 #include "port/tap.h"
 
 #include <errno.h>
@@ -74,7 +73,6 @@ int setup_make(const struct sys_ops *ops, const char *name, unsigned uid, const 
 		return result;
 	}
 	ops->close(fd);
-	netlink_set_big(ops, name, TG_BIG_BYTES); /* where the kernel knows that */
 	result =
 		tap_open(&t, &q, ops, err); /* attached once more, it is addressed and brought up */
 	if (result < 0) {

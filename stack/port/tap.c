@@ -286,7 +286,7 @@ static void negotiate(struct opening *o)
 }
 
 /* Packets beyond 64 KB go out if the host takes them (Linux 6.3). To a TAP that we make it is told
- * that it may; of another that is up to whoever made it. */
+ * that it may, if that is wanted; of another that is up to whoever made it. */
 static void negotiate_big(struct opening *o)
 {
 	struct tg_tap_info info;
@@ -294,7 +294,7 @@ static void negotiate_big(struct opening *o)
 	if (!(o->t->caps & TG_CAP_TSO4) || !o->ops->tap_info(o->t->name, &info) || !info.big_bytes)
 		return;
 	if (info.big_bytes >= TG_BIG_BYTES ||
-		(o->t->made && netlink_set_big(o->ops, o->t->name, TG_BIG_BYTES) == 0))
+		(o->q->big && o->t->made && netlink_set_big(o->ops, o->t->name, TG_BIG_BYTES) == 0))
 		o->t->caps |= TG_CAP_BIG4;
 }
 

@@ -14,6 +14,7 @@
 struct tap_request {
 	const char *name;
 	bool plain;       /* no offloads */
+	bool big;         /* if it is made, the host is to take frames beyond 64 KB from it */
 	uint32_t mtu;     /* to be set on the device, 0: leave it */
 	uint32_t host_ip; /* host order, 0: none */
 	unsigned prefix_len;

@@ -111,6 +111,8 @@ def spaces(st, work, tapglass):
     listed = [
         Space("tapglass", "tap", up("bench"), cpu, work, port=9),
         Space("tapglass_any", "tap", up("bench_any"), every, work, port=9),
+        Space("tapglass_big", "tap", up("bench_big", "--big-tcp"), cpu, work, port=9),
+        Space("tapglass_big_any", "tap", up("bench_big_any", "--big-tcp"), every, work, port=9),
         Space("tapglass_plain", "tap", up("bench_plain", "--plain"), cpu, work, port=9),
         Space("tapglass_poll", "tap", up("bench_poll", "--busy=" + POLL_US), cpu, work, port=9),
         Space("tapglass_iperf3", "tap", [[tapglass, "iperf3", "-s", "--link", "tap:tap0"]], cpu, work, port=5201),
@@ -172,6 +174,8 @@ def bulk_gso(m, way, mode, n):
     else:  # on two CPUs its backlogs reorder: an artefact of veth
         m.add("tapglass any", "tapglass_any", load(mode, *more, where="any"))
         m.add("kernel any", "kernel_any", load(mode, *more, where="any"))
+        m.add("tapglass big one", "tapglass_big", load(mode, *more, where="stack"))
+        m.add("tapglass big any", "tapglass_big_any", load(mode, *more, where="any"))
     if n == 1:
         m.add("bare", "bare", load(mode, *more))
         m.add("bare one", "bare", load(mode, *more, where="stack"))

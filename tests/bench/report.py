@@ -50,7 +50,7 @@ def collect(metrics, runs, failed):
 def name(peer):
     if peer in NAMES:
         return NAMES[peer]
-    return peer.replace(" one", ", one CPU").replace(" any", ", not pinned")
+    return peer.replace(" one", ", one CPU").replace(" any", ", not pinned").replace(" big", ", --big-tcp")
 
 
 class Figures:
@@ -100,6 +100,8 @@ def bulk_bars(f, out):
                                                                       (" any", "not pinned"))):
             bar(out, "%s: to the kernel over veth, %s" % (what, text),
                 f.ratio(m, "tapglass" + where, ["kernel" + where]), 0.85, stretch=1)
+            if way == "out":
+                bar(out, "the same with --big-tcp", f.ratio(m, "tapglass big" + where, ["kernel" + where]), 0.85, stretch=1)
     for way, wanted in (("in", 1.3), ("out", 1.2)):
         for n in ("1", "8"):
             bar(out, "bulk %s, %s connection%s, plain frames: to lwIP" % (way, n, "s" * (n != "1")),

@@ -53,7 +53,7 @@ if [ "$(allow 0)" = 0 ]; then
 	exit 0
 fi
 
-start_stack -q
+start_stack -q --big-tcp
 TAP=$(ip -o link | sed -n 's/^[0-9]*: \(tap[^:@]*\)[:@].*/\1/p')
 bytes=0 packets=0
 average >/dev/null
@@ -89,7 +89,7 @@ EOF
 fi
 stop_stack
 
-start_stack -q --pcap "$work/a.pcapng" --record "$work/a.tgj"
+start_stack -q --big-tcp --pcap "$work/a.pcapng" --record "$work/a.tgj"
 bytes=0 packets=0
 fetch "while it is captured and recorded" 20000000
 is_big "large frames all the same"
@@ -98,14 +98,23 @@ equal "a capture has packets of the wire" "$(tcpdump -nr "$work/a.pcapng" 'great
 check "all of them with the right checksums" sh -c "! tcpdump -vvnr '$work/a.pcapng' 2>/dev/null | grep -q 'incorrect'"
 check "the record is the same run again" "$TAPGLASS" replay --check "$work/a.tgj"
 
-start_stack -q --drop 0.5% --delay 1ms
+start_stack -q --big-tcp --drop 0.5% --delay 1ms
 fetch "over a bad link, which is given packets" 20000000
+stop_stack
+
+start_stack -q
+bytes=0 packets=0
+TAP=$(ip -o link | sed -n 's/^[0-9]*: \(tap[^:@]*\)[:@].*/\1/p')
+average >/dev/null
+fetch "if nobody asked for it" 50000000
+is_not_big "it is 64 KB at most"
+equal "and the TAP as the host makes it" "$(allow 0)" 65536
 stop_stack
 
 # What somebody else has prepared stays as it is.
 ip tuntap add dev tap7 mode tap vnet_hdr
 TAP=tap7
-start_stack -q --link tap:tap7
+start_stack -q --big-tcp --link tap:tap7
 bytes=0 packets=0
 fetch "a TAP that was there" 50000000
 is_not_big "gets no frame beyond 64 KB"

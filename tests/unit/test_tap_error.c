@@ -162,11 +162,13 @@ static struct tap tap;
 static struct tg_host_error err;
 
 static unsigned queue, queues; /* asked for */
+static bool big;
 
 static void reset(void)
 {
 	memset(&k, 0, sizeof(k));
 	queue = queues = 0;
+	big = false;
 	k.mtu = 1500;
 	k.owner = -1;
 	k.grants = ~0u;
@@ -175,8 +177,12 @@ static void reset(void)
 
 static int open_tap(bool plain)
 {
-	struct tap_request q = {
-		.name = "tg0", .plain = plain, .prefix_len = 24, .queue = queue, .queues = queues};
+	struct tap_request q = {.name = "tg0",
+		.plain = plain,
+		.big = big,
+		.prefix_len = 24,
+		.queue = queue,
+		.queues = queues};
 
 	q.host_ip = 0xc0000201;
 	return tap_open(&tap, &q, &ops, &err);
@@ -399,21 +405,24 @@ START_TEST (offloads_fall_back) {
 }
 END_TEST
 
-/* Frames beyond 64 KB: the kernel has to know of them; a TAP of ours is told that it may, another
- * is left as it is. */
+/* Frames beyond 64 KB: the kernel has to know of them; a TAP of ours is told that it may if that is
+ * wanted, another is left as it is. */
 START_TEST (big_frames_are_negotiated) {
 	static const struct {
 		uint32_t known;
-		bool exists;
+		bool exists, wanted;
 		int refuses;
 		bool told, granted;
-	} v[] = {{0, false, 0, false, false}, {65536, false, 0, true, true},
-		{65536, false, EPERM, true, false}, {65536, true, 0, false, false},
-		{TG_BIG_BYTES - 1, true, 0, false, false}, {TG_BIG_BYTES, true, 0, false, true}};
+	} v[] = {{0, false, true, 0, false, false}, {65536, false, true, 0, true, true},
+		{65536, false, false, 0, false, false}, {65536, false, true, EPERM, true, false},
+		{65536, true, true, 0, false, false},
+		{TG_BIG_BYTES - 1, true, true, 0, false, false},
+		{TG_BIG_BYTES, true, false, 0, false, true}};
 
 	reset();
 	k.big_bytes = v[_i].known;
 	k.exists = v[_i].exists;
+	big = v[_i].wanted;
 	k.rtnl_errno = v[_i].refuses;
 	ck_assert_int_eq(open_tap(false), 0);
 	ck_assert(k.n_rtnl == v[_i].told && !(tap.caps & TG_CAP_BIG4) == !v[_i].granted);
@@ -528,7 +537,7 @@ static Suite *tap_error_suite(void)
 	tcase_add_test(t, made_and_configured);
 	tcase_add_test(t, existing_tap_is_left_alone);
 	tcase_add_test(t, offloads_fall_back);
-	tcase_add_loop_test(t, big_frames_are_negotiated, 0, 6);
+	tcase_add_loop_test(t, big_frames_are_negotiated, 0, 7);
 	tcase_add_test(t, header_is_believed_if_it_fits);
 	tcase_add_test(t, header_of_a_frame);
 	tcase_add_test(t, header_of_a_frame_with_cwr);
