@@ -58,6 +58,7 @@ struct tcp_rest {
 /* With a handle's slot (16), a bucket (8) and its part of a page's book keeping (13) not more than
  * 512 bytes. */
 _Static_assert(sizeof(struct tcp_rest) <= 448, "a connection at rest");
+_Static_assert((CC_HYSTART | CC_PACED | CC_USAGE) <= 0xf, "rest_cc.flags");
 
 /* ---- May it? ---- */
 
