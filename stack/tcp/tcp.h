@@ -450,6 +450,8 @@ uint32_t tcp_pace_release(const struct tcp_conn *c);
 /* A round trip for the minimum over the last minutes [8985 6.2 step 1]. */
 void tcp_rtt_min(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
 void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns);
+/* RTO as it follows from SRTT and RTTVAR [6298 2.3-2.5] */
+uint64_t tcp_rtt_rto(const struct tg *s, const struct tcp_conn *c);
 uint64_t tcp_rto(const struct tg *s, const struct tcp_conn *c); /* backed off, capped */
 
 /* tcp_timer.c: event verbs; only this file knows deadlines. */

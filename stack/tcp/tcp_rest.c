@@ -5,25 +5,35 @@
  *
  * What both records have in common lies in front, up to tcp_conn.tx_node, and is copied as it is.
  * Of what lies behind, a connection at rest has most at its initial value, by the conditions of
- * may_rest. The remainder is noted down in few bytes, without loss but for these, all of them
- * measurements that begin anew after a pause:
- *   - the stage of CUBIC's congestion avoidance: it goes on at the same place of the same curve,
- *     for K is computed for cwnd (cc_cubic.c); the round of HyStart++ that had begun is over;
+ * may_rest. The remainder is noted down in few bytes, without loss but for these:
  *   - the receiver's round trip, as of tcp_buf.c, keeps its length, not when it began;
- *   - the rate of pacing: of cwnd and SRTT as they are now, not as at the last acknowledgment;
  *   - a reduction that has not been found needless for 10 s will not be any more;
  *   - TS.Recent's age [7323 5.5] and that of the last text sent [5681 4.1]: to the millisecond. */
 #include "tcp/tcp.h"
 
 #define KEPT_BYTES offsetof(struct tcp_conn, tx_node)
 
+/* Of struct cc_cubic what still counts: of t and K their difference; of what on_undo asks for,
+ * nothing. */
+struct rest_cubic {
+	int32_t beyond_k_us;
+	uint32_t w_max, w_est, cwnd_max;
+	uint32_t est_left : 31;
+	uint32_t epoch : 1;
+};
+
 struct rest_cc {
 	uint32_t cwnd, ssthresh, acked;
-	uint32_t a, b, c; /* of HyStart++ or CUBIC, as their union */
+	union { /* as in struct tcp_cc */
+		struct cc_hystart hystart;
+		struct rest_cubic cubic;
+	};
 	struct cc_usage usage;
 	uint16_t mss;
-	uint8_t flags;
-	uint8_t cubic; /* the algorithm */
+	uint16_t t_ns : 10; /* of CUBIC's t: below the microsecond */
+	uint16_t runs : 1;  /* t does: last_ns is set */
+	uint16_t is_cubic : 1;
+	uint16_t flags : 4; /* CC_* */
 };
 
 struct tcp_rest {
@@ -31,21 +41,24 @@ struct tcp_rest {
 	uint64_t last_rcv_ns;
 	struct seq una, wl1, wl2, rcv_nxt, rcv_adv;
 	uint32_t wnd, max_wnd;
-	uint32_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns, min_rtt_next_ns;
+	uint32_t srtt_ns, min_rtt_ns, min_rtt_next_ns;
+	uint32_t rttvar_ns; /* before anything is measured: RTO, which follows from both then */
 	uint32_t rcv_rtt_us, rcv_most_bytes;
 	uint32_t user_timeout_ms;
 	struct rest_cc cc;
-	uint16_t ts_recent_ms_hi, last_snd_ms_hi;
-	uint16_t linger_s; /* LINGER_OFF: off */
-	uint32_t ts_recent_ms, last_snd_ms;
+	/* How long before last_rcv_ns, as far as 32 bits go: 24 days. */
+	int32_t ts_recent_ms, last_snd_ms; /* NEVER_SENT */
+	uint16_t linger_s;                 /* LINGER_OFF: off */
 };
 
+#define NEVER_SENT INT32_MIN
 #define LINGER_OFF 0xffffu
 #define UNDO_NS    (10 * NS_PER_SEC) /* so long a reduction may be found needless */
 
 /* With a handle's slot (16), a bucket (8) and its part of a page's book keeping (13) not more than
  * 512 bytes. */
 _Static_assert(sizeof(struct tcp_rest) <= 448, "a connection at rest");
+_Static_assert((CC_HYSTART | CC_PACED | CC_USAGE) <= 0xf, "rest_cc.flags");
 
 /* ---- May it? ---- */
 
@@ -60,14 +73,14 @@ static bool nothing_due(const struct tcp_conn *c)
 static bool nothing_held(const struct tcp_conn *c)
 {
 	return !c->tx && !c->ooo && !c->rcvq.head && c->recovery == REC_OPEN &&
-	       c->frto == FRTO_NONE && seq_eq(c->snd.una, c->snd.nxt) &&
-	       seq_eq(c->snd.una, c->snd.max) && seq_eq(c->rcv.last_ack, c->rcv.nxt);
+	       c->frto == FRTO_NONE && seq_eq(c->snd.una, c->snd.max) &&
+	       seq_eq(c->rcv.last_ack, c->rcv.nxt);
 }
 
 static bool nothing_runs(const struct tg *s, const struct tcp_conn *c)
 {
 	for (unsigned i = 0; i < CT_COUNT; i++)
-		if (i != CT_KEEPALIVE && i != CT_REST && c->deadline[i] != NEVER_NS)
+		if (i != CT_KEEPALIVE && c->deadline[i] != NEVER_NS)
 			return false;
 	for (unsigned i = 0; i < CHALLENGE_KINDS; i++)
 		if (c->challenges[i] &&
@@ -77,14 +90,15 @@ static bool nothing_runs(const struct tg *s, const struct tcp_conn *c)
 }
 
 /* Does what has to be noted down fit? Round trips of more than 4 s, odd user timeouts do not. */
-static bool fits(const struct tcp_conn *c)
+static bool fits(const struct tg *s, const struct tcp_conn *c)
 {
-	uint64_t most_ns = max_u64(max_u64(c->srtt_ns, c->rttvar_ns),
-		max_u64(c->rto_ns, max_u64(c->min_rtt_ns, c->min_rtt_next_ns)));
+	uint64_t most_ns = max_u64(max_u64(c->srtt_ns, c->srtt_ns ? c->rttvar_ns : c->rto_ns),
+		max_u64(c->min_rtt_ns, c->min_rtt_next_ns));
+	bool rto = c->srtt_ns == 0 || c->rto_ns == tcp_rtt_rto(s, c);
 	bool linger = c->linger_ns < 0 || (c->linger_ns % (int64_t)NS_PER_SEC == 0 &&
 						  c->linger_ns / (int64_t)NS_PER_SEC < LINGER_OFF);
 
-	return most_ns <= UINT32_MAX && linger && c->user_timeout_ns % NS_PER_MS == 0 &&
+	return most_ns <= UINT32_MAX && rto && linger && c->user_timeout_ns % NS_PER_MS == 0 &&
 	       c->user_timeout_ns / NS_PER_MS <= UINT32_MAX && c->cc.mss <= UINT16_MAX &&
 	       c->defer_ns == 0;
 }
@@ -96,10 +110,39 @@ static bool may_rest(const struct tg *s, const struct tcp_conn *c)
 	return (c->state == TG_ESTABLISHED || c->state == TG_CLOSE_WAIT) && c->ep.index &&
 	       !c->in_accept_queue && idle_ns >= s->cfg.tcp.rest_after_ns &&
 	       idle_ns >= 2 * c->rto_ns && (!c->undo_armed || idle_ns >= UNDO_NS) &&
-	       nothing_due(c) && nothing_held(c) && nothing_runs(s, c) && fits(c);
+	       nothing_due(c) && nothing_held(c) && nothing_runs(s, c) && fits(s, c);
 }
 
 /* ---- Noting down, and back ---- */
+
+static void fold_cubic(const struct cc_cubic *q, struct rest_cc *k)
+{
+	/* beyond 2^30 us the curve is above every window */
+	int64_t beyond_us = (int64_t)min_u64(q->t_ns / NS_PER_US, 1u << 31) - q->k_us;
+
+	k->cubic.beyond_k_us = (int32_t)(beyond_us < 1 << 30 ? beyond_us : 1 << 30);
+	k->cubic.w_max = q->w_max;
+	k->cubic.w_est = q->w_est;
+	k->cubic.cwnd_max = q->cwnd_max;
+	k->cubic.est_left = q->est_left;
+	k->cubic.epoch = q->epoch;
+	k->t_ns = q->t_ns % NS_PER_US & 0x3ff;
+	k->runs = q->last_ns != 0;
+}
+
+static void unfold_cubic(const struct tg *s, struct cc_cubic *q, const struct rest_cc *k)
+{
+	int64_t beyond_us = k->cubic.beyond_k_us;
+
+	q->k_us = (uint32_t)(beyond_us < 0 ? -beyond_us : 0);
+	q->t_ns = (uint64_t)(beyond_us > 0 ? beyond_us : 0) * NS_PER_US + k->t_ns;
+	q->last_ns = k->runs ? s->now_ns : 0; /* [9438-4] the pause is no time */
+	q->w_max = k->cubic.w_max;
+	q->w_est = k->cubic.w_est;
+	q->cwnd_max = k->cubic.cwnd_max;
+	q->est_left = k->cubic.est_left;
+	q->epoch = k->cubic.epoch;
+}
 
 static void fold_cc(const struct tcp_cc *c, struct rest_cc *k)
 {
@@ -108,49 +151,41 @@ static void fold_cc(const struct tcp_cc *c, struct rest_cc *k)
 	k->acked = c->acked;
 	k->usage = c->usage;
 	k->mss = (uint16_t)c->mss;
-	k->flags = c->flags;
-	k->cubic = c->ops == &cc_cubic;
-	if (c->ssthresh == CC_SSTHRESH_NONE) {
-		k->a = c->hystart.cur_min_us ? c->hystart.cur_min_us : c->hystart.last_min_us;
-		k->b = c->hystart.css_min_us;
-		k->c = c->hystart.css_rounds;
-	} else {
-		k->a = c->cubic.w_max;
-		k->b = c->cubic.cwnd_max;
-		k->c = c->cubic.w_before;
-	}
+	k->flags = c->flags & 0xfu;
+	k->is_cubic = c->ops == &cc_cubic;
+	if (c->ssthresh == CC_SSTHRESH_NONE)
+		k->hystart = c->hystart;
+	else
+		fold_cubic(&c->cubic, k);
 }
 
-static void unfold_cc(struct tcp_cc *c, const struct rest_cc *k)
+static void unfold_cc(const struct tg *s, struct tcp_cc *c, const struct rest_cc *k)
 {
-	c->ops = cc_algorithm(k->cubic ? TG_CC_CUBIC : TG_CC_RENO);
+	c->ops = cc_algorithm(k->is_cubic ? TG_CC_CUBIC : TG_CC_RENO);
 	c->cwnd = k->cwnd;
 	c->ssthresh = k->ssthresh;
 	c->acked = k->acked;
 	c->usage = k->usage;
 	c->mss = k->mss;
 	c->flags = k->flags;
-	if (c->ssthresh == CC_SSTHRESH_NONE) {
-		c->hystart.last_min_us = k->a;
-		c->hystart.css_min_us = k->b;
-		c->hystart.css_rounds = (uint8_t)k->c;
-	} else {
-		c->cubic.w_max = k->a;
-		c->cubic.cwnd_max = k->b;
-		c->cubic.w_before = k->c;
-	}
+	if (c->ssthresh == CC_SSTHRESH_NONE)
+		c->hystart = k->hystart;
+	else
+		unfold_cubic(s, &c->cubic, k);
 }
 
-/* Milliseconds in 48 bits: 8,900 years. */
-static void fold_time(uint64_t ns, uint32_t *lo, uint16_t *hi)
+static int32_t fold_time(uint64_t ns, uint64_t last_rcv_ns)
 {
-	*lo = (uint32_t)(ns / NS_PER_MS);
-	*hi = (uint16_t)(ns / NS_PER_MS >> 32);
+	int64_t before_ms = (int64_t)(last_rcv_ns / NS_PER_MS) - (int64_t)(ns / NS_PER_MS);
+
+	return (int32_t)(before_ms > INT32_MAX    ? INT32_MAX
+			 : before_ms < -INT32_MAX ? -INT32_MAX
+						  : before_ms);
 }
 
-static uint64_t unfold_time(uint32_t lo, uint16_t hi)
+static uint64_t unfold_time(int32_t before_ms, uint64_t last_rcv_ns)
 {
-	return ((uint64_t)hi << 32 | lo) * NS_PER_MS;
+	return (uint64_t)((int64_t)(last_rcv_ns / NS_PER_MS) - before_ms) * NS_PER_MS;
 }
 
 static void fold(const struct tcp_conn *c, struct tcp_rest *r)
@@ -164,8 +199,7 @@ static void fold(const struct tcp_conn *c, struct tcp_rest *r)
 	r->rcv_nxt = c->rcv.nxt;
 	r->rcv_adv = c->rcv.adv;
 	r->srtt_ns = (uint32_t)c->srtt_ns;
-	r->rttvar_ns = (uint32_t)c->rttvar_ns;
-	r->rto_ns = (uint32_t)c->rto_ns;
+	r->rttvar_ns = (uint32_t)(c->srtt_ns ? c->rttvar_ns : c->rto_ns);
 	r->min_rtt_ns = (uint32_t)c->min_rtt_ns;
 	r->min_rtt_next_ns = (uint32_t)c->min_rtt_next_ns;
 	r->rcv_rtt_us = c->rounds.rtt_us;
@@ -173,9 +207,9 @@ static void fold(const struct tcp_conn *c, struct tcp_rest *r)
 	r->user_timeout_ms = (uint32_t)(c->user_timeout_ns / NS_PER_MS);
 	r->linger_s =
 		c->linger_ns < 0 ? LINGER_OFF : (uint16_t)(c->linger_ns / (int64_t)NS_PER_SEC);
-	fold_time(c->ts_recent_ns, &r->ts_recent_ms, &r->ts_recent_ms_hi);
 	r->last_rcv_ns = c->last_rcv_ns;
-	fold_time(c->last_snd_ns, &r->last_snd_ms, &r->last_snd_ms_hi);
+	r->ts_recent_ms = fold_time(c->ts_recent_ns, c->last_rcv_ns);
+	r->last_snd_ms = c->last_snd_ns ? fold_time(c->last_snd_ns, c->last_rcv_ns) : NEVER_SENT;
 	fold_cc(&c->cc, &r->cc);
 }
 
@@ -209,17 +243,18 @@ static void unfold(const struct tg *s, const struct tcp_rest *r, struct tcp_conn
 	c->stalled_ns = NEVER_NS;
 	unfold_text(s, c, r);
 	c->ts_offset = tcp_ts_offset(s, &c->laddr, c->lport, &c->raddr, c->rport);
-	c->ts_recent_ns = unfold_time(r->ts_recent_ms, r->ts_recent_ms_hi);
 	c->last_rcv_ns = r->last_rcv_ns;
-	c->last_snd_ns = unfold_time(r->last_snd_ms, r->last_snd_ms_hi);
+	c->ts_recent_ns = unfold_time(r->ts_recent_ms, r->last_rcv_ns);
+	if (r->last_snd_ms != NEVER_SENT)
+		c->last_snd_ns = unfold_time(r->last_snd_ms, r->last_rcv_ns);
 	c->srtt_ns = r->srtt_ns;
-	c->rttvar_ns = r->rttvar_ns;
-	c->rto_ns = r->rto_ns;
+	c->rttvar_ns = r->srtt_ns ? r->rttvar_ns : 0;
+	c->rto_ns = r->srtt_ns ? tcp_rtt_rto(s, c) : r->rttvar_ns;
 	c->min_rtt_ns = r->min_rtt_ns;
 	c->min_rtt_next_ns = r->min_rtt_next_ns;
 	c->user_timeout_ns = r->user_timeout_ms * NS_PER_MS;
 	c->linger_ns = r->linger_s == LINGER_OFF ? -1 : r->linger_s * (int64_t)NS_PER_SEC;
-	unfold_cc(&c->cc, &r->cc);
+	unfold_cc(s, &c->cc, &r->cc);
 	tcp_pace_update(s, c);
 	c->delivered = c->bytes_acked;
 }

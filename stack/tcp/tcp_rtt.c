@@ -5,8 +5,11 @@
 /* [6298 2] G: the clock reads nanoseconds, the timer wheel has ticks of 65.5 us. */
 #define RTT_GRANULARITY_NS (1ull << WHEEL_TICK_SHIFT)
 
-static uint64_t clamp_rto(const struct tg *s, uint64_t rto_ns)
+uint64_t tcp_rtt_rto(const struct tg *s, const struct tcp_conn *c)
 {
+	/* [6298 2.3, 4] RTO = SRTT + max(G, 4 * RTTVAR) */
+	uint64_t rto_ns = c->srtt_ns + max_u64(RTT_GRANULARITY_NS, 4 * c->rttvar_ns);
+
 	rto_ns = max_u64(rto_ns, s->cfg.tcp.rto_min_ns); /* [6298 2.4] */
 	return min_u64(rto_ns, s->cfg.tcp.rto_max_ns);   /* [6298 2.5] */
 }
@@ -50,8 +53,7 @@ void tcp_rtt_sample(const struct tg *s, struct tcp_conn *c, uint64_t rtt_ns)
 	}
 	tcp_rtt_min(s, c, rtt_ns);
 	c->tlp_sampled = true;
-	/* [6298 2.3, 4] RTO = SRTT + max(G, 4 * RTTVAR) */
-	c->rto_ns = clamp_rto(s, c->srtt_ns + max_u64(RTT_GRANULARITY_NS, 4 * c->rttvar_ns));
+	c->rto_ns = tcp_rtt_rto(s, c);
 	if (first)
 		RULE(s, c, RTT_FIRST, rule_us(rtt_ns), rule_us(c->srtt_ns), rule_us(c->rttvar_ns),
 			rule_us(c->rto_ns));

@@ -1,9 +1,9 @@
 /* Connections that rest (tcp_rest.c) against such that never do, in random worlds with pauses: the
  * same frames byte for byte at the same moments, the same states, the same bytes delivered. (The
  * trace may differ in the order of what happens at one moment: a timer that was stopped and armed
- * again has another place among its equals.) What tcp_rest.c says that begins anew after a rest is
- * switched off: buffers that find their size, HyStart++, CUBIC, pacing by the window; so is what
- * depends on how much memory is in use. timeout: 300
+ * again has another place among its equals.) What tcp_rest.c says that a rest ends is switched off:
+ * buffers that find their size, undoing of what was reduced long ago; so is what depends on how
+ * much memory is in use. timeout: 300
  *
  *   test_rest [--seed N | --seeds FIRST COUNT] */
 #include "diff.h"
@@ -20,7 +20,6 @@ static void slow_down(struct end_plan *e, struct sim_rng *r)
 	e->bytes %= 30000;
 	e->write_max = max_u32(1, e->bytes / (1 + sim_below(r, 8)));
 	e->think_ns = sim_u64(r) % (8 * NS_PER_SEC);
-	e->cc = TG_CC_RENO;
 }
 
 static void draw(uint64_t seed)
@@ -32,10 +31,8 @@ static void draw(uint64_t seed)
 	for (unsigned h = 0; h < SIM_HOSTS; h++) {
 		struct host_plan *p = &plan.host[h];
 
-		p->cfg.tcp.cc = TG_CC_RENO;
-		p->cfg.tcp.hystart = false;
-		p->cfg.tcp.pacing = false;
 		p->cfg.tcp.moderate_rcvbuf = false;
+		p->cfg.tcp.undo = false;
 		p->cfg.tcp.mem_high_bytes = p->cfg.tcp.mem_pressure_bytes = UINT64_MAX;
 		p->fail_from_ns = p->fail_until_ns = 0;
 		p->accept_pause_ns = 0;

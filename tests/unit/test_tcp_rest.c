@@ -193,9 +193,13 @@ START_TEST (stays_awake) {
 	case 16: c->keep_sent = 1; break;
 	case 17: c->backoff = 1; break;
 	case 18: c->stalled_ns = w->now_ns; break;
-	case 19: c->rto_ns = 20 * NS_PER_SEC; break; /* fits, but more may come */
+	case 19: /* fits, but more may come */
+		c->rttvar_ns = 4 * NS_PER_SEC;
+		c->rto_ns = tcp_rtt_rto(w->s, c);
+		break;
 	case 20: c->undo_armed = true; break;
 	case 21: c->snd.una.v--; break;
+	case 22: c->rto_ns++; break; /* follows from nothing that is noted down */
 	}
 	if (_i == 20) {
 		idle(REST_NS / 2); /* what could still be undone a moment ago */
@@ -209,6 +213,100 @@ START_TEST (stays_awake) {
 	ck_assert(!rests());
 	ck_assert_uint_eq(w->s->counters.tcp_rested, 0);
 	w->dev.room = UINT32_MAX;
+}
+END_TEST
+
+static void wake(void)
+{
+	w->c = tcp_wake(w->s, w->c);
+	ck_assert(!rests());
+}
+
+/* RTO is kept, measured [6298 2.3] or not [6298 2.1, 5.7], also where it needs more than 32 bits.
+ */
+START_TEST (rto_is_kept) {
+	static const uint64_t srtt_ns[] = {0, 4 * NS_PER_SEC, 20 * NS_PER_MS};
+	uint64_t rto_ns;
+
+	exchange();
+	w->c->srtt_ns = srtt_ns[_i];
+	w->c->rttvar_ns = _i ? 3 * NS_PER_SEC : 0;
+	rto_ns = _i ? tcp_rtt_rto(w->s, w->c) : 3 * NS_PER_SEC;
+	w->c->rto_ns = rto_ns;
+	idle(70 * NS_PER_SEC);
+	ck_assert(rests());
+	wake();
+	ck_assert_uint_eq(w->c->srtt_ns, srtt_ns[_i]);
+	ck_assert_uint_eq(w->c->rttvar_ns, _i ? 3 * NS_PER_SEC : 0);
+	ck_assert_uint_eq(w->c->rto_ns, rto_ns);
+}
+END_TEST
+
+/* [9406 4.2] The round that has begun goes on. */
+START_TEST (hystart_is_kept) {
+	const struct cc_hystart h = {100, 200, 300, 400, 5, 3};
+
+	exchange();
+	ck_assert_uint_eq(w->c->cc.ssthresh, CC_SSTHRESH_NONE);
+	w->c->cc.hystart = h;
+	go_to_rest();
+	wake();
+	ck_assert_uint_eq(w->c->cc.hystart.last_min_us, h.last_min_us);
+	ck_assert_uint_eq(w->c->cc.hystart.cur_min_us, h.cur_min_us);
+	ck_assert_uint_eq(w->c->cc.hystart.css_min_us, h.css_min_us);
+	ck_assert_uint_eq(w->c->cc.hystart.round_bytes, h.round_bytes);
+	ck_assert_uint_eq(w->c->cc.hystart.samples, h.samples);
+	ck_assert_uint_eq(w->c->cc.hystart.css_rounds, h.css_rounds);
+}
+END_TEST
+
+/* [9438 4.2] The same place on the same curve, before K, behind it, and where it has left every
+ * window below; its clock runs or stands. */
+START_TEST (cubic_is_kept) {
+	static const uint64_t t_ns[] = {1234567891, 9876543219, 5000000000000000};
+	static const int64_t beyond_us[] = {-2765433, 5876543, 1 << 30};
+	struct cc_cubic *q = &w->c->cc.cubic;
+
+	exchange();
+	w->c->cc.ssthresh = 100000;
+	*q = (struct cc_cubic){.t_ns = t_ns[_i],
+		.last_ns = _i == 1 ? 0 : w->now_ns,
+		.k_us = 4000000,
+		.w_max = 200000,
+		.w_est = 150000,
+		.cwnd_max = 210000,
+		.est_left = 0x7ffffff1,
+		.epoch = _i != 2};
+	go_to_rest();
+	wake();
+	q = &w->c->cc.cubic;
+	ck_assert_int_eq((int64_t)(q->t_ns / NS_PER_US) - q->k_us, beyond_us[_i]);
+	ck_assert_uint_eq(q->t_ns % NS_PER_US, t_ns[_i] % NS_PER_US);
+	ck_assert_uint_eq(q->last_ns, _i == 1 ? 0 : w->now_ns);
+	ck_assert_uint_eq(q->w_max, 200000);
+	ck_assert_uint_eq(q->w_est, 150000);
+	ck_assert_uint_eq(q->cwnd_max, 210000);
+	ck_assert_uint_eq(q->est_left, 0x7ffffff1);
+	ck_assert_uint_eq(q->epoch, _i != 2);
+}
+END_TEST
+
+/* Times are kept as far as anybody asks, and that nothing was ever sent. */
+START_TEST (times_are_kept) {
+	uint64_t day_ns = 86400 * NS_PER_SEC, now_ns;
+
+	exchange();
+	idle(100 * day_ns);
+	exchange();
+	now_ns = w->now_ns;
+	w->c->ts_recent_ns = now_ns - (_i ? 80 : 20) * day_ns;
+	w->c->last_snd_ns = _i ? 0 : now_ns - 20 * day_ns;
+	go_to_rest();
+	wake();
+	ck_assert_uint_le(w->c->ts_recent_ns, now_ns - (_i ? 24 : 20) * day_ns);
+	ck_assert_uint_ge(w->c->ts_recent_ns + NS_PER_MS, now_ns - (_i ? 25 : 20) * day_ns);
+	ck_assert_uint_le(w->c->last_snd_ns, _i ? 0 : now_ns - 20 * day_ns);
+	ck_assert_uint_ge(w->c->last_snd_ns + NS_PER_MS, _i ? 0 : now_ns - 20 * day_ns);
 }
 END_TEST
 
@@ -397,7 +495,11 @@ static Suite *tcp_rest_suite(void)
 	tcase_add_test(t, looks_the_same);
 	tcase_add_test(t, a_segment_wakes);
 	tcase_add_test(t, options_are_kept);
-	tcase_add_loop_test(t, stays_awake, 0, 22);
+	tcase_add_loop_test(t, stays_awake, 0, 23);
+	tcase_add_loop_test(t, rto_is_kept, 0, 3);
+	tcase_add_test(t, hystart_is_kept);
+	tcase_add_loop_test(t, cubic_is_kept, 0, 3);
+	tcase_add_loop_test(t, times_are_kept, 0, 2);
 	tcase_add_test(t, not_before_it_is_accepted);
 	tcase_add_test(t, among_others);
 	tcase_add_test(t, no_memory_for_a_segment);
