@@ -189,6 +189,7 @@ static int resolve_unicast(
 	struct tg *s, uint32_t dst, uint32_t *src, uint16_t netif, struct ip_path *path)
 {
 	const struct route *r = route_find(s, dst, netif);
+	bool any_netif = !netif;
 	struct neigh *nb = NULL;
 	uint32_t hop;
 
@@ -210,7 +211,7 @@ static int resolve_unicast(
 			return -TG_EHOSTUNREACH;
 	}
 	path_set(s, path, dst, netif, nb ? nb->index : IP_NEIGH_NONE, 0);
-	if (nb && !r->gateway) {
+	if (nb && !r->gateway && any_netif) {
 		s->ip->last_path = *path;
 		s->ip->last_src = *src;
 		s->ip->last_dst = dst;
