@@ -234,8 +234,9 @@ START_TEST (last_answer_again) {
 	ck_assert(memcmp(&first, &path, sizeof(path)) == 0);
 	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, first.netif, false, &path), 0);
 	ck_assert(memcmp(&first, &path, sizeof(path)) == 0);
+	ck_assert_uint_eq(ip_mtu(w->s, &peer, NULL), first.mtu);
 	/* another destination, source, interface is another question */
-	other = tg_ip4_of(IW_PEER + 1);
+	other = tg_ip4_of(IW_PEER + 8);
 	ck_assert_int_eq(ip_resolve(w->s, &other, &src, 0, false, &path), 0);
 	ck_assert_uint_ne(path.neigh, first.neigh);
 	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, 0, false, &path), 0);
@@ -252,6 +253,9 @@ START_TEST (last_answer_again) {
 	ip_set_pmtu(w->s, &peer, 1000);
 	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, 0, false, &path), 0);
 	ck_assert_uint_eq(path.mtu, 1000);
+	ck_assert_uint_eq(ip_mtu(w->s, &peer, NULL), 1000);
+	other = tg_ip4_of(IW_PEER + 8);
+	ck_assert_uint_eq(ip_mtu(w->s, &other, NULL), 1500);
 	iw_free(w);
 }
 END_TEST
