@@ -15,6 +15,7 @@ static bool accept_one(struct svc_listener *l, uint64_t now_ns)
 
 	if (c == NULL) {
 		l->retry = true;
+		l->all->retries = true;
 		return true;
 	}
 	rc = tg_sock_accept(l->s, l->conn.sock, (uint64_t)(uintptr_t)c, &c->sock, now_ns);
@@ -22,6 +23,7 @@ static bool accept_one(struct svc_listener *l, uint64_t now_ns)
 		c->sock = 0;
 		l->put(l->arg, c);
 		l->retry = rc == -TG_ENOMEM || rc == -TG_EMFILE;
+		l->all->retries |= l->retry;
 		return l->retry || rc == -TG_EAGAIN || rc == -TG_EBADF || rc == -TG_EINVAL;
 	}
 	if (l->start != NULL) {
@@ -47,6 +49,7 @@ int svc_listen(struct services *v, struct svc_listener *l, uint16_t port, uint32
 	int rc;
 
 	l->s = v->s;
+	l->all = v;
 	l->conn.event = listener_event;
 	rc = tg_sock_open(v->s, TG_STREAM, 0, (uint64_t)(uintptr_t)&l->conn, &l->conn.sock);
 	if (rc < 0) {
@@ -81,11 +84,16 @@ uint64_t svc_round(struct services *v, uint64_t now_ns)
 {
 	uint64_t due = UINT64_MAX;
 
+	if (!v->retries) {
+		return due;
+	}
+	v->retries = false;
 	for (struct svc_listener *l = v->listeners; l != NULL; l = l->next) {
 		if (l->retry) {
 			listener_event(&l->conn, TG_IN, now_ns);
 		}
 		if (l->retry) {
+			v->retries = true;
 			due = now_ns + SVC_RETRY_NS;
 		}
 	}

@@ -17,6 +17,7 @@ struct svc_conn {
 struct svc_listener {
 	struct svc_conn conn;
 	struct tg *s;
+	struct services *all;
 	struct svc_listener *next;
 	bool retry; /* accepting failed for want of memory: the queue is to be looked at again */
 	void *arg;
@@ -35,6 +36,7 @@ struct svc_listener {
 struct services {
 	struct tg *s;
 	struct svc_listener *listeners;
+	bool retries; /* of a listener at least */
 };
 
 /* Starts to listen on a TCP port of any address. 0 or the library's error. */

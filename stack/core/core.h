@@ -21,7 +21,7 @@
 #define CORE_CTLQ_MAX     512u       /* control frames waiting per interface */
 #define CORE_STEP_BYTES   (2u << 20) /* what one tg_step sends at most before it returns */
 #define CORE_TURN_BYTES   131072u    /* what one sender sends in a turn of the round robin */
-#define CORE_RESERVE_PKTS 4u         /* large blocks that only reading may use */
+#define CORE_RESERVE_PKTS 3u         /* large blocks that only reading may use */
 #define CORE_CTLQ_BYTES   (4u << 20) /* memory of control frames waiting per interface */
 #define CORE_LOQ_MAX      1024u      /* loopback frames between two steps */
 #define CORE_LOQ_BYTES    (4u << 20)
@@ -271,6 +271,7 @@ struct tg {
 	struct tg_pkt *lo_head, *lo_tail; /* loopback frames to be received by the next step */
 	uint32_t lo_count, lo_bytes;
 	struct tg_pkt *reserve; /* CORE_RESERVE_PKTS large blocks */
+	struct tg_pkt *warm;    /* the large block freed last, for the next frame; NULL: in use */
 
 	void (*ip4_input)(struct tg *s, struct netif *n, struct tg_pkt *p);
 	void (*arp_input)(struct tg *s, struct netif *n, struct tg_pkt *p);

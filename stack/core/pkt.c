@@ -1,5 +1,5 @@
-/* Packets: blocks in two sizes, the reader's reserve, and the verdicts that every received frame
- * ends with. Frames in = delivered + dropped, always.
+/* Packets: blocks in two sizes, the one that the next frame is read into, the reader's reserve, and
+ * the verdicts that every received frame ends with. Frames in = delivered + dropped, always.
  *
  * The reserve: tg_pkt_alloc falls back to it when memory is short; nothing of it may be kept past
  * tg_input (pkt_keep makes a copy), so that reading never stops on account of what is held. */
@@ -12,16 +12,19 @@ _Static_assert(sizeof(struct tg_pkt) == 64, "a packet's header is one cache line
 _Static_assert(TG_PKT_SMALL + sizeof(struct tg_pkt) == SMALL_BYTES, "small block");
 _Static_assert(TG_PKT_LARGE + sizeof(struct tg_pkt) == LARGE_BYTES, "large block");
 
-static struct tg_pkt *block_alloc(struct tg *s, uint32_t block_bytes)
+static struct tg_pkt *block_begin(struct tg_pkt *p, uint32_t block_bytes)
 {
-	struct tg_pkt *p = core_alloc(s, block_bytes);
-
-	if (!p)
-		return NULL;
 	memset(p, 0, sizeof(*p));
 	p->room = block_bytes - (uint32_t)sizeof(*p);
 	p->data = tg_pkt_block(p);
 	return p;
+}
+
+static struct tg_pkt *block_alloc(struct tg *s, uint32_t block_bytes)
+{
+	struct tg_pkt *p = core_alloc(s, block_bytes);
+
+	return p ? block_begin(p, block_bytes) : NULL;
 }
 
 struct tg_pkt *pkt_alloc(struct tg *s, uint32_t bytes)
@@ -42,20 +45,24 @@ bool pkt_reserve_init(struct tg *s)
 		p->next = s->reserve;
 		s->reserve = p;
 	}
-	return true;
+	s->warm = block_alloc(s, LARGE_BYTES);
+	return s->warm != NULL;
 }
 
 static struct tg_pkt *reader_alloc(struct tg *s, uint32_t bytes)
 {
-	struct tg_pkt *p = pkt_alloc(s, bytes);
+	struct tg_pkt *p = s->warm;
 
+	if (p && bytes > TG_PKT_SMALL && bytes <= TG_PKT_LARGE) {
+		s->warm = NULL;
+		return block_begin(p, LARGE_BYTES);
+	}
+	p = pkt_alloc(s, bytes);
 	if (p || bytes > TG_PKT_LARGE || !s->reserve)
 		return p;
 	p = s->reserve;
 	s->reserve = p->next;
-	memset(p, 0, sizeof(*p));
-	p->room = TG_PKT_LARGE;
-	p->data = tg_pkt_block(p);
+	block_begin(p, LARGE_BYTES);
 	p->flags = PKT_RESERVE;
 	return p;
 }
@@ -78,6 +85,10 @@ void tg_pkt_free(struct tg *s, struct tg_pkt *p)
 	if (p->flags & PKT_RESERVE) {
 		p->next = s->reserve;
 		s->reserve = p;
+		return;
+	}
+	if (!s->warm && p->room == TG_PKT_LARGE) {
+		s->warm = p;
 		return;
 	}
 	core_free(s, p, pkt_charge(p));

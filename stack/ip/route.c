@@ -189,6 +189,7 @@ static int resolve_unicast(
 	struct tg *s, uint32_t dst, uint32_t *src, uint16_t netif, struct ip_path *path)
 {
 	const struct route *r = route_find(s, dst, netif);
+	bool any_netif = !netif;
 	struct neigh *nb = NULL;
 	uint32_t hop;
 
@@ -210,7 +211,7 @@ static int resolve_unicast(
 			return -TG_EHOSTUNREACH;
 	}
 	path_set(s, path, dst, netif, nb ? nb->index : IP_NEIGH_NONE, 0);
-	if (nb && !r->gateway) {
+	if (nb && !r->gateway && any_netif) {
 		s->ip->last_path = *path;
 		s->ip->last_src = *src;
 		s->ip->last_dst = dst;
@@ -284,14 +285,27 @@ static bool path_valid(const struct tg *s, const struct ip_path *path)
 	return path && path->generation == s->ip->generation;
 }
 
+/* What is known of the way to dst: path, or the last one that was looked for. NULL: nothing. */
+static const struct ip_path *path_known(
+	const struct tg *s, const struct tg_ip *dst, const struct ip_path *path)
+{
+	const struct ip_path *last = &s->ip->last_path;
+
+	if (path_valid(s, path))
+		return path;
+	return path_valid(s, last) && tg_ip4_value(dst) == s->ip->last_dst && ip_is_v4(dst) ? last
+											    : NULL;
+}
+
 /* Interface towards dst, NULL without a route. */
 static const struct netif *netif_towards(
 	const struct tg *s, const struct tg_ip *dst, const struct ip_path *path)
 {
+	const struct ip_path *known = path_known(s, dst, path);
 	const struct route *r;
 
-	if (path_valid(s, path))
-		return &s->netif[path->netif];
+	if (known)
+		return &s->netif[known->netif];
 	if (ip_is_ours(s, dst))
 		return &s->netif[0];
 	r = route_find(s, tg_ip4_value(dst), 0);
@@ -300,11 +314,12 @@ static const struct netif *netif_towards(
 
 uint32_t ip_mtu(const struct tg *s, const struct tg_ip *dst, const struct ip_path *path)
 {
+	const struct ip_path *known = path_known(s, dst, path);
 	const struct netif *n;
 	bool no_df;
 
-	if (path_valid(s, path))
-		return path->mtu;
+	if (known)
+		return known->mtu;
 	n = netif_towards(s, dst, path);
 	return n ? pmtu_get(s, tg_ip4_value(dst), n->c.mtu, &no_df) : IP_MTU_UNKNOWN;
 }

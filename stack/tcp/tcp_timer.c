@@ -268,8 +268,8 @@ void tcp_timers_established(struct tg *s, struct tcp_conn *c)
 	c->backoff = 0;
 	c->last_rcv_ns = s->now_ns;
 	tcp_timers_ack_advanced(s, c);
+	tcp_timers_awake(s, c); /* the nearer one first: the other then finds the wheel armed */
 	tcp_timers_keepalive_changed(s, c);
-	tcp_timers_awake(s, c);
 }
 
 /* Its listener defers: it is accepted at the latest then. */

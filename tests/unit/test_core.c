@@ -223,10 +223,12 @@ END_TEST
 
 START_TEST (reserve_keeps_reading_alive) {
 	struct tg *s = world_core();
-	struct tg_pkt *p[CORE_RESERVE_PKTS], *q;
+	struct tg_pkt *p[CORE_RESERVE_PKTS], *q, *warm;
 
 	tg_memory_fail_after(s, 1, 1);
 	ck_assert_ptr_null(pkt_alloc(s, 10));
+	warm = tg_pkt_alloc(s, TG_PKT_LARGE); /* there is one for the next frame */
+	ck_assert(warm && warm->flags == 0);
 	for (unsigned i = 0; i < CORE_RESERVE_PKTS; i++) {
 		p[i] = tg_pkt_alloc(s, TG_PKT_LARGE);
 		ck_assert_ptr_nonnull(p[i]);
@@ -248,6 +250,9 @@ START_TEST (reserve_keeps_reading_alive) {
 	tg_pkt_free(s, q);
 	for (unsigned i = 1; i < CORE_RESERVE_PKTS; i++)
 		tg_pkt_free(s, p[i]);
+	tg_pkt_free(s, warm);
+	ck_assert_ptr_eq(tg_pkt_alloc(s, TG_PKT_LARGE), warm);
+	tg_pkt_free(s, warm);
 	world_end(s);
 }
 END_TEST

@@ -219,6 +219,47 @@ START_TEST (several_interfaces) {
 }
 END_TEST
 
+/* The same question again: the same answer, until something has changed. */
+START_TEST (last_answer_again) {
+	struct iw *w = iw_new(NULL, false);
+	unsigned sent = 0;
+	struct tg_netif_config nc = {
+		.name = "p2p0", .link = TG_LINK_IP, .mtu = 1280, .transmit = take, .dev = &sent};
+	struct tg_ip peer = tg_ip4_of(IW_PEER), us = tg_ip4_of(IW_US), src = us, other;
+	struct ip_path first = {0}, path = {0};
+	unsigned n = (unsigned)tg_netif_add(w->s, &nc, w->now_ns);
+
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, 0, false, &first), 0);
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, 0, false, &path), 0);
+	ck_assert(memcmp(&first, &path, sizeof(path)) == 0);
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, first.netif, false, &path), 0);
+	ck_assert(memcmp(&first, &path, sizeof(path)) == 0);
+	ck_assert_uint_eq(ip_mtu(w->s, &peer, NULL), first.mtu);
+	/* another destination, source, interface is another question */
+	other = tg_ip4_of(IW_PEER + 8);
+	ck_assert_int_eq(ip_resolve(w->s, &other, &src, 0, false, &path), 0);
+	ck_assert_uint_ne(path.neigh, first.neigh);
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, 0, false, &path), 0);
+	other = tg_ip4(192, 168, 7, 1);
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &other, 0, false, &path), -TG_EADDRNOTAVAIL);
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, (uint16_t)n, false, &path), -TG_ENETUNREACH);
+	/* an answer for one interface is none for all */
+	ck_assert_int_eq(tg_route_add(w->s, &any, 0, NULL, n, 50, w->now_ns), 0);
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, (uint16_t)n, false, &path), 0);
+	ck_assert_uint_eq(path.netif, n);
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, 0, false, &path), 0);
+	ck_assert_uint_eq(path.netif, first.netif);
+	/* what has been learnt of the path since */
+	ip_set_pmtu(w->s, &peer, 1000);
+	ck_assert_int_eq(ip_resolve(w->s, &peer, &src, 0, false, &path), 0);
+	ck_assert_uint_eq(path.mtu, 1000);
+	ck_assert_uint_eq(ip_mtu(w->s, &peer, NULL), 1000);
+	other = tg_ip4_of(IW_PEER + 8);
+	ck_assert_uint_eq(ip_mtu(w->s, &other, NULL), 1500);
+	iw_free(w);
+}
+END_TEST
+
 static Suite *route_suite(void)
 {
 	Suite *s = suite_create("ip_route");
@@ -230,6 +271,7 @@ static Suite *route_suite(void)
 	tcase_add_test(t, dead_gateway);
 	tcase_add_test(t, path_generation);
 	tcase_add_test(t, several_interfaces);
+	tcase_add_test(t, last_answer_again);
 	suite_add_tcase(s, t);
 	return s;
 }
