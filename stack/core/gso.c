@@ -86,7 +86,7 @@ uint32_t gso_segment(const struct gso_super *g, uint32_t i, uint8_t *head, struc
 	/* The pseudo-header's sum has the super-frame's length in it: take that out, put ours in.
 	 */
 	sum = csum_field_get(l4 + g->csum_offset);
-	sum = csum_join(sum, (uint16_t) ~(l4_head + g->body_bytes));
+	sum = csum_join(sum, (uint16_t)~csum_fold(l4_head + g->body_bytes));
 	sum = csum_join(sum, l4_head + len);
 	csum_field_set(l4 + g->csum_offset, csum_fold(sum));
 	return span_cut(g->body, g->n_body, off, len, out);

@@ -1,6 +1,8 @@
 /* Frames from and to a TAP: one system call each, the virtio header (virtio 1.2, 5.1.6) in front of
  * it in a piece of its own. Nothing of a header that does not fit its frame is believed. */
 #define _GNU_SOURCE
+#include "core/core.h"
+#include "core/gso.h"
 #include "port/error.h"
 #include "port/tap.h"
 #include "port/tap_vnet.h"
@@ -165,6 +167,42 @@ static void refused(struct tap *t, int errnum)
 	tg_host_print_error(&e);
 }
 
+/* The kernel has no memory in large enough pieces for a frame beyond 64 KB (TG_CAP_BIG4): the same
+ * in frames that it takes whatever its memory is like. */
+static void write_smaller(struct tap *t, const struct tg_frame *f)
+{
+	struct gso_super g = {.head = f->span[0].base,
+		.head_bytes = f->hdr_bytes,
+		.ip_off = ETH_HDR_BYTES,
+		.l4_off = f->csum_start,
+		.csum_offset = f->csum_offset,
+		.body = &f->span[1],
+		.n_body = f->n_spans - 1,
+		.body_bytes = f->bytes - f->hdr_bytes,
+		.gso = f->gso};
+	uint8_t head[TX_HEAD_BYTES];
+	struct tg_frame part = *f;
+
+	g.gso_size = IP4_MAX_BYTES - f->hdr_bytes;
+	g.gso_size -= g.gso_size % f->gso_size;
+	for (uint32_t i = 0; i < gso_count(&g); i++) {
+		uint32_t n = min_u32(g.gso_size, g.body_bytes - i * g.gso_size);
+
+		part.n_spans = 1 + gso_segment(&g, i, head, &part.span[1]);
+		part.span[0] = (struct tg_span){head, f->hdr_bytes};
+		part.bytes = f->hdr_bytes + n;
+		part.gso = n > f->gso_size ? f->gso : TG_GSO_NONE;
+		part.gso_size = n > f->gso_size ? f->gso_size : 0;
+		if (!tap_write(t, &part))
+			t->unsent++;
+	}
+}
+
+static bool is_big(const struct tg_frame *f)
+{
+	return f->bytes > IP4_MAX_BYTES + ETH_HDR_BYTES;
+}
+
 bool tap_write(struct tap *t, const struct tg_frame *f)
 {
 	struct virtio_net_hdr v;
@@ -194,6 +232,10 @@ bool tap_write(struct tap *t, const struct tg_frame *f)
 		}
 		if (errno == EINTR)
 			continue;
+		if (is_big(f) && (errno == ENOBUFS || errno == ENOMEM || errno == EMSGSIZE)) {
+			write_smaller(t, f);
+			return true;
+		}
 		refused(t, errno);
 		return true;
 	}
