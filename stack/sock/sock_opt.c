@@ -105,11 +105,9 @@ void sock_put_error(struct tg *s, tg_sock k, int error)
 	record_call(s, &r);
 }
 
-static void endpoint_addrs(
+void sock_addrs(
 	const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer)
 {
-	memset(local, 0, sizeof(*local));
-	memset(peer, 0, sizeof(*peer));
 	switch ((enum tg_type)e->type) {
 	case TG_STREAM: tcp_user_addrs(s, e, local, peer); break;
 	case TG_DGRAM: udp_addrs(s, e, local, peer); break;
@@ -124,7 +122,7 @@ int tg_sock_peer_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
 
 	if (!e)
 		return -TG_EBADF;
-	endpoint_addrs(s, e, &local, out);
+	sock_addrs(s, e, &local, out);
 	return ip_is_any(&out->ip) ? -TG_ENOTCONN : 0;
 }
 
@@ -135,7 +133,7 @@ int tg_sock_local_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
 
 	if (!e)
 		return -TG_EBADF;
-	endpoint_addrs(s, e, out, &peer);
+	sock_addrs(s, e, out, &peer);
 	return 0;
 }
 

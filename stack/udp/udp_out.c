@@ -16,6 +16,7 @@ static struct ip_path *path_to(struct udp_sock *u, const struct tg_ip *dst)
 	if (!ip_equal(&u->path_dst, dst)) {
 		memset(&u->path, 0, sizeof(u->path));
 		u->path_dst = *dst;
+		u->src_generation = 0;
 	}
 	return &u->path;
 }
@@ -27,11 +28,32 @@ static struct ip_path *path_for(
 	return info->via ? none : path_to(u, &info->peer.ip);
 }
 
+/* Completes info's source address. What is sent to the same peer again goes the same way. */
+static int find_way(struct tg *s, struct udp_sock *u, struct tg_dgram *info)
+{
+	struct tg_ip from = info->local;
+	struct ip_path none = {0};
+	int r;
+
+	if (info->via)
+		return ip_resolve(s, &info->peer.ip, &info->local, ip_netif_of(info->via),
+			u->d.broadcast, &none);
+	if (ip_path_stands(s, path_to(u, &info->peer.ip), u->d.broadcast) &&
+		u->src_generation == u->path.generation && ip_equal(&u->src_asked, &from)) {
+		info->local = u->src_found;
+		return 0;
+	}
+	r = ip_resolve(s, &info->peer.ip, &info->local, 0, u->d.broadcast, &u->path);
+	u->src_generation = r == 0 ? u->path.generation : 0;
+	u->src_asked = from;
+	u->src_found = info->local;
+	return r;
+}
+
 /* Everything about where a datagram goes and comes from. */
 static int address_datagram(
 	struct tg *s, struct udp_sock *u, const struct tg_dgram *to, struct tg_dgram *info)
 {
-	struct ip_path none = {0};
 	struct dsock *d = &u->d;
 
 	memset(info, 0, sizeof(*info));
@@ -57,8 +79,61 @@ static int address_datagram(
 		info->local = d->local.ip;
 	if (info->via > s->n_netifs)
 		return -TG_ENETUNREACH;
-	return ip_resolve(s, &info->peer.ip, &info->local, ip_netif_of(info->via), d->broadcast,
-		path_for(u, info, &none));
+	return find_way(s, u, info);
+}
+
+/* What a datagram to dst may hold, whatever the path. */
+static size_t most_to(const struct tg_ip *dst)
+{
+	return IP4_MAX_BYTES - ip_header_bytes(dst) - UDP_HDR_BYTES;
+}
+
+/* May n bytes go in pieces as info says? As Linux: none of them may need to be fragmented, by the
+ * path's MTU, or the interface's if the user wants to hear of no other. */
+static int may_cut(struct tg *s, struct udp_sock *u, const struct tg_dgram *info, size_t n)
+{
+	uint32_t seg = (uint32_t)info->segment;
+	enum tg_pmtu pmtu = u->d.pmtu < TG_PMTU_PROBE ? TG_PMTU_DO : TG_PMTU_PROBE;
+	struct ip_path none = {0};
+
+	if (!ip_fits(s, &info->peer.ip, path_for(u, info, &none), pmtu,
+		    UDP_HDR_BYTES + min_u64(n, seg)))
+		return -TG_EMSGSIZE;
+	return n > (size_t)seg * TG_UDP_PIECES ? -TG_EINVAL : 0;
+}
+
+static int may_send_bytes(struct tg *s, struct udp_sock *u, const struct tg_dgram *info, size_t n)
+{
+	if (n > most_to(&info->peer.ip))
+		return -TG_EMSGSIZE;
+	if (info->segment)
+		return may_cut(s, u, info, n);
+	return ip_fits(s, &info->peer.ip, path_to(u, &info->peer.ip), u->d.pmtu, UDP_HDR_BYTES + n)
+		       ? 0
+		       : -TG_EMSGSIZE;
+}
+
+int udp_uncork(struct tg *s, struct udp_sock *u)
+{
+	const struct dgram *m = u->d.corked;
+	int r = m && m->info.segment ? may_cut(s, u, &m->info, m->info.bytes) : 0;
+
+	if (r < 0)
+		dsock_cork_drop(s, &u->d);
+	else
+		dsock_uncork(s, &u->d);
+	return r;
+}
+
+/* Adds to what is put together; info: begins it. As Linux: only when all of it is there is it
+ * looked at whether it may be cut into such pieces. */
+static int cork(struct tg *s, struct udp_sock *u, const void *data, size_t n,
+	const struct tg_dgram *info, bool more)
+{
+	const struct tg_dgram *what = info ? info : &u->d.corked->info;
+	int r = dsock_cork(s, &u->d, data, n, most_to(&what->peer.ip), info, true);
+
+	return r < 0 || more ? r : udp_uncork(s, u);
 }
 
 /* What a datagram to dst may hold, whatever the path. */
