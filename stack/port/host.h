@@ -105,7 +105,10 @@ struct tg_host {
 	struct wire_link *wires, **wires_end;
 	struct watch *watches;
 	size_t n_watches, cap_watches;
-	struct pollfd *pfd; /* [0] stop_fd, then the TAPs, then the watches */
+	size_t watches_at;    /* where they begin in pfd, unless */
+	bool watches_changed; /* since they were put there */
+	bool watches_ready;   /* one of them has revents */
+	struct pollfd *pfd;   /* [0] stop_fd, then the TAPs, then the watches */
 	size_t cap_pfd;
 	int stop_fd;
 	atomic_bool stopping;

@@ -42,6 +42,7 @@ int tg_host_watch(
 		if (!w)
 			return -ENOENT;
 		w->fn = NULL; /* its place is reused when the list is next built */
+		h->watches_changed = true;
 		return 0;
 	}
 	if (!w) {
@@ -57,6 +58,7 @@ int tg_host_watch(
 		w = &h->watches[h->n_watches++];
 	}
 	*w = (struct watch){.fd = fd, .events = events, .fn = fn, .arg = arg};
+	h->watches_changed = true;
 	return 0;
 }
 
@@ -65,6 +67,9 @@ static bool run_watches(struct tg_host *h)
 {
 	bool any = false;
 
+	if (!h->watches_ready)
+		return false;
+	h->watches_ready = false;
 	/* fn may add and remove watches, and so move the array. */
 	for (size_t i = 0; i < h->n_watches; i++) {
 		struct watch w = h->watches[i];
@@ -81,27 +86,40 @@ static bool run_watches(struct tg_host *h)
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-/* Fills h->pfd; returns the number, or -ENOMEM. */
-static int build_pollfds(struct tg_host *h)
+/* Those that are left, from h->pfd[at] on. */
+static void build_watches(struct tg_host *h, size_t at)
 {
-	size_t n = 1, kept = 0;
+	size_t kept = 0;
 
 	for (size_t i = 0; i < h->n_watches; i++) {
 		if (h->watches[i].fn)
 			h->watches[kept++] = h->watches[i];
 	}
 	h->n_watches = kept;
+	for (size_t i = 0; i < kept; i++)
+		h->pfd[at + i] = (struct pollfd){h->watches[i].fd, h->watches[i].events, 0};
+	h->watches_at = at;
+	h->watches_changed = false;
+}
+
+/* Fills h->pfd; returns the number, or -ENOMEM. */
+static int build_pollfds(struct tg_host *h)
+{
+	size_t n = 1, most;
+
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		n++;
-	n += h->n_watches + 2;
-	if (n > h->cap_pfd) {
-		struct pollfd *more = realloc(h->pfd, n * sizeof(*more));
+	most = n + h->n_watches + 2;
+	if (most > h->cap_pfd) {
+		struct pollfd *more = realloc(h->pfd, most * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
 		h->pfd = more;
-		h->cap_pfd = n;
+		h->cap_pfd = most;
 	}
+	if (h->watches_changed || h->watches_at != n)
+		build_watches(h, n);
 	n = 0;
 	h->pfd[n++] = (struct pollfd){.fd = h->stop_fd, .events = POLLIN};
 	for (struct tap_link *l = h->taps; l; l = l->next) {
@@ -110,8 +128,7 @@ static int build_pollfds(struct tg_host *h)
 		l->out_polled = l->busy;
 		h->pfd[n++] = (struct pollfd){.fd = l->tap.fd, .events = events};
 	}
-	for (size_t i = 0; i < h->n_watches; i++)
-		h->pfd[n++] = (struct pollfd){h->watches[i].fd, h->watches[i].events, 0};
+	n += h->n_watches;
 	if (h->threaded)
 		h->pfd[n++] = (struct pollfd){.fd = h->timer_fd, .events = POLLIN};
 	if (h->group)
@@ -119,13 +136,15 @@ static int build_pollfds(struct tg_host *h)
 	return (int)n;
 }
 
-static void take_poll_results(struct tg_host *h)
+/* Of `ready` descriptors. */
+static void take_poll_results(struct tg_host *h, int ready)
 {
 	size_t n = 1;
 
 	for (struct tap_link *l = h->taps; l; l = l->next) {
 		short r = h->pfd[n++].revents;
 
+		ready -= r != 0;
 		if (r & POLLIN)
 			l->readable = true;
 		else if (r & (POLLERR | POLLHUP | POLLNVAL))
@@ -135,8 +154,11 @@ static void take_poll_results(struct tg_host *h)
 			l->inst->writable = true;
 		}
 	}
+	if (ready <= 0)
+		return;
 	for (size_t i = 0; i < h->n_watches; i++)
 		h->watches[i].revents = h->pfd[n++].revents;
+	h->watches_ready = true;
 	if (h->group && h->pfd[n + h->threaded].revents & POLLIN)
 		group_woken(h);
 }
@@ -199,7 +221,7 @@ static int wait_for_work(struct tg_host *h, uint64_t timeout_ns)
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (n > 0)
-		take_poll_results(h);
+		take_poll_results(h, n);
 	return 0;
 }
 
@@ -279,18 +301,16 @@ bool host_serve_at(struct tg_host *h, struct host_inst *i, uint64_t now_ns)
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
-/* Everything that can be done now. Returns whether that was anything. */
-static bool pass(struct tg_host *h, uint64_t now_ns)
+/* What has come by the links. Returns whether there was anything; *most: frames of one link. */
+static bool receive(struct tg_host *h, uint32_t *most)
 {
 	bool any = false;
-	uint32_t n, most = 0;
+	uint32_t n;
 
-	group_run_call(h);
-	set_now(h, h->group ? tg_host_now() : now_ns);
-	any |= group_receive(h);
+	*most = 0;
 	for (struct tap_link *l = h->taps; l; l = l->next) {
 		n = tap_link_receive(l, h->now_ns);
-		most = max_u32(most, n);
+		*most = max_u32(*most, n);
 		any |= n > 0;
 	}
 	for (struct wire_link *l = h->wires; l; l = l->next) {
@@ -298,14 +318,32 @@ static bool pass(struct tg_host *h, uint64_t now_ns)
 		for (unsigned e = 0; e < 2; e++)
 			l->inst[e]->writable |= wire_take_writable(l->wire, e);
 	}
-	if (most >= LONG_BATCH_FRAMES)
+	return any;
+}
+
+/* Everything that can be done now. Before due_ns there is nothing unless a frame has come. Returns
+ * whether that was anything. */
+static bool pass(struct tg_host *h, uint64_t now_ns, uint64_t due_ns)
+{
+	bool any = false;
+	uint32_t most;
+
+	group_run_call(h);
+	set_now(h, h->group ? tg_host_now() : now_ns);
+	any |= group_receive(h);
+	any |= receive(h, &most);
+	h->stats.rounds++;
+	h->was_short = most < LONG_BATCH_FRAMES;
+	if (!any && h->now_ns < due_ns) {
+		h->stats.rounds_idle++;
+		return false;
+	}
+	if (!h->was_short)
 		set_now(h, tg_host_now());
 	for (struct host_inst *i = h->insts; i; i = i->next)
 		any |= !i->gate && serve(h, i);
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		any |= tap_link_flush(l, h->now_ns);
-	h->was_short = most < LONG_BATCH_FRAMES;
-	h->stats.rounds++;
 	h->stats.rounds_idle += !any;
 	return any;
 }
@@ -360,7 +398,7 @@ static int round_once(struct tg_host *h, uint64_t timeout_ns, bool *any)
 	result = wait_for_work(h, wait);
 	if (result < 0)
 		return result;
-	worked = pass(h, run_watches(h) ? tg_host_now() : h->polled_ns);
+	worked = pass(h, run_watches(h) ? tg_host_now() : h->polled_ns, 0);
 	if (any)
 		*any = worked;
 	return 0;
@@ -372,19 +410,27 @@ int tg_host_round(struct tg_host *h, uint64_t timeout_ns)
 	return round_once(h, timeout_ns, NULL);
 }
 
-/* A round without asking for readiness: reading tells. */
-static bool round_busy(struct tg_host *h)
+/* A round without asking for readiness: reading tells. The next frame is not to wait for a look at
+ * everything else, which no event calls for: *due_ns is when something does, 0: not known. */
+static bool round_busy(struct tg_host *h, uint64_t *due_ns)
 {
+	uint64_t now_ns = tg_host_now();
+	bool any;
+
 	for (struct tap_link *l = h->taps; l; l = l->next)
 		l->readable = l->tap.fd >= 0;
-	return pass(h, tg_host_now());
+	any = pass(h, now_ns, *due_ns);
+	/* what other threads call for is no deadline */
+	if (any || now_ns >= *due_ns)
+		*due_ns = h->group ? 0 : next_deadline(h);
+	return any;
 }
 
 int tg_host_run(struct tg_host *h, uint64_t busy_ns)
 {
 	struct busy b;
 	unsigned vain = 0;
-	uint64_t count;
+	uint64_t count, due_ns = 0;
 	int result = 0;
 
 	h->was_short = false;
@@ -394,10 +440,11 @@ int tg_host_run(struct tg_host *h, uint64_t busy_ns)
 
 		if (sleep || busy_looks(h->polled_ns, h->called_ns, h->now_ns)) {
 			result = round_once(h, sleep ? NEVER_NS : 0, &any);
+			due_ns = 0;
 			if (sleep)
 				busy_woken(&b, h->polled_ns, any);
 		} else {
-			any = round_busy(h);
+			any = round_busy(h, &due_ns);
 			vain = any ? 0 : vain + 1;
 			if (vain >= BUSY_YIELD)
 				sched_yield();
