@@ -136,60 +136,6 @@ static int cork(struct tg *s, struct udp_sock *u, const void *data, size_t n,
 	return r < 0 || more ? r : udp_uncork(s, u);
 }
 
-/* What a datagram to dst may hold, whatever the path. */
-static size_t most_to(const struct tg_ip *dst)
-{
-	return IP4_MAX_BYTES - ip_header_bytes(dst) - UDP_HDR_BYTES;
-}
-
-/* May n bytes go in pieces as info says? As Linux: none of them may need to be fragmented, by the
- * path's MTU, or the interface's if the user wants to hear of no other. */
-static int may_cut(struct tg *s, struct udp_sock *u, const struct tg_dgram *info, size_t n)
-{
-	uint32_t seg = (uint32_t)info->segment;
-	enum tg_pmtu pmtu = u->d.pmtu < TG_PMTU_PROBE ? TG_PMTU_DO : TG_PMTU_PROBE;
-	struct ip_path none = {0};
-
-	if (!ip_fits(s, &info->peer.ip, path_for(u, info, &none), pmtu,
-		    UDP_HDR_BYTES + min_u64(n, seg)))
-		return -TG_EMSGSIZE;
-	return n > (size_t)seg * TG_UDP_PIECES ? -TG_EINVAL : 0;
-}
-
-static int may_send_bytes(struct tg *s, struct udp_sock *u, const struct tg_dgram *info, size_t n)
-{
-	if (n > most_to(&info->peer.ip))
-		return -TG_EMSGSIZE;
-	if (info->segment)
-		return may_cut(s, u, info, n);
-	return ip_fits(s, &info->peer.ip, path_to(u, &info->peer.ip), u->d.pmtu, UDP_HDR_BYTES + n)
-		       ? 0
-		       : -TG_EMSGSIZE;
-}
-
-int udp_uncork(struct tg *s, struct udp_sock *u)
-{
-	const struct dgram *m = u->d.corked;
-	int r = m && m->info.segment ? may_cut(s, u, &m->info, m->info.bytes) : 0;
-
-	if (r < 0)
-		dsock_cork_drop(s, &u->d);
-	else
-		dsock_uncork(s, &u->d);
-	return r;
-}
-
-/* Adds to what is put together; info: begins it. As Linux: only when all of it is there is it
- * looked at whether it may be cut into such pieces. */
-static int cork(struct tg *s, struct udp_sock *u, const void *data, size_t n,
-	const struct tg_dgram *info, bool more)
-{
-	const struct tg_dgram *what = info ? info : &u->d.corked->info;
-	int r = dsock_cork(s, &u->d, data, n, most_to(&what->peer.ip), info, true);
-
-	return r < 0 || more ? r : udp_uncork(s, u);
-}
-
 int64_t udp_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to)
 {
