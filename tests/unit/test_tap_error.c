@@ -12,7 +12,6 @@
 #include "port/tap.h"
 #include "port/tap_vnet.h"
 #include "sim_support.h"
-#include "wire/patch.h"
 
 /* What the pretended kernel does. */
 static struct {
@@ -438,58 +437,6 @@ START_TEST (big_frames_are_negotiated) {
 }
 END_TEST
 
-/* What the kernel has no memory for in one piece goes in several: a socket that has room for so
- * much at a time plays the device. */
-START_TEST (big_frame_is_cut_for_want_of_memory) {
-	static uint8_t frame[TG_BIG_BYTES], part[TG_BIG_BYTES];
-	uint32_t hdr, n = sim_frame(frame, TG_LINK_ETHERNET, IP_PROTO_TCP, 100000, 0, &hdr);
-	struct tap t = {.vnet = true};
-	int fd[2], room = 40000; /* of which the kernel makes twice as much */
-	struct virtio_net_hdr v;
-	struct tg_frame f;
-	struct ip4_hdr ip;
-	uint32_t done = 0;
-	ssize_t got;
-
-	ck_assert(ip4_parse_quoted(frame + 14, n - 14, &ip));
-	ip.total_bytes = 0;
-	ip4_emit(frame + 14, &ip);
-	segment_frame_of_bytes(&f, TG_LINK_ETHERNET, frame, n, TG_GSO_TCP4, 1448, TG_CSUM_PARTIAL);
-	f.span[0].len = hdr;
-	f.span[1] = (struct tg_span){frame + hdr, 30001};
-	f.span[2] = (struct tg_span){frame + hdr + 30001, n - hdr - 30001};
-	f.n_spans = 3;
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fd), 0);
-	ck_assert_int_eq(setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
-	t.fd = fd[0];
-	ck_assert(tap_write(&t, &f));
-	ck_assert(t.stats.frames_out == 2 && t.stats.writes == 3 && t.unsent == 0);
-	while ((got = read(fd[1], part, sizeof(part))) > 0) {
-		uint8_t *b = part + sizeof(v);
-		bool last = done > 0;
-		struct tcp_seg g;
-
-		n = (uint32_t)got - (uint32_t)sizeof(v);
-		memcpy(&v, part, sizeof(v));
-		ck_assert(v.gso_type == (last ? VIRTIO_NET_HDR_GSO_TCPV4
-					      : VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN));
-		ck_assert(v.gso_size == 1448 && v.csum_start == 34 && v.hdr_len == hdr);
-		/* the device completes what the pseudo-header's sum begins */
-		csum_field_set(
-			b + 34 + v.csum_offset, csum_finish(csum_add_scalar(b + 34, n - 34, 0)));
-		ck_assert(sim_packet_ok(b, n, TG_LINK_ETHERNET));
-		ck_assert_int_eq(tcp_parse(b + 34, n - 34, &g), TG_DROP_NONE);
-		ck_assert(g.seq.v == 0xfffffff0u + done && !(g.flags & TCP_FIN) == !last);
-		ck_assert(((n - hdr) % 1448 == 0) == !last);
-		ck_assert_mem_eq(b + hdr, frame + hdr + done, n - hdr);
-		done += n - hdr;
-	}
-	ck_assert_uint_eq(done, 100000);
-	close(fd[0]);
-	close(fd[1]);
-}
-END_TEST
-
 /* ---- The virtio header ----------------------------------------------------------------------- */
 
 START_TEST (header_is_believed_if_it_fits) {
@@ -593,7 +540,6 @@ static Suite *tap_error_suite(void)
 	tcase_add_test(t, existing_tap_is_left_alone);
 	tcase_add_test(t, offloads_fall_back);
 	tcase_add_loop_test(t, big_frames_are_negotiated, 0, 7);
-	tcase_add_test(t, big_frame_is_cut_for_want_of_memory);
 	tcase_add_test(t, header_is_believed_if_it_fits);
 	tcase_add_test(t, header_of_a_frame);
 	tcase_add_test(t, header_of_a_frame_with_cwr);
