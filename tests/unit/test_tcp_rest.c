@@ -139,6 +139,17 @@ START_TEST (a_segment_wakes) {
 }
 END_TEST
 
+/* So long after the last segment, however long it has been there. */
+START_TEST (when_it_is_time) {
+	idle(REST_NS - NS_PER_SEC);
+	exchange();
+	idle(REST_NS - NS_PER_SEC);
+	ck_assert(!rests());
+	idle(NS_PER_SEC + NS_PER_MS);
+	ck_assert(rests());
+}
+END_TEST
+
 START_TEST (options_are_kept) {
 	static const struct {
 		enum tg_option opt;
@@ -494,6 +505,7 @@ static Suite *tcp_rest_suite(void)
 	tcase_add_checked_fixture(t, begin, end);
 	tcase_add_test(t, looks_the_same);
 	tcase_add_test(t, a_segment_wakes);
+	tcase_add_test(t, when_it_is_time);
 	tcase_add_test(t, options_are_kept);
 	tcase_add_loop_test(t, stays_awake, 0, 23);
 	tcase_add_loop_test(t, rto_is_kept, 0, 3);
