@@ -6,15 +6,13 @@
 
 #define REO_WND_PERSIST 16u /* recoveries [8985 5.4] */
 
-/* [8985-6] Is it the first copy that arrived, though one went again since? The timestamp tells, or
- * a round trip shorter than any. */
+/* [8985-6] Is it the first copy of r that arrived, though it went again since? The timestamp tells,
+ * or a round trip shorter than any. */
 static bool is_of_earlier_copy(const struct tcp_conn *c, const struct tcp_range *r,
 	const struct loss_ack *a, uint64_t rtt_ns)
 {
 	uint32_t sent_ts = (uint32_t)(r->sent_ns / NS_PER_MS) + c->ts_offset;
 
-	if (!(r->flags & RANGE_EVER))
-		return false;
 	return (a->has_ts && (int32_t)(a->tsecr - sent_ts) < 0) || rtt_ns < c->min_rtt_ns;
 }
 

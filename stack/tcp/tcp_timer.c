@@ -499,11 +499,13 @@ static bool take_due(const struct tg *s, struct tcp_conn *c, enum conn_timer whi
 /* The time to look whether c may rest. True: it does. */
 static bool rest_fired(struct tg *s, struct tcp_conn *c)
 {
+	uint64_t idle_ns = s->now_ns - max_u64(c->last_rcv_ns, c->last_snd_ns);
+
 	if (tcp_rest(s, c))
 		return true;
 	/* else something holds it up: the next segment, or accept, starts this anew */
-	if (s->now_ns - max_u64(c->last_rcv_ns, c->last_snd_ns) < rest_after_ns(s, c))
-		set(s, c, CT_REST, rest_after_ns(s, c));
+	if (idle_ns < rest_after_ns(s, c))
+		set(s, c, CT_REST, rest_after_ns(s, c) - idle_ns);
 	return false;
 }
 

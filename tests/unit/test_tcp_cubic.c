@@ -263,6 +263,26 @@ START_TEST (test_app_limited) {
 }
 END_TEST
 
+/* [9438-4] A pause stops a clock that runs, starts none that stands, and is nothing to the first
+ * slow start. */
+START_TEST (test_pause) {
+	struct tcp_cc c = reduced(200 * MSS, MSS), first = {.ops = cubic};
+	const struct cc_hystart h = {1, 2, 3, 4, 5, 2};
+
+	ack(&c, 10 * MSS, 5 * NS_PER_SEC, 100 * NS_PER_MS);
+	cubic->on_pause(&c, 3605 * NS_PER_SEC);
+	ack(&c, 10 * MSS, 3606 * NS_PER_SEC, 100 * NS_PER_MS);
+	ck_assert_uint_eq(c.cubic.t_ns, NS_PER_SEC);
+	c.cubic.last_ns = 0;
+	cubic->on_pause(&c, 7200 * NS_PER_SEC);
+	ck_assert_uint_eq(c.cubic.last_ns, 0);
+	cubic->init(&first, MSS, 10, false);
+	first.hystart = h;
+	cubic->on_pause(&first, 5);
+	ck_assert_mem_eq(&first.hystart, &h, offsetof(struct cc_hystart, css_rounds) + 1);
+}
+END_TEST
+
 /* 10 Gbit/s times 300 ms and more, any segment size, ACKs of any size and pace: nothing overflows,
  * no ACK takes away, one ACK of a window gives half of it at most. */
 START_TEST (test_random) {
@@ -503,6 +523,7 @@ static Suite *tcp_cubic_suite(void)
 	tcase_add_test(t, test_timeout);
 	tcase_add_loop_test(t, test_undo, 0, 2);
 	tcase_add_test(t, test_app_limited);
+	tcase_add_test(t, test_pause);
 	tcase_add_loop_test(t, test_random, 0, 8);
 	tcase_add_test(t, test_names);
 	tcase_add_loop_test(h, test_hystart, 0, 2);

@@ -139,6 +139,17 @@ START_TEST (a_segment_wakes) {
 }
 END_TEST
 
+/* So long after the last segment, however long it has been there. */
+START_TEST (when_it_is_time) {
+	idle(REST_NS - NS_PER_SEC);
+	exchange();
+	idle(REST_NS - NS_PER_SEC);
+	ck_assert(!rests());
+	idle(NS_PER_SEC + NS_PER_MS);
+	ck_assert(rests());
+}
+END_TEST
+
 START_TEST (options_are_kept) {
 	static const struct {
 		enum tg_option opt;
@@ -200,9 +211,13 @@ START_TEST (stays_awake) {
 	case 20: c->undo_armed = true; break;
 	case 21: c->snd.una.v--; break;
 	case 22: c->rto_ns++; break; /* follows from nothing that is noted down */
+	case 23:                     /* a budget of challenge ACKs is being used */
+		c->challenges[CHALLENGE_PROBE] = 1;
+		c->challenge_ms = (uint32_t)((w->now_ns + REST_NS / 2) / NS_PER_MS);
+		break;
 	}
-	if (_i == 20) {
-		idle(REST_NS / 2); /* what could still be undone a moment ago */
+	if (_i == 20 || _i == 23) {
+		idle(REST_NS / 2); /* what holds it up for seconds only */
 		w->s->cfg.tcp.rest_after_ns = 1;
 		c->deadline[CT_REST] = w->now_ns;
 		timer_arm(w->s, &c->timer, w->now_ns);
@@ -494,8 +509,9 @@ static Suite *tcp_rest_suite(void)
 	tcase_add_checked_fixture(t, begin, end);
 	tcase_add_test(t, looks_the_same);
 	tcase_add_test(t, a_segment_wakes);
+	tcase_add_test(t, when_it_is_time);
 	tcase_add_test(t, options_are_kept);
-	tcase_add_loop_test(t, stays_awake, 0, 23);
+	tcase_add_loop_test(t, stays_awake, 0, 24);
 	tcase_add_loop_test(t, rto_is_kept, 0, 3);
 	tcase_add_test(t, hystart_is_kept);
 	tcase_add_loop_test(t, cubic_is_kept, 0, 3);
