@@ -73,6 +73,9 @@ static void read_ip(struct packet *p)
 	}
 	head = (uint32_t)(b[0] & 15) * 4;
 	total = be16(b + 2);
+	if (total == 0 && p->total > p->ip_at + UINT16_MAX) {
+		total = p->total - p->ip_at; /* TG_CAP_BIG4 */
+	}
 	if (head < 20 || total < head || p->here < p->ip_at + head || p->total < p->ip_at + total) {
 		return;
 	}

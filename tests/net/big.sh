@@ -97,6 +97,9 @@ stop_stack
 equal "a capture has packets of the wire" "$(tcpdump -nr "$work/a.pcapng" 'greater 1515 or ip[2:2] = 0' 2>/dev/null | wc -l)" 0
 check "all of them with the right checksums" sh -c "! tcpdump -vvnr '$work/a.pcapng' 2>/dev/null | grep -q 'incorrect'"
 check "the record is the same run again" "$TAPGLASS" replay --check "$work/a.tgj"
+timeout 60 "$TAPGLASS" step "$work/a.tgj" >"$work/step" 2>&1 <<<'step 1000'
+matches "which can be stepped through" "$work/step" 'sent +stack sends .*\(1[0-9]{5}\) ack '
+lacks "and is understood" "$work/step" malformed
 
 start_stack -q --big-tcp --drop 0.5% --delay 1ms
 fetch "over a bad link, which is given packets" 20000000
