@@ -51,9 +51,12 @@ static void end_entry(struct tg *s, struct tcp_mini *m, enum tg_state to, enum t
 static struct tcp_conn *listener_of(const struct tg *s, const struct tcp_mini *m)
 {
 	struct tg_ip laddr = {0};
+	struct tcp_conn *l;
 
 	ip_addr_at(s, m->laddr, &laddr);
-	return tcp_pick_listener(s, &laddr, m->lport, mini_hash(s, m));
+	l = tcp_pick_listener(s, &laddr, m->lport, mini_hash(s, m));
+	ASSERT(l);
+	return l;
 }
 
 static struct rule_of half_open_of(const struct tcp_mini *m)
