@@ -103,7 +103,7 @@ static bool read_impaired(struct tap_link *l)
 
 	if (!n)
 		return false;
-	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
+	segment_frame_of_bytes(&f, link_type(), meta.data, n, meta.gso, meta.gso_size, meta.csum);
 	l->packet_id += tap_link_seen(l, HUB_LINK, false, &f, id);
 	impair_put(&l->dir[0].imp, &f, id, l->h->now_ns);
 	return true;
@@ -138,10 +138,9 @@ static bool read_gated(struct tap_link *l)
 
 	if (!n)
 		return false;
-	meta.len = n;
-	segment_frame_of_bytes(&f, link_type(), l->scratch, n, meta.gso, meta.gso_size, meta.csum);
+	segment_frame_of_bytes(&f, link_type(), meta.data, n, meta.gso, meta.gso_size, meta.csum);
 	l->packet_id += tap_link_seen(l, HUB_BOTH, false, &f, l->packet_id);
-	if (!gate_hold(l->inst->gate, &meta, l->scratch, l->netif))
+	if (!gate_hold(l->inst->gate, &meta, meta.data, l->netif))
 		l->lost++;
 	return true;
 }

@@ -41,9 +41,9 @@ void tap_close(struct tap *t);
 /* "TSO, USO, checksum offload" */
 const char *tap_offloads(const struct tap *t);
 
-/* Reads a frame into data; sets the metadata of struct tg_pkt. Bytes of the frame, 0: none there
- * (or the device is gone). */
-uint32_t tap_read(struct tap *t, uint8_t *data, uint32_t room, struct tg_pkt *meta);
+/* Reads a frame into buf, behind the header that the device puts in front of it; sets data, len and
+ * the metadata of struct tg_pkt. Bytes of the frame, 0: none there (or the device is gone). */
+uint32_t tap_read(struct tap *t, uint8_t *buf, uint32_t room, struct tg_pkt *meta);
 struct virtio_net_hdr;
 /* The same into n pieces, iov[1] to iov[n]; iov[0] is for the virtio header, which *v gets (zero
  * where frames carry none). */
