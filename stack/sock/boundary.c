@@ -143,13 +143,15 @@ void tg_input(struct tg *s, unsigned netif, struct tg_pkt *p, uint64_t now_ns)
 
 void tg_step(struct tg *s, uint64_t now_ns)
 {
-	struct tg_record r = RECORD(STEP, 1, now_ns);
+	struct tg_record r;
 
-	record_call(s, &r);
-	if (!call_begin(s)) {
+	if (!s->recorder) {
 		core_step(s, now_ns);
 		return;
 	}
+	r = RECORD(STEP, 1, now_ns);
+	record_call(s, &r);
+	s->recorder->inside = true;
 	core_step(s, now_ns);
 	s->recorder->inside = false;
 }

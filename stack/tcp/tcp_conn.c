@@ -181,10 +181,8 @@ static unsigned level_of_closed(const struct tcp_conn *c)
 	return level | (c->ep.error ? TG_ERR | TG_IN : 0u);
 }
 
-unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
+static unsigned level_of(const struct tg *s, const struct tcp_conn *c)
 {
-	struct tcp_conn tmp;
-	const struct tcp_conn *c = tcp_whole(s, (const struct tcp_conn *)e, &tmp);
 	unsigned level = c->ep.error ? TG_ERR | TG_IN | TG_OUT : 0;
 
 	if (c->state == TG_CLOSED)
@@ -207,9 +205,16 @@ unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
 	return level;
 }
 
+unsigned tcp_user_level(const struct tg *s, const struct endpoint *e)
+{
+	struct tcp_conn tmp;
+
+	return level_of(s, tcp_whole(s, (const struct tcp_conn *)e, &tmp));
+}
+
 void tcp_notify(struct tg *s, struct tcp_conn *c)
 {
-	endpoint_set_level(s, &c->ep, tcp_user_level(s, &c->ep));
+	endpoint_set_level(s, &c->ep, level_of(s, c));
 	if (c->deferred && (c->rcvq.bytes || c->state != TG_ESTABLISHED))
 		tcp_accept_ready(s, c);
 }

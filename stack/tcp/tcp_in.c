@@ -554,7 +554,7 @@ static void dispatch(struct tcp_rx *r)
 	const struct tg_ip *la = &r->ip->dst, *ra = &r->ip->src;
 	uint32_t hash = r->hash = tcp_tuple_hash(s, la, r->g.dst_port, ra, r->g.src_port);
 	struct tcp_conn *c = tcp_find_conn(s, la, r->g.dst_port, ra, r->g.src_port, hash);
-	struct mini_key k = {*ra, r->g.src_port, r->g.dst_port, 0};
+	struct mini_key k;
 	struct tcp_mini *m;
 
 	trace_in(r, c);
@@ -566,7 +566,7 @@ static void dispatch(struct tcp_rx *r)
 			tcp_discard(r, NULL, TG_DROP_TCP_RCV_MEMORY);
 		return;
 	}
-	k.laddr = (uint16_t)ip_addr_index(s, la);
+	k = (struct mini_key){*ra, r->g.src_port, r->g.dst_port, (uint16_t)ip_addr_index(s, la)};
 	m = mini_find(s, &t->half_open, &k, hash);
 	if (m) {
 		tcp_syn_segment(m, r);

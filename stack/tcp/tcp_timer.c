@@ -16,10 +16,18 @@ static void rearm(struct tg *s, struct tcp_conn *c)
 		timer_arm(s, &c->timer, first_ns);
 }
 
+/* After deadline[which] alone has changed: the node stands for the others already. (Not so while it
+ * fires: then all are looked at when that is over.) */
+static void rearm_for(struct tg *s, struct tcp_conn *c, enum conn_timer which)
+{
+	if (c->deadline[which] < c->timer.w.deadline_ns)
+		timer_arm(s, &c->timer, c->deadline[which]);
+}
+
 static void set(struct tg *s, struct tcp_conn *c, enum conn_timer which, uint64_t after_ns)
 {
 	c->deadline[which] = sat_add_u64(s->now_ns, after_ns);
-	rearm(s, c);
+	rearm_for(s, c, which);
 }
 
 static void trace_timer(struct tg *s, const struct tcp_conn *c, enum tg_timer which)
@@ -58,7 +66,7 @@ static void arm_first(struct tg *s, struct tcp_conn *c)
 		c->rexmit_mode = RM_REO;
 		c->deadline[CT_REXMIT] = x->reo_at_ns;
 	}
-	rearm(s, c);
+	rearm_for(s, c, CT_REXMIT);
 }
 
 /* The RTO expires then, and nothing before it. */
@@ -71,7 +79,7 @@ static void arm_rto(struct tg *s, struct tcp_conn *c, uint64_t at_ns)
 		c->tx->pto_at_ns = NEVER_NS;
 		c->tx->reo_at_ns = NEVER_NS;
 	}
-	rearm(s, c);
+	rearm_for(s, c, CT_REXMIT);
 }
 
 static void arm_pto(struct tg *s, struct tcp_conn *c)
@@ -258,7 +266,7 @@ void tcp_timers_keepalive_changed(struct tg *s, struct tcp_conn *c)
 		return;
 	}
 	c->deadline[CT_KEEPALIVE] = sat_add_u64(c->last_rcv_ns, c->keep_idle_s * NS_PER_SEC);
-	rearm(s, c);
+	rearm_for(s, c, CT_KEEPALIVE);
 }
 
 void tcp_timers_established(struct tg *s, struct tcp_conn *c)
@@ -294,7 +302,7 @@ void tcp_timers_fin_wait_2(struct tg *s, struct tcp_conn *c)
 void tcp_timers_pace(struct tg *s, struct tcp_conn *c, uint64_t at_ns)
 {
 	c->deadline[CT_PACE] = at_ns;
-	rearm(s, c);
+	rearm_for(s, c, CT_PACE);
 }
 
 void tcp_timers_stop(struct tg *s, struct tcp_conn *c)
@@ -345,7 +353,7 @@ static void schedule_retry(struct tg *s, struct tcp_conn *c, uint64_t after_ns)
 	if (c->rexmit_mode == RM_RTO)
 		arm_rto(s, c, c->deadline[CT_REXMIT]);
 	else
-		rearm(s, c);
+		rearm_for(s, c, CT_REXMIT);
 }
 
 static void reach_r1(struct tg *s, struct tcp_conn *c)
