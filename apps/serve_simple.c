@@ -1,5 +1,5 @@
 /* Echo (RFC 862), discard (RFC 863), character generator (RFC 864), on TCP and UDP. TCP in place:
- * reserve and commit to write, peek and consume to read, so that echoed bytes are copied once and
+ * what came is sent or thrown away where it lies, so that echoed bytes are copied once and
  * discarded ones never. What is not read stays in the receive queue and closes the peer's window.
  * Every loop ends because buffers are bounded and nothing arrives while it runs. */
 #define _GNU_SOURCE 1
@@ -51,60 +51,30 @@ static void conn_end(struct simple_conn *c, uint64_t now_ns)
 
 /* ---- Echo ------------------------------------------------------------------------------------ */
 
-/* Copies as much of what waits as fits into dst: bytes copied. */
-static size_t spans_copy(
-	const struct tg_span *src, int n_src, const struct tg_mspan *dst, int n_dst, size_t limit)
-{
-	size_t done = 0, s_off = 0, d_off = 0;
-	int i = 0, o = 0;
-
-	while (i < n_src && o < n_dst && done < limit) {
-		size_t n = src[i].len - s_off, room = dst[o].len - d_off;
-
-		n = n < room ? n : room;
-		n = n < limit - done ? n : limit - done;
-		memcpy((uint8_t *)dst[o].base + d_off, (const uint8_t *)src[i].base + s_off, n);
-		done += n;
-		s_off += n;
-		d_off += n;
-		if (s_off == src[i].len) {
-			i++;
-			s_off = 0;
-		}
-		if (d_off == dst[o].len) {
-			o++;
-			d_off = 0;
-		}
-	}
-	return done;
-}
-
-/* Moves a batch from receive to send queue: bytes, 0 at the end of the stream, or an error. */
+/* Sends what waits from where it lies, as far as there is room: bytes, 0 at the end of the stream,
+ * or an error. */
 static int64_t echo_batch(struct tg *s, tg_sock k, uint64_t now_ns)
 {
 	struct tg_span in[SIMPLE_SPANS];
-	struct tg_mspan out[2];
-	int64_t waiting = svc_readable(s, k);
-	int n_in, n_out, rc;
-	size_t n;
+	int n_in = tg_sock_peek(s, k, in, SIMPLE_SPANS), rc;
+	int64_t n = n_in;
+	size_t sent = 0;
 
-	if (waiting <= 0) {
-		return waiting;
+	for (int i = 0; i < n_in; i++) {
+		n = tg_sock_send(s, k, in[i].base, in[i].len, 0, now_ns);
+		if (n < 0) {
+			break;
+		}
+		sent += (size_t)n;
+		if ((size_t)n < in[i].len) {
+			break;
+		}
 	}
-	n_out = tg_sock_reserve(s, k, (size_t)waiting, out);
-	if (n_out <= 0) {
-		return n_out < 0 ? n_out : -TG_EAGAIN;
+	if (sent == 0) {
+		return n;
 	}
-	n_in = tg_sock_peek(s, k, in, SIMPLE_SPANS);
-	if (n_in <= 0) {
-		return n_in;
-	}
-	n = spans_copy(in, n_in, out, n_out, (size_t)waiting);
-	rc = tg_sock_commit(s, k, n, 0, now_ns);
-	if (rc >= 0) {
-		rc = tg_sock_consume(s, k, n, now_ns);
-	}
-	return rc < 0 ? rc : (int64_t)n;
+	rc = tg_sock_consume(s, k, sent, now_ns);
+	return rc < 0 ? rc : (int64_t)sent;
 }
 
 static void echo_event(struct svc_conn *base, unsigned events, uint64_t now_ns)
