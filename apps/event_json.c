@@ -258,6 +258,8 @@ static void udp(struct out *o, const struct tg_trace *t, uint64_t start_ns)
 	put(o, "\"port\":%u,", (unsigned)t->lport);
 	put_address(o, "peer", t);
 	put(o, ",\"peer_port\":%u,\"len\":%u", (unsigned)t->rport, t->len);
+	if (t->aux)
+		put(o, ",\"segment\":%u", t->aux);
 }
 
 static void reassembly(struct out *o, const struct tg_trace *t, uint64_t start_ns)

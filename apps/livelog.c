@@ -275,11 +275,13 @@ static bool udp_news(struct livelog *g, const struct tg_trace *t)
 
 static void udp_line(struct livelog *g, const struct tg_trace *t)
 {
-	char peer[24];
+	char peer[24], each[32] = "";
 
 	peer_text(t, peer);
-	line_add(g, t->time_ns, "udp", HUE_CYAN, "%-21s  %s :%u  %u bytes", peer,
-		t->b == 1 ? "←" : "→", (unsigned)t->lport, t->len);
+	if (t->aux)
+		snprintf(each, sizeof(each), ", %u in each datagram", t->aux);
+	line_add(g, t->time_ns, "udp", HUE_CYAN, "%-21s  %s :%u  %u bytes%s", peer,
+		t->b == 1 ? "←" : "→", (unsigned)t->lport, t->len, each);
 }
 
 /* Drops that any network produces by itself. */

@@ -433,6 +433,8 @@ struct tg_dgram {
 	uint16_t netif;      /* arrived on */
 	uint16_t via;        /* sending: 1 + interface to leave through; 0: as routed */
 	uint8_t ttl, tos;    /* received; sending: 0 = the socket's */
+	int32_t segment;     /* sending: as TG_UDP_SEGMENT, 0 = the socket's, -1 = one datagram;
+				received: as TG_UDP_GRO says */
 	uint32_t bytes;      /* real length, which may exceed what was returned */
 	bool broadcast;      /* arrived by broadcast or multicast */
 	/* Of the queue of errors: what ICMP said about a datagram sent to peer, whose beginning is
@@ -442,9 +444,10 @@ struct tg_dgram {
 	uint16_t mtu;          /* with TG_EMSGSIZE */
 	struct tg_ip offender; /* who said so */
 };
-/* -TG_EMSGSIZE, -TG_EAGAIN (send queue full), -TG_EDESTADDRREQ, -TG_EISCONN never (as Linux),
- * -TG_EACCES (broadcast without TG_SO_BROADCAST), -TG_ENETUNREACH, -TG_EINVAL, -TG_ENOMEM, or the
- * pending error. */
+/* -TG_EMSGSIZE (also: a piece that the path does not carry), -TG_EAGAIN (send queue full),
+ * -TG_EDESTADDRREQ, -TG_EISCONN never (as Linux), -TG_EACCES (broadcast without TG_SO_BROADCAST),
+ * -TG_ENETUNREACH, -TG_EINVAL (also: more than TG_UDP_PIECES pieces), -TG_ENOMEM, or the pending
+ * error. */
 TG_API int64_t tg_sock_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to, uint64_t now_ns);
 /* Returns the bytes copied (at most n; the rest of the datagram is gone, from->bytes tells),
@@ -507,8 +510,16 @@ enum tg_option {
 	/* Text not sent yet, bytes, from which on send takes none but what fills up the last
 	 * segment; TG_OUT means less than half of it. 0: the configuration's. As Linux's
 	 * TCP_NOTSENT_LOWAT: what is queued late is fresh, and still in the cache when it goes. */
-	TG_TCP_NOTSENT_LOWAT
+	TG_TCP_NOTSENT_LOWAT,
+	/* Bytes, 0 to 65,535: what is sent goes as datagrams of so much each, the last one of the
+	 * rest, each of them with the addresses, TTL and TOS of all. They are never fragmented. 0:
+	 * one datagram. */
+	TG_UDP_SEGMENT,
+	/* What the device received as several datagrams of one flow in one is read in one call;
+	 * tg_dgram.segment is what each of them holds, the last one the rest. 0: one datagram. */
+	TG_UDP_GRO
 };
+#define TG_UDP_PIECES 128u /* that one call sends by TG_UDP_SEGMENT */
 
 /* What DF is for [1191 3]; Linux's numbers. */
 enum tg_pmtu {

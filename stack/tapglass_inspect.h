@@ -210,7 +210,8 @@ enum tg_trace_kind {
 		       */
 	TG_TRACE_ICMP, /* a = type, b = code, wnd = 0 in, 1 out; seq = id, ack = sequence, len =
 			  bytes */
-	TG_TRACE_UDP,  /* b = 0 in, 1 out; ports, len */
+	TG_TRACE_UDP,  /* b = 0 in, 1 out; ports, len; aux = not 0: several datagrams of so many
+			* bytes each, the last one of the rest, in one frame for the device */
 	TG_TRACE_REASSEMBLY, /* a = 0 fragment held, 1 complete, 2 timed out; len = bytes, seq = id
 			      */
 	TG_TRACE_NEIGHBOUR,  /* a = old, b = new state of an ARP entry; raddr */

@@ -81,7 +81,7 @@ void dgram_clear(struct tg *s, struct dgram_queue *q)
 		queue_drop_head(s, q);
 }
 
-static void cork_drop(struct tg *s, struct dsock *d)
+void dsock_cork_drop(struct tg *s, struct dsock *d)
 {
 	if (d->corked)
 		dgram_free(s, d->corked);
@@ -113,7 +113,7 @@ void dsock_fini(struct tg *s, struct dsock *d)
 	dgram_clear(s, &d->rx);
 	dgram_clear(s, &d->tx);
 	dgram_clear(s, &d->errq);
-	cork_drop(s, d);
+	dsock_cork_drop(s, d);
 	sender_stop(&d->x);
 	endpoint_fini(&d->e);
 }
@@ -343,7 +343,7 @@ int dsock_cork(struct tg *s, struct dsock *d, const void *data, size_t n, size_t
 	int r = cork_add(s, d, data, n, most, info);
 
 	if (r < 0)
-		cork_drop(s, d);
+		dsock_cork_drop(s, d);
 	else if (!more)
 		dsock_uncork(s, d);
 	return r;
@@ -359,28 +359,42 @@ void dsock_uncork(struct tg *s, struct dsock *d)
 	sender_ready(s, &d->x);
 }
 
+/* The head of the queue has gone, or what t's device took of it. The call that queued it has
+ * returned long ago: who talks to one peer hears of an error later. */
+static void dsock_sent(struct tg *s, struct dsock *d, enum tx_result r, const struct tx *t)
+{
+	struct dgram *m = d->tx.head;
+
+	if (r == TX_OK && t->accepted < t->body_bytes) {
+		m->data += t->accepted;
+		m->info.bytes -= t->accepted;
+		d->tx.payload_bytes -= t->accepted;
+		return;
+	}
+	queue_drop_head(s, &d->tx);
+	if (r == TX_DROPPED && t->error && d->connected && !d->orphan)
+		d->e.error = (int16_t)t->error;
+	dsock_update_level(s, d);
+}
+
 enum tx_result dsock_turn(struct tg *s, struct dsock *d, uint32_t budget_bytes,
-	enum tx_result (*emit)(struct tg *s, struct dsock *d, const struct dgram *m, int *error))
+	enum tx_result (*emit)(struct tg *s, struct dsock *d, const struct dgram *m, struct tx *t))
 {
 	uint32_t sent = 0;
+	struct tx t;
 
 	while (d->tx.head) {
 		uint32_t cost = d->tx.head->charge_bytes;
 		enum tx_result r;
-		int error = 0;
 
 		if (sent > 0 && sent + cost > budget_bytes)
 			return TX_MORE;
-		r = emit(s, d, d->tx.head, &error);
+		tx_init(&t);
+		r = emit(s, d, d->tx.head, &t);
 		if (r == TX_BUSY || r == TX_WAIT)
 			return r;
 		sent += cost;
-		queue_drop_head(s, &d->tx);
-		/* The call that queued it has returned long ago: who talks to one peer hears of it
-		 * later. */
-		if (r == TX_DROPPED && error && d->connected && !d->orphan)
-			d->e.error = (int16_t)error;
-		dsock_update_level(s, d);
+		dsock_sent(s, d, r, &t);
 	}
 	return TX_OK;
 }

@@ -12,11 +12,18 @@
 struct dgram {
 	struct dgram *next;
 	struct tg_pkt *p;     /* holds the bytes; NULL: they follow this record */
-	const uint8_t *data;  /* info.bytes of them */
+	const uint8_t *data;  /* info.bytes of them; sending: those that have not gone yet */
 	uint32_t alloc_bytes; /* of this record */
 	uint32_t charge_bytes;
-	struct tg_dgram info; /* peer: sender or destination; bytes: the datagram's length */
+	struct tg_dgram info; /* peer: sender or destination; bytes: the datagram's length; segment:
+				 0, or what each of the datagrams in it holds */
 };
+
+/* How many datagrams of `segment` bytes (0: one of any size) `bytes` are. */
+static inline uint32_t dgram_pieces(uint32_t bytes, uint32_t segment)
+{
+	return segment && bytes > segment ? (bytes - 1) / segment + 1 : 1;
+}
 
 struct dgram_queue {
 	struct dgram *head, *tail;
@@ -80,8 +87,9 @@ int dsock_send(struct tg *s, struct dsock *d, const void *data, const struct tg_
  * datagram may hold. On -TG_EMSGSIZE, -TG_EAGAIN, -TG_ENOMEM nothing of it is left, as on Linux. */
 int dsock_cork(struct tg *s, struct dsock *d, const void *data, size_t n, size_t most,
 	const struct tg_dgram *info, bool more);
-/* Sends what has been put together so far, if anything. */
+/* Sends what has been put together so far, if anything; or drops it. */
 void dsock_uncork(struct tg *s, struct dsock *d);
+void dsock_cork_drop(struct tg *s, struct dsock *d);
 /* Flags and state that forbid sending: 0 or negative errno; takes a pending error.
  * State does not forbid to go on with a datagram that has been begun. */
 int dsock_may_send(struct tg *s, struct dsock *d, unsigned flags);
@@ -99,9 +107,9 @@ int dsock_getopt(const struct dsock *d, enum tg_option opt, int64_t *v);
 void dsock_row(const struct dsock *d, struct tg_sock_row *out);
 
 /* A sender's turn: hands the queue's datagrams to emit, one after another, until the budget is used
- * up or emit says something else than TX_OK. emit puts a positive errno into *error with
- * TX_DROPPED. */
+ * up or emit says that the rest has to wait. t is an empty packet, for emit to fill and to send;
+ * what is accepted of it goes off the datagram. */
 enum tx_result dsock_turn(struct tg *s, struct dsock *d, uint32_t budget_bytes,
-	enum tx_result (*emit)(struct tg *s, struct dsock *d, const struct dgram *m, int *error));
+	enum tx_result (*emit)(struct tg *s, struct dsock *d, const struct dgram *m, struct tx *t));
 
 #endif

@@ -48,9 +48,9 @@ int ip_init(struct tg *s);
 int ip_resolve(struct tg *s, const struct tg_ip *dst, struct tg_ip *src, uint16_t netif, bool bcast,
 	struct ip_path *path);
 
-/* Sends t now; only from a sender's turn inside tg_step. A super-frame (gso) needs a waiter. f->src
- * may be any: then it is chosen, and t must not be checksummed against another. f->ttl 0 means the
- * default. Fills in network and link header, splits what exceeds the MTU unless df (a GSO
+/* Sends t now; only from a sender's turn inside tg_step. One of TCP's super-frames needs a waiter.
+ * f->src may be any: then it is chosen, and t must not be checksummed against another. f->ttl 0
+ * means the default. Fills in network and link header, splits what exceeds the MTU unless df (a GSO
  * super-frame never counts as too big if its segments fit). TX_OK (see t->accepted), TX_BUSY,
  * TX_WAIT, TX_DROPPED with t->error TG_EMSGSIZE (path->mtu says the limit), TG_EHOSTUNREACH,
  * TG_ENETUNREACH ... */

@@ -7,6 +7,7 @@
 #include "core/gso.h"
 #include "ip/ip_private.h"
 #include "wire/patch.h"
+#include "wire/udp.h"
 
 /* One datagram on its way: the header as a template, and where it goes. */
 struct out {
@@ -281,15 +282,17 @@ static enum tx_result out_hold(struct tg *s, struct out *o, struct tx *t)
 	uint32_t body_bytes = t->body_bytes;
 	struct tg_pkt *p;
 
-	ASSERT(!t->gso_size);
+	ASSERT(t->gso != TG_GSO_TCP4);
 	out_set_id(s, o, t);
-	out_csum(s, o, t, true);
+	out_csum(s, o, t, !t->gso_size);
 	out_ip_header(o, t);
 	p = tx_copy(s, t, ETH_HDR_BYTES);
 	if (!p) {
 		t->error = TG_ENOBUFS;
 		return TX_DROPPED;
 	}
+	p->gso = t->gso;
+	p->gso_size = t->gso_size;
 	neigh_hold(s, o->nb, p);
 	s->counters.ip_out_requests++;
 	t->accepted = body_bytes;
@@ -313,6 +316,7 @@ static enum tx_result out_ready(struct tg *s, const struct out *o, struct tx *t)
  */
 static struct tg_pkt *out_loop(struct tg *s, const struct out *o, const struct tx *t, bool wanted)
 {
+	struct tg_pkt *p;
 	struct tx x;
 
 	if (!wanted || !(o->path_flags & (IP_PATH_BCAST | IP_PATH_MCAST)))
@@ -320,7 +324,12 @@ static struct tg_pkt *out_loop(struct tg *s, const struct out *o, const struct t
 	x = *t;
 	out_csum(s, o, &x, true);
 	out_ip_header(o, &x);
-	return tx_copy(s, &x, 0);
+	p = tx_copy(s, &x, 0);
+	if (p) {
+		p->gso = t->gso;
+		p->gso_size = t->gso_size;
+	}
+	return p;
 }
 
 static enum tx_result out_group(struct tg *s, struct out *o, struct tx *t, const struct ip_flow *f)
@@ -374,7 +383,7 @@ int ip_send(struct tg *s, struct tx *t, const struct ip_flow *f)
 	return r == TX_OK ? 0 : -t->error;
 }
 
-void ip4_send_held(struct tg *s, struct neigh *nb, struct tg_pkt *p)
+static void send_held_one(struct tg *s, struct neigh *nb, struct tg_pkt *p)
 {
 	struct out o = {.n = &s->netif[nb->netif], .nb = nb};
 	enum tg_drop why = ip4_parse(p->data, p->len, &o.h);
@@ -398,5 +407,57 @@ void ip4_send_held(struct tg *s, struct neigh *nb, struct tg_pkt *p)
 	tx_add_body(&t, p->data + IP4_HDR_BYTES, p->len - IP4_HDR_BYTES);
 	o.h.df = false;
 	out_fragments(s, &o, &t, true);
+	tg_pkt_free(s, p);
+}
+
+/* Piece i of a super-frame that was held. NULL: counted. */
+static struct tg_pkt *held_piece(struct tg *s, const struct gso_super *g, uint32_t i)
+{
+	uint32_t bytes = min_u32(g->gso_size, g->body_bytes - i * g->gso_size);
+	struct tg_pkt *p = pkt_alloc(s, ETH_HDR_BYTES + g->head_bytes + bytes);
+	struct tg_span body;
+
+	if (!p) {
+		pkt_discard(s, NULL, TG_DROP_NO_MEMORY);
+		return NULL;
+	}
+	p->data += ETH_HDR_BYTES;
+	p->len = g->head_bytes + bytes;
+	gso_segment(g, i, p->data, &body);
+	memcpy(p->data + g->head_bytes, body.base, bytes);
+	l4_finish_csum(
+		s->csum, p->data + g->l4_off, g->head_bytes - g->l4_off, g->csum_offset, &body, 1);
+	return p;
+}
+
+static void send_held_super(struct tg *s, struct neigh *nb, const struct tg_pkt *p)
+{
+	const uint32_t head_bytes = IP4_HDR_BYTES + UDP_HDR_BYTES;
+	const struct tg_span body = {p->data + head_bytes, p->len - head_bytes};
+	const struct gso_super g = {.head = p->data,
+		.head_bytes = head_bytes,
+		.l4_off = IP4_HDR_BYTES,
+		.csum_offset = UDP_CSUM_OFFSET,
+		.body = &body,
+		.n_body = 1,
+		.body_bytes = body.len,
+		.gso_size = p->gso_size,
+		.gso = p->gso};
+
+	for (uint32_t i = 0; i < gso_count(&g); i++) {
+		struct tg_pkt *piece = held_piece(s, &g, i);
+
+		if (piece)
+			send_held_one(s, nb, piece);
+	}
+}
+
+void ip4_send_held(struct tg *s, struct neigh *nb, struct tg_pkt *p)
+{
+	if (!p->gso_size) {
+		send_held_one(s, nb, p);
+		return;
+	}
+	send_held_super(s, nb, p);
 	tg_pkt_free(s, p);
 }

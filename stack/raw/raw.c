@@ -232,16 +232,13 @@ int64_t raw_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n,
 	return err < 0 ? err : (int64_t)n;
 }
 
-static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m, int *error)
+static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m, struct tx *t)
 {
 	struct raw_sock *r = raw_of(&d->e);
 	struct ip_flow f;
-	enum tx_result result;
-	struct tx t;
 
-	tx_init(&t);
 	if (m->info.bytes)
-		tx_add_body(&t, m->data, m->info.bytes);
+		tx_add_body(t, m->data, m->info.bytes);
 	memset(&f, 0, sizeof(f));
 	f.src = m->info.local;
 	f.dst = m->info.peer.ip;
@@ -258,9 +255,7 @@ static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m,
 	f.ttl = m->info.ttl;
 	f.tos = m->info.tos;
 	f.bcast = true; /* the call that queued it has checked */
-	result = ip_output(s, &t, &f);
-	*error = t.error;
-	return result;
+	return ip_output(s, t, &f);
 }
 
 static enum tx_result raw_turn(struct tg *s, struct sender *x, uint32_t budget_bytes)

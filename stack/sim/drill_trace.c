@@ -70,7 +70,10 @@ static void print_record(const struct drill *d, struct text *t, const struct tg_
 		text_add(t, "%s icmp type %u code %u", r->wnd ? ">" : "<", (uint32_t)r->a,
 			(uint32_t)r->b);
 		break;
-	case TG_TRACE_UDP: text_add(t, "%s udp (%u)", r->b ? ">" : "<", r->len); break;
+	case TG_TRACE_UDP:
+		text_add(t, r->aux ? "%s udp (%u, %u each)" : "%s udp (%u)", r->b ? ">" : "<",
+			r->len, r->aux);
+		break;
 	default: text_add(t, "record of kind %u", (uint32_t)r->kind); break;
 	}
 	text_add(t, "\n");

@@ -7,7 +7,7 @@
 #include "tapglass_journal.h"
 
 #define JOURNAL_MAGIC       0x4c4e524a534c4754ull /* "TGLSJRNL" */
-#define JOURNAL_VERSION     1u
+#define JOURNAL_VERSION     2u
 #define JOURNAL_HEAD_BYTES  8u
 #define JOURNAL_CHAIN_BYTES 8u
 #define JOURNAL_CHECK_CALLS 1024u /* calls between two CHECK records */

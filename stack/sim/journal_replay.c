@@ -284,7 +284,8 @@ static void do_sendto(struct tg_replay *p, const struct tg_record *r)
 {
 	bool has_to = r->word[3] != 0;
 	uint64_t n = r->word[1];
-	struct tg_dgram to = {.netif = (uint16_t)(r->word[4] >> 16),
+	struct tg_dgram to = {.segment = (int32_t)(r->word[4] >> 32),
+		.via = (uint16_t)(r->word[4] >> 16),
 		.ttl = (uint8_t)(r->word[4] >> 8),
 		.tos = (uint8_t)r->word[4]};
 	const void *data;

@@ -270,8 +270,10 @@ int64_t tg_sock_sendto(struct tg *s, tg_sock k, const void *data, size_t n, unsi
 		return sock_sendto(s, k, data, n, flags, to, now_ns);
 	result = sock_sendto(s, k, data, n, flags, to, now_ns);
 	r = RECORD(SOCK_SENDTO, 7, k, n, flags, to != NULL,
-		to ? (uint64_t)to->netif << 16 | (uint64_t)to->ttl << 8 | to->tos : 0, now_ns,
-		word_of(result));
+		to ? (uint64_t)(uint32_t)to->segment << 32 | (uint64_t)to->via << 16 |
+				(uint64_t)to->ttl << 8 | to->tos
+		   : 0,
+		now_ns, word_of(result));
 	if (to) {
 		add_data(&r, &to->peer, sizeof(to->peer));
 		add_data(&r, &to->local, sizeof(to->local));

@@ -131,6 +131,8 @@ int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_IP_MULTICAST_LOOP:
 	case TG_IP_MULTICAST_IF:
 	case TG_UDP_CORK:
+	case TG_UDP_SEGMENT:
+	case TG_UDP_GRO:
 	case TG_SO_EVENT_EACH:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: c->broadcast = v != 0; return 0; /* means nothing here */
@@ -220,6 +222,8 @@ int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_
 	case TG_IP_MULTICAST_LOOP:
 	case TG_IP_MULTICAST_IF:
 	case TG_UDP_CORK:
+	case TG_UDP_SEGMENT:
+	case TG_UDP_GRO:
 	case TG_SO_EVENT_EACH:
 	case TG_IP_HDRINCL: return -TG_ENOPROTOOPT;
 	case TG_SO_BROADCAST: *v = c->broadcast; break;

@@ -141,7 +141,12 @@ int udp_connect(struct tg *s, struct endpoint *e, const struct tg_addr *peer)
 int64_t udp_recvfrom(struct tg *s, struct endpoint *e, void *data, size_t n, unsigned flags,
 	struct tg_dgram *from)
 {
-	return dsock_recvfrom(s, &udp_of(e)->d, data, n, flags, from);
+	int64_t r = dsock_recvfrom(s, &udp_of(e)->d, data, n, flags, from);
+
+	/* As Linux: who does not want it any more is not told. */
+	if (from && r >= 0 && !udp_of(e)->gro)
+		from->segment = 0;
+	return r;
 }
 
 int udp_shutdown(struct tg *s, struct endpoint *e, int how)
@@ -173,24 +178,33 @@ int udp_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v)
 {
 	struct udp_sock *u = udp_of(e);
 
-	if (opt != TG_UDP_CORK)
-		return dsock_setopt(s, &u->d, opt, v);
-	u->d.cork = v != 0;
-	if (!u->d.cork)
-		dsock_uncork(s, &u->d);
-	return 0;
+	switch ((int)opt) {
+	case TG_UDP_CORK:
+		u->d.cork = v != 0;
+		if (!u->d.cork)
+			udp_uncork(s, u); /* as Linux: nobody is told if it cannot go */
+		return 0;
+	case TG_UDP_SEGMENT:
+		if (v < 0 || v > UINT16_MAX)
+			return -TG_EINVAL;
+		u->segment = (uint16_t)v;
+		return 0;
+	case TG_UDP_GRO: u->gro = v != 0; return 0;
+	default: return dsock_setopt(s, &u->d, opt, v);
+	}
 }
 
 int udp_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v)
 {
 	struct udp_sock *u = udp_of(e);
 
-	if (opt == TG_UDP_CORK) {
-		*v = u->d.cork;
-		return 0;
+	switch ((int)opt) {
+	case TG_UDP_CORK: *v = u->d.cork; return 0;
+	case TG_UDP_SEGMENT: *v = u->segment; return 0;
+	case TG_UDP_GRO: *v = u->gro; return 0;
+	case TG_IP_MTU: break;
+	default: return dsock_getopt(&u->d, opt, v);
 	}
-	if (opt != TG_IP_MTU)
-		return dsock_getopt(&u->d, opt, v);
 	if (!u->d.connected)
 		return -TG_ENOTCONN;
 	*v = ip_mtu(s, &u->d.peer.ip, &u->path);

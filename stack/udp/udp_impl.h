@@ -11,6 +11,8 @@ struct udp_sock {
 	struct hnode by_flow; /* in addrs while bound and not connected, in peers while connected */
 	struct ip_path path;  /* to path_dst */
 	struct tg_ip path_dst;
+	uint16_t segment; /* TG_UDP_SEGMENT */
+	bool gro;         /* TG_UDP_GRO */
 	bool addr_chosen; /* by the user: stays when the socket is disconnected; port likewise */
 	bool port_chosen;
 };
@@ -58,6 +60,9 @@ bool udp_error(struct tg *s, const struct ip_error *e);
 bool udp_claims(struct tg *s, const struct tg_pkt *p, const struct ip_info *i);
 /* udp_out.c */
 enum tx_result udp_turn(struct tg *s, struct sender *x, uint32_t budget_bytes);
+/* Sends what has been put together so far, if anything. -TG_EMSGSIZE, -TG_EINVAL: it cannot go in
+ * such pieces, and has been dropped. */
+int udp_uncork(struct tg *s, struct udp_sock *u);
 /* udp.c */
 /* Gives an unbound u an ephemeral port. 0, -TG_EADDRNOTAVAIL (used up), -TG_ENOMEM. */
 int udp_autobind(struct tg *s, struct udp_sock *u);

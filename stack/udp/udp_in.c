@@ -20,7 +20,14 @@ static bool csum_good(
 	return csum_fold(s->csum(p->data, h->bytes, sum)) == 0xffff;
 }
 
-static void trace_in(struct tg *s, const struct ip_info *i, const struct udp_hdr *h)
+/* What each datagram in p holds, if the device put several together; 0: it is one. */
+static uint32_t segment_of(const struct tg_pkt *p, uint32_t bytes)
+{
+	return p->gso == TG_GSO_UDP4 && p->gso_size < bytes ? p->gso_size : 0;
+}
+
+static void trace_in(
+	struct tg *s, const struct tg_pkt *p, const struct ip_info *i, const struct udp_hdr *h)
 {
 	struct tg_trace *t = trace_add(s, TG_TRACE_UDP);
 
@@ -30,6 +37,7 @@ static void trace_in(struct tg *s, const struct ip_info *i, const struct udp_hdr
 	t->lport = h->dst_port;
 	t->rport = h->src_port;
 	t->len = h->bytes - UDP_HDR_BYTES;
+	t->aux = segment_of(p, t->len);
 	memcpy(t->raddr, i->src.b, sizeof(t->raddr));
 }
 
@@ -39,34 +47,33 @@ struct outcome {
 	enum tg_drop why;
 };
 
-static void note(struct outcome *o, enum dsock_push r)
+static void note(struct outcome *o, enum dsock_push r, uint32_t datagrams)
 {
 	if (r == DSOCK_TAKEN) {
-		o->taken++;
+		o->taken += datagrams;
 		return;
 	}
-	o->refused++;
+	o->refused += datagrams;
 	o->why = r == DSOCK_FULL ? TG_DROP_UDP_QUEUE_FULL : TG_DROP_NO_MEMORY;
 }
 
-/* The payload of p, in as many datagrams as the device put together. keep: u may keep p (a single
- * datagram only). */
+/* The payload of p, in one if u wants it so, else in as many datagrams as the device put together.
+ * keep: u may keep p. */
 static void give(struct tg *s, struct udp_sock *u, const struct tg_pkt *p, struct tg_dgram *info,
 	struct tg_pkt **keep, struct outcome *o)
 {
-	uint32_t left = info->bytes, off = 0, piece = left;
+	uint32_t segment = segment_of(p, info->bytes), all = info->bytes;
 
-	if (p->gso == TG_GSO_UDP4 && p->gso_size < left)
-		piece = p->gso_size;
-	if (piece < left)
-		keep = NULL;
-	do {
-		info->bytes = min_u32(piece, left);
-		note(o, dsock_receive(s, &u->d, p->data + off, info, keep));
-		off += info->bytes;
-		left -= info->bytes;
-	} while (left > 0);
-	info->bytes = off;
+	info->segment = u->gro ? (int32_t)segment : 0;
+	if (!segment || u->gro) {
+		note(o, dsock_receive(s, &u->d, p->data, info, keep), dgram_pieces(all, segment));
+		return;
+	}
+	for (uint32_t off = 0; off < all; off += segment) {
+		info->bytes = min_u32(segment, all - off);
+		note(o, dsock_receive(s, &u->d, p->data + off, info, NULL), 1);
+	}
+	info->bytes = all;
 }
 
 /* The frame's verdict, and a count for what else of it was lost. */
@@ -148,7 +155,7 @@ void udp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i)
 		return;
 	}
 	p->len = h.bytes; /* what is longer is padding */
-	trace_in(s, i, &h);
+	trace_in(s, p, i, &h);
 	local.port = h.dst_port;
 	memset(&info, 0, sizeof(info));
 	info.peer.ip = i->src;

@@ -2,6 +2,7 @@
  *
  * The checksum is always sent [1122 4.1.3.4]. Datagrams larger than the path's MTU are fragmented
  * here, others have DF set, unless the user wants it otherwise (enum tg_pmtu) [1191 3, 8085 3.2].
+ * What is to go as several datagrams (TG_UDP_SEGMENT) stays one down to the device, or to core/gso.
  * Left out: sending IP options (RFC 1122 4.1.3.2). */
 #include "udp/udp_impl.h"
 
@@ -42,6 +43,11 @@ static int address_datagram(
 		return -TG_EDESTADDRREQ;
 	if (info->peer.port == 0)
 		return -TG_EINVAL;
+	info->segment = to && to->segment ? to->segment : u->segment;
+	if (info->segment > UINT16_MAX)
+		return -TG_EINVAL;
+	if (info->segment < 0)
+		info->segment = 0;
 	/* [1122-U7] [1122 4.1.4] TTL and TOS as the application wants them */
 	dsock_choose(d, to, ip_is_multicast(&info->peer.ip), info);
 	/* [1122-U5] [1122 4.1.3.5] the application may choose the source address */
@@ -55,21 +61,73 @@ static int address_datagram(
 		path_for(u, info, &none));
 }
 
+/* What a datagram to dst may hold, whatever the path. */
+static size_t most_to(const struct tg_ip *dst)
+{
+	return IP4_MAX_BYTES - ip_header_bytes(dst) - UDP_HDR_BYTES;
+}
+
+/* May n bytes go in pieces as info says? As Linux: none of them may need to be fragmented, by the
+ * path's MTU, or the interface's if the user wants to hear of no other. */
+static int may_cut(struct tg *s, struct udp_sock *u, const struct tg_dgram *info, size_t n)
+{
+	uint32_t seg = (uint32_t)info->segment;
+	enum tg_pmtu pmtu = u->d.pmtu < TG_PMTU_PROBE ? TG_PMTU_DO : TG_PMTU_PROBE;
+	struct ip_path none = {0};
+
+	if (!ip_fits(s, &info->peer.ip, path_for(u, info, &none), pmtu,
+		    UDP_HDR_BYTES + min_u64(n, seg)))
+		return -TG_EMSGSIZE;
+	return n > (size_t)seg * TG_UDP_PIECES ? -TG_EINVAL : 0;
+}
+
+static int may_send_bytes(struct tg *s, struct udp_sock *u, const struct tg_dgram *info, size_t n)
+{
+	if (n > most_to(&info->peer.ip))
+		return -TG_EMSGSIZE;
+	if (info->segment)
+		return may_cut(s, u, info, n);
+	return ip_fits(s, &info->peer.ip, path_to(u, &info->peer.ip), u->d.pmtu, UDP_HDR_BYTES + n)
+		       ? 0
+		       : -TG_EMSGSIZE;
+}
+
+int udp_uncork(struct tg *s, struct udp_sock *u)
+{
+	const struct dgram *m = u->d.corked;
+	int r = m && m->info.segment ? may_cut(s, u, &m->info, m->info.bytes) : 0;
+
+	if (r < 0)
+		dsock_cork_drop(s, &u->d);
+	else
+		dsock_uncork(s, &u->d);
+	return r;
+}
+
+/* Adds to what is put together; info: begins it. As Linux: only when all of it is there is it
+ * looked at whether it may be cut into such pieces. */
+static int cork(struct tg *s, struct udp_sock *u, const void *data, size_t n,
+	const struct tg_dgram *info, bool more)
+{
+	const struct tg_dgram *what = info ? info : &u->d.corked->info;
+	int r = dsock_cork(s, &u->d, data, n, most_to(&what->peer.ip), info, true);
+
+	return r < 0 || more ? r : udp_uncork(s, u);
+}
+
 int64_t udp_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n, unsigned flags,
 	const struct tg_dgram *to)
 {
 	struct udp_sock *u = udp_of(e);
 	bool more = (flags & TG_MSG_MORE) != 0 || u->d.cork;
 	struct tg_dgram info;
-	size_t most;
 	int r = dsock_may_send(s, &u->d, flags & ~TG_MSG_MORE);
 
 	if (r < 0)
 		return r;
 	/* As Linux: what goes on goes where it was begun to go. */
 	if (u->d.corked) {
-		most = IP4_MAX_BYTES - ip_header_bytes(&u->d.corked->info.peer.ip) - UDP_HDR_BYTES;
-		r = dsock_cork(s, &u->d, data, n, most, NULL, more);
+		r = cork(s, u, data, n, NULL, more);
 		return r < 0 ? r : (int64_t)n;
 	}
 	r = udp_autobind(s, u); /* as Linux: whatever comes of the rest */
@@ -78,46 +136,51 @@ int64_t udp_sendto(struct tg *s, struct endpoint *e, const void *data, size_t n,
 	r = address_datagram(s, u, to, &info);
 	if (r < 0)
 		return r;
-	most = IP4_MAX_BYTES - ip_header_bytes(&info.peer.ip) - UDP_HDR_BYTES;
-	if (n > most)
-		return -TG_EMSGSIZE;
-	if (!ip_fits(s, &info.peer.ip, path_to(u, &info.peer.ip), u->d.pmtu, UDP_HDR_BYTES + n))
-		return -TG_EMSGSIZE;
+	if (!more || !info.segment) {
+		r = may_send_bytes(s, u, &info, n);
+		if (r < 0)
+			return r;
+	}
 	info.bytes = (uint32_t)n;
-	r = more ? dsock_cork(s, &u->d, data, n, most, &info, true)
-		 : dsock_send(s, &u->d, data, &info);
+	r = more ? cork(s, u, data, n, &info, true) : dsock_send(s, &u->d, data, &info);
 	return r < 0 ? r : (int64_t)n;
 }
 
-static void trace_out(struct tg *s, const struct dsock *d, const struct dgram *m)
+/* The datagrams that t's device took of m have gone: `bytes` of them. */
+static void count_out(struct tg *s, const struct dsock *d, const struct dgram *m, uint32_t bytes)
 {
+	uint32_t n = dgram_pieces(bytes, (uint32_t)m->info.segment);
 	struct tg_trace *t = trace_add(s, TG_TRACE_UDP);
 
+	s->counters.udp_out_datagrams += n;
 	if (!t)
 		return;
 	t->b = 1;
 	t->lport = d->local.port;
 	t->rport = m->info.peer.port;
-	t->len = m->info.bytes;
+	t->len = bytes;
+	t->aux = n > 1 ? (uint32_t)m->info.segment : 0;
 	memcpy(t->raddr, m->info.peer.ip.b, sizeof(t->raddr));
 }
 
-static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m, int *error)
+static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m, struct tx *t)
 {
 	struct udp_sock *u = udp_of(&d->e);
 	struct udp_hdr h = {
 		d->local.port, m->info.peer.port, (uint16_t)(UDP_HDR_BYTES + m->info.bytes), 0};
 	struct ip_flow f;
 	enum tx_result r;
-	struct tx t;
 
-	tx_init(&t);
-	udp_emit(tx_prepend(&t, UDP_HDR_BYTES), &h);
-	t.l4_off = t.off;
-	t.csum = true; /* [1122-U4] */
-	t.csum_offset = UDP_CSUM_OFFSET;
+	udp_emit(tx_prepend(t, UDP_HDR_BYTES), &h);
+	t->l4_off = t->off;
+	t->csum = true; /* [1122-U4] */
+	t->csum_offset = UDP_CSUM_OFFSET;
 	if (m->info.bytes)
-		tx_add_body(&t, m->data, m->info.bytes);
+		tx_add_body(t, m->data, m->info.bytes);
+	if (dgram_pieces(m->info.bytes, (uint32_t)m->info.segment) > 1) {
+		t->gso = TG_GSO_UDP4;
+		t->gso_size = (uint16_t)m->info.segment;
+	}
 	memset(&f, 0, sizeof(f));
 	f.src = m->info.local;
 	f.dst = m->info.peer.ip;
@@ -132,12 +195,9 @@ static enum tx_result emit(struct tg *s, struct dsock *d, const struct dgram *m,
 	f.tos = m->info.tos;
 	ip_flow_discover(&f, d->pmtu);
 	f.bcast = true; /* the call that queued it has checked */
-	r = ip_output(s, &t, &f);
-	*error = t.error;
-	if (r == TX_OK) {
-		s->counters.udp_out_datagrams++;
-		trace_out(s, d, m);
-	}
+	r = ip_output(s, t, &f);
+	if (r == TX_OK)
+		count_out(s, d, m, t->accepted);
 	return r;
 }
 

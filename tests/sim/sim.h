@@ -103,6 +103,8 @@ struct host_plan {
 	uint64_t close_listener_ns, reopen_listener_ns; /* listener 0; 0: never */
 	uint32_t udp_count, ping_count, udp_max;
 	uint64_t udp_gap_ns, ping_gap_ns;
+	uint32_t udp_cut_percent; /* of the datagrams go several in one call */
+	bool udp_gro;             /* and may be received so */
 };
 
 struct wire_plan {

@@ -1,5 +1,6 @@
-/* Applications on datagrams: UDP up to 60 KB, which fragments, and pings from a raw socket, beside
- * the streams. Whatever arrives must be exactly something that was sent. */
+/* Applications on datagrams: UDP up to 60 KB, which fragments, or several in one call, and pings
+ * from a raw socket, beside the streams. Whatever arrives must be exactly something that was sent.
+ */
 #include "sim.h"
 
 #define HEAD_BYTES 12u
@@ -33,6 +34,8 @@ void dgram_open(unsigned h)
 
 	SIM_CHECK(tg_sock_open(host->s, TG_DGRAM, 0, 3ull << 32, &host->udp) == 0);
 	SIM_CHECK(tg_sock_bind(host->s, host->udp, &a) == 0);
+	SIM_CHECK(tg_sock_setopt(host->s, host->udp, TG_UDP_GRO, sim->plan.host[h].udp_gro,
+			  sim->now_ns) == 0);
 	SIM_CHECK(tg_sock_open(host->s, TG_RAW, 1, 3ull << 32 | 1, &host->raw) == 0);
 	host->udp_next_ns = sim->plan.host[h].udp_count ? sim->now_ns : NEVER_NS;
 	host->ping_next_ns = sim->plan.host[h].ping_count ? sim->now_ns : NEVER_NS;
@@ -61,6 +64,34 @@ static void check_result(unsigned h, int64_t r)
 
 /* ---- UDP ---- */
 
+/* One datagram of n bytes into `at`. */
+static void udp_fill(unsigned h, uint32_t number, uint8_t *at, uint32_t n)
+{
+	put32(at, h);
+	put32(at + 4, number);
+	put32(at + 8, n);
+	stream_fill(dgram_key(h, number), 0, at + HEAD_BYTES, n - HEAD_BYTES);
+}
+
+/* Several of the same number in one call, the last one shorter: a datagram each, or refused for a
+ * path that has become narrow. */
+static void udp_send_many(unsigned h, uint32_t number, struct sim_rng *r, struct tg_dgram *d)
+{
+	struct host *host = &sim->host[h];
+	uint32_t piece = sim_between(r, HEAD_BYTES + 1, min_u32(sim->plan.host[h].mtu - 28, 5000));
+	uint32_t full = sim_between(r, 1, 60000 / piece < 20 ? 60000 / piece : 20);
+	uint32_t last = sim_between(r, HEAD_BYTES, piece);
+	int64_t result;
+
+	for (uint32_t i = 0; i <= full; i++)
+		udp_fill(h, number, scratch + i * piece, i < full ? piece : last);
+	d->segment = (int32_t)piece;
+	result =
+		tg_sock_sendto(host->s, host->udp, scratch, full * piece + last, 0, d, sim->now_ns);
+	if (result != -TG_EMSGSIZE)
+		check_result(h, result);
+}
+
 static void udp_send(unsigned h)
 {
 	struct host *host = &sim->host[h];
@@ -73,10 +104,11 @@ static void udp_send(unsigned h)
 	memset(&d, 0, sizeof(d));
 	d.peer.ip = host_ip(to, wire_of(h, to));
 	d.peer.port = SIM_UDP;
-	put32(scratch, h);
-	put32(scratch + 4, number);
-	put32(scratch + 8, n);
-	stream_fill(dgram_key(h, number), 0, scratch + HEAD_BYTES, n - HEAD_BYTES);
+	if (sim_chance(&r, sim->plan.host[h].udp_cut_percent)) {
+		udp_send_many(h, number, &r, &d);
+		return;
+	}
+	udp_fill(h, number, scratch, n);
 	check_result(h, tg_sock_sendto(host->s, host->udp, scratch, n, 0, &d, sim->now_ns));
 }
 
@@ -91,20 +123,33 @@ static bool may_be_corrupt(uint32_t n)
 	return false;
 }
 
-static void udp_check(struct host *host, uint32_t n, const struct tg_dgram *from)
+static void udp_check(struct host *host, const uint8_t *b, uint32_t n, const struct tg_dgram *from)
 {
-	uint32_t h = get32(scratch), number = get32(scratch + 4);
+	uint32_t h, number;
 
 	if (may_be_corrupt(n))
 		return;
-	if (n < HEAD_BYTES || n != from->bytes || n != get32(scratch + 8) ||
-		h >= sim->plan.n_hosts || number >= sim->host[h].udp_sent ||
-		from->peer.port != SIM_UDP ||
-		!stream_equal(dgram_key(h, number), 0, scratch + HEAD_BYTES, n - HEAD_BYTES)) {
+	h = n < HEAD_BYTES ? SIM_HOSTS : get32(b);
+	number = n < HEAD_BYTES ? 0 : get32(b + 4);
+	if (n < HEAD_BYTES || n != get32(b + 8) || h >= sim->plan.n_hosts ||
+		number >= sim->host[h].udp_sent || from->peer.port != SIM_UDP ||
+		!stream_equal(dgram_key(h, number), 0, b + HEAD_BYTES, n - HEAD_BYTES)) {
 		sim_fail("a datagram that nobody sent: %u bytes", n);
 		return;
 	}
 	host->udp_received++;
+}
+
+/* What was received in one call: one datagram, or several as from->segment says. */
+static void udp_check_all(struct host *host, uint32_t n, const struct tg_dgram *from)
+{
+	uint32_t piece = from->segment ? (uint32_t)from->segment : n, off = 0;
+
+	SIM_CHECK(n == from->bytes);
+	do {
+		udp_check(host, scratch + off, min_u32(piece, n - off), from);
+		off += piece;
+	} while (off < n && !sim->failed);
 }
 
 /* ---- ICMP ---- */
@@ -187,7 +232,7 @@ void dgram_event(unsigned h, bool raw)
 		if (r >= 0 && raw)
 			ping_check(host, h, (uint32_t)r);
 		else if (r >= 0)
-			udp_check(host, (uint32_t)r, &from);
+			udp_check_all(host, (uint32_t)r, &from);
 	}
 	sim_fail("a socket that never runs empty");
 }

@@ -331,6 +331,10 @@ static void draw_extras(struct plan *p)
 		if (p->very_lossy && sim_chance(&r, 10))
 			e->user_timeout_ns = sim_between(&r, 2, 60) * NS_PER_SEC;
 	}
+	for (unsigned h = 0; h < p->n_hosts; h++) {
+		p->host[h].udp_cut_percent = 25 * sim_below(&r, 4);
+		p->host[h].udp_gro = sim_chance(&r, 50);
+	}
 }
 
 /* From numbers of its own, so that seeds keep what they drew before there was a choice here. */

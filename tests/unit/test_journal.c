@@ -235,16 +235,11 @@ START_TEST (only_a_fresh_instance_is_recorded) {
 }
 END_TEST
 
-START_TEST (a_journal_keeps_its_limit_and_has_an_end) {
-	struct tg *s = recorded(4000);
+/* Makes the calls of the book again: to its end, which is said to be this. */
+static void replay_to(enum tg_record_end end)
+{
 	struct tg_replay *p = calloc(1, sizeof(*p));
 
-	for (int i = 0; i < 1000; i++)
-		tg_step(s, 2000 + (uint64_t)i);
-	ck_assert_int_eq(rec.ended, TG_RECORD_LIMIT);
-	ck_assert_uint_le(book.bytes, 4000);
-	ck_assert_uint_gt(book.bytes, 3800);
-	ck_assert_int_eq(tg_record_stop(&rec), TG_RECORD_LIMIT);
 	ck_assert(tg_replay_open(p, book.data, book.bytes));
 	ck_assert_str_eq(p->build, "unit");
 	ck_assert(tg_replay_begin(p,
@@ -254,9 +249,41 @@ START_TEST (a_journal_keeps_its_limit_and_has_an_end) {
 	while (tg_replay_next(p) == TG_REPLAY_MORE)
 		;
 	ck_assert_int_eq(p->state, TG_REPLAY_END);
-	ck_assert_int_eq(p->ended, TG_RECORD_LIMIT);
+	ck_assert_int_eq(p->ended, end);
 	free(p->scratch);
 	free(p);
+}
+
+START_TEST (a_journal_keeps_its_limit_and_has_an_end) {
+	struct tg *s = recorded(4000);
+
+	for (int i = 0; i < 1000; i++)
+		tg_step(s, 2000 + (uint64_t)i);
+	ck_assert_int_eq(rec.ended, TG_RECORD_LIMIT);
+	ck_assert_uint_le(book.bytes, 4000);
+	ck_assert_uint_gt(book.bytes, 3800);
+	ck_assert_int_eq(tg_record_stop(&rec), TG_RECORD_LIMIT);
+	replay_to(TG_RECORD_LIMIT);
+}
+END_TEST
+
+START_TEST (a_datagram_goes_as_it_went) {
+	struct tg *s = recorded(1 << 20);
+	struct tg_addr at = {tg_ip4(127, 0, 0, 1), 7000};
+	struct tg_dgram pieces = {.peer = at, .segment = 100};
+	struct tg_dgram nowhere = {.peer = at, .via = 9};
+	uint8_t data[300] = {0};
+	tg_sock k;
+
+	ck_assert_int_eq(tg_sock_open(s, TG_DGRAM, 0, 1, &k), 0);
+	ck_assert_int_eq(tg_sock_bind(s, k, &at), 0);
+	ck_assert_int_eq(tg_sock_sendto(s, k, data, 300, 0, &pieces, 2000), 300);
+	tg_step(s, 3000);
+	tg_step(s, 4000);
+	ck_assert_int_eq(tg_sock_recv(s, k, data, 300, 0, 5000), 100);
+	ck_assert_int_eq(tg_sock_sendto(s, k, data, 300, 0, &nowhere, 6000), -TG_ENETUNREACH);
+	ck_assert_int_eq(tg_record_stop(&rec), TG_RECORD_STOPPED);
+	replay_to(TG_RECORD_STOPPED);
 }
 END_TEST
 
@@ -300,6 +327,7 @@ static Suite *journal_suite(void)
 	tcase_add_test(c, each_call_writes_one_record);
 	tcase_add_test(c, only_a_fresh_instance_is_recorded);
 	tcase_add_test(c, a_journal_keeps_its_limit_and_has_an_end);
+	tcase_add_test(c, a_datagram_goes_as_it_went);
 	tcase_add_test(c, a_failed_write_ends_the_recording_not_the_stack);
 	tcase_add_test(c, what_is_recorded_is_not_put_back);
 	suite_add_tcase(s, c);

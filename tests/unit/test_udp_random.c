@@ -14,7 +14,7 @@ static void random_call(struct unit_rng *r, struct endpoint **e)
 		*e = udp_open(s, 1);
 		return;
 	}
-	switch (unit_below(r, 9)) {
+	switch (unit_below(r, 12)) {
 	case 0: udp_bind(s, *e, &a); break;
 	case 1: udp_connect(s, *e, &a); break;
 	case 2:
@@ -25,6 +25,9 @@ static void random_call(struct unit_rng *r, struct endpoint **e)
 	case 5: udp_recvfrom(s, *e, sink, unit_below(r, 70000), 0, NULL); break;
 	case 6: udp_setopt(s, *e, TG_SO_REUSEADDR, unit_below(r, 2)); break;
 	case 7: udp_setopt(s, *e, TG_SO_BROADCAST, unit_below(r, 2)); break;
+	case 8: udp_setopt(s, *e, TG_UDP_SEGMENT, unit_below(r, 2) * unit_below(r, 1500)); break;
+	case 9: udp_setopt(s, *e, TG_UDP_GRO, unit_below(r, 2)); break;
+	case 10: udp_setopt(s, *e, TG_UDP_CORK, unit_below(r, 2)); break;
 	default:
 		if (unit_below(r, 2))
 			udp_close(s, *e);
