@@ -14,9 +14,10 @@
  * Different from Linux: groups are not joined (IP_ADD_MEMBERSHIP is refused with ENOPROTOOPT), as
  * there is no IGMP to tell the network of it; sending to groups works, with IP_MULTICAST_TTL, _LOOP
  * and _IF, and what goes to all hosts (224.0.0.1) or is broadcast reaches this host's sockets too.
- * TCP_DEFER_ACCEPT answers the handshake at once: when its time is up, the connection is accepted
- * without a last question to the peer. A tg_epoll set takes four descriptors; who watches one by
- * the kernel's own poll may be woken for nothing. */
+ * Pieces of UDP_SEGMENT have DF set like other datagrams that fit the path, where Linux leaves it
+ * to routers to fragment them. TCP_DEFER_ACCEPT answers the handshake at once: when its time is up,
+ * the connection is accepted without a last question to the peer. A tg_epoll set takes four
+ * descriptors; who watches one by the kernel's own poll may be woken for nothing. */
 #ifndef TAPGLASS_SOCKETS_H
 #define TAPGLASS_SOCKETS_H
 
@@ -66,7 +67,8 @@ TG_API ssize_t tg_sendto(
 	int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t to_len);
 TG_API ssize_t tg_recvfrom(
 	int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *from_len);
-/* Control messages: IP_PKTINFO, IP_TTL, IP_TOS both ways, IP_RECVERR with MSG_ERRQUEUE. */
+/* Control messages: IP_PKTINFO, IP_TTL, IP_TOS both ways, UDP_SEGMENT sent, UDP_GRO received,
+ * IP_RECVERR with MSG_ERRQUEUE. */
 TG_API ssize_t tg_sendmsg(int fd, const struct msghdr *m, int flags);
 TG_API ssize_t tg_recvmsg(int fd, struct msghdr *m, int flags);
 TG_API int tg_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags);

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -194,11 +195,25 @@ static int take_number(const struct cmsghdr *c, uint8_t *out, int least)
 	return 0;
 }
 
-static int take_control(const struct cmsghdr *c, struct tg_dgram *info)
+/* As Linux: 0 is one datagram, whatever the socket's option. */
+static int take_segment(const struct cmsghdr *c, int32_t *segment)
+{
+	uint16_t bytes;
+
+	if (c->cmsg_type != UDP_SEGMENT || c->cmsg_len != CMSG_LEN(sizeof(bytes)))
+		return -EINVAL;
+	memcpy(&bytes, CMSG_DATA(c), sizeof(bytes));
+	*segment = bytes ? bytes : -1;
+	return 0;
+}
+
+static int take_control(const struct cmsghdr *c, bool udp, struct tg_dgram *info)
 {
 	struct in_pktinfo pi;
 	uint32_t ip;
 
+	if (udp && c->cmsg_level == SOL_UDP)
+		return take_segment(c, &info->segment);
 	if (c->cmsg_level != IPPROTO_IP)
 		return 0; /* somebody else's, as Linux */
 	switch (c->cmsg_type) {
@@ -219,7 +234,7 @@ static int take_control(const struct cmsghdr *c, struct tg_dgram *info)
 	}
 }
 
-static int take_controls(const struct msghdr *h, struct tg_dgram *info)
+static int take_controls(const struct msghdr *h, bool udp, struct tg_dgram *info)
 {
 	struct cmsghdr *c;
 	int r = 0;
@@ -227,22 +242,23 @@ static int take_controls(const struct msghdr *h, struct tg_dgram *info)
 	if (!h->msg_control || !h->msg_controllen)
 		return 0;
 	for (c = CMSG_FIRSTHDR(h); c && r == 0; c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)h, c))
-		r = c->cmsg_len < sizeof(*c) ? -EINVAL : take_control(c, info);
+		r = c->cmsg_len < sizeof(*c) ? -EINVAL : take_control(c, udp, info);
 	return r;
 }
 
 int64_t bsd_send_msghdr(struct bsd *b, int fd, const struct msghdr *h, int flags)
 {
+	const struct bsd_file *f = bsd_file_at(b, fd);
+	bool udp = f && f->type == SOCK_DGRAM, none = true, nowhere;
 	struct bsd_msg m;
-	bool none = true, nowhere;
 	int64_t r = open_msg(&m, h, 0, &nowhere);
 
 	if (r == 0)
 		r = take_address(b, fd, h->msg_name, h->msg_namelen, &m.info.peer, &none);
 	m.has_addr = !none;
-	if (r == 0 && take_controls(h, &m.info) < 0) {
+	if (r == 0 && take_controls(h, udp, &m.info) < 0) {
 		r = send_nothing(b, fd, flags, !none);
-		r = r == -EFAULT ? take_controls(h, &m.info) : r;
+		r = r == -EFAULT ? take_controls(h, udp, &m.info) : r;
 	}
 	if (r == 0)
 		r = nowhere ? send_nothing(b, fd, flags, !none) : bsd_sendmsg(b, fd, &m, flags);
@@ -260,11 +276,11 @@ ssize_t tg_sendmsg(int fd, const struct msghdr *h, int flags)
 /* ---- Control messages received --------------------------------------------------------------- */
 
 /* Appends one; what does not fit is cut and told by MSG_CTRUNC. */
-static void put_control(struct msghdr *h, size_t *used, int type, const void *data, size_t bytes)
+static void put_control(
+	struct msghdr *h, size_t *used, int level, int type, const void *data, size_t bytes)
 {
 	size_t room = h->msg_controllen - *used;
-	struct cmsghdr c = {
-		.cmsg_len = CMSG_LEN(bytes), .cmsg_level = IPPROTO_IP, .cmsg_type = type};
+	struct cmsghdr c = {.cmsg_len = CMSG_LEN(bytes), .cmsg_level = level, .cmsg_type = type};
 	uint8_t *at = (uint8_t *)h->msg_control + *used;
 
 	if (!h->msg_control || room < sizeof(c)) {
@@ -295,7 +311,7 @@ static void put_error(struct msghdr *h, size_t *used, const struct tg_dgram *d)
 	e.ee.ee_info = d->mtu;
 	e.offender.sin_family = AF_INET;
 	e.offender.sin_addr.s_addr = htonl(tg_ip4_value(&d->offender));
-	put_control(h, used, IP_RECVERR, &e, sizeof(e));
+	put_control(h, used, IPPROTO_IP, IP_RECVERR, &e, sizeof(e));
 }
 
 static void put_controls(struct msghdr *h, const struct bsd_msg *m, bool stream)
@@ -304,15 +320,17 @@ static void put_controls(struct msghdr *h, const struct bsd_msg *m, bool stream)
 	int ttl = m->info.ttl;
 	size_t used = 0;
 
+	if (m->info.segment)
+		put_control(h, &used, SOL_UDP, UDP_GRO, &m->info.segment, sizeof(int));
 	if (!stream && m->pktinfo) {
 		pi.ipi_addr.s_addr = htonl(tg_ip4_value(&m->info.local));
 		pi.ipi_spec_dst = pi.ipi_addr;
-		put_control(h, &used, IP_PKTINFO, &pi, sizeof(pi));
+		put_control(h, &used, IPPROTO_IP, IP_PKTINFO, &pi, sizeof(pi));
 	}
 	if (!stream && m->ttl)
-		put_control(h, &used, IP_TTL, &ttl, sizeof(ttl));
+		put_control(h, &used, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
 	if (!stream && m->tos)
-		put_control(h, &used, IP_TOS, &m->info.tos, 1);
+		put_control(h, &used, IPPROTO_IP, IP_TOS, &m->info.tos, 1);
 	if (m->flags & BSD_MSG_ERRQUEUE)
 		put_error(h, &used, &m->info);
 	h->msg_controllen = used;

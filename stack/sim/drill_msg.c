@@ -5,12 +5,13 @@
  *                 {cmsg_level=SOL_IP, cmsg_type=IP_RECVERR, cmsg_data={ee_errno=ECONNREFUSED,
  *                  ee_origin=SO_EE_ORIGIN_ICMP, ee_type=3, ee_code=3, ee_info=0, ee_data=0}}]}
  *
- * Control messages are IP_TTL, IP_TOS, IP_PKTINFO and, received, IP_RECVERR. What recvmsg gives is
- * compared if msg_control is written; "..." in it, or for it, stands for anything. */
+ * Control messages are IP_TTL, IP_TOS, IP_PKTINFO, sent UDP_SEGMENT (of SOL_UDP), received UDP_GRO
+ * (of SOL_UDP) and IP_RECVERR. What recvmsg gives is compared if msg_control is written; "..." in
+ * it, or for it, stands for anything. */
 #include "sim/drill_call.h"
 
 #define EE_ORIGIN_ICMP 2
-#define CMSG_MAX       4u
+#define CMSG_MAX       5u
 
 static const char *const msg_names[] = {"msg_name", "msg_iov", "msg_flags", "msg_control"};
 static const char *const cmsg_names[] = {"cmsg_len", "cmsg_level", "cmsg_type", "cmsg_data"};
@@ -52,8 +53,11 @@ static const struct expr *cmsg_of(struct act *a, const struct expr *x, int64_t *
 	}
 	drill_only(a, x, cmsg_names, ARRAY_LEN(cmsg_names));
 	*type = drill_member_int(a, x, "cmsg_type", 1);
-	if (drill_member_int(a, x, "cmsg_level", 0) != BSD_SOL_IP)
-		drill_bad_arg(a, x, "of control messages those of SOL_IP are supported");
+	if (drill_member_int(a, x, "cmsg_level", 0) !=
+		(*type == BSD_UDP_SEGMENT || *type == BSD_UDP_GRO ? BSD_SOL_UDP : BSD_SOL_IP))
+		drill_bad_arg(a, x,
+			"of control messages those of SOL_IP are supported, and of "
+			"SOL_UDP UDP_SEGMENT and UDP_GRO");
 	return a->bad ? NULL : drill_member(x, "cmsg_data", 2);
 }
 
@@ -77,8 +81,12 @@ static void take_control(struct act *a, const struct expr *x, struct tg_dgram *i
 		info->ttl = (uint8_t)v;
 	else if (type == BSD_IP_TOS && v >= 0 && v <= 255)
 		info->tos = (uint8_t)v;
+	else if (type == BSD_UDP_SEGMENT && v >= 0 && v <= UINT16_MAX)
+		info->segment = v ? (int32_t)v : -1;
 	else
-		drill_bad_arg(a, x, "IP_TTL or IP_TOS with a number up to 255 is expected here");
+		drill_bad_arg(a, x,
+			"IP_TTL or IP_TOS with a number up to 255, or UDP_SEGMENT with "
+			"one up to 65535, is expected here");
 }
 
 static int64_t send_one(struct act *a, const struct expr *x, int flags)
@@ -158,11 +166,18 @@ static void check_error(struct act *a, const struct expr *x, const struct tg_dgr
 	}
 }
 
+static void check_number(struct act *a, const struct expr *data, const char *what, int64_t got)
+{
+	int64_t want = data->kind == EXPR_ANY ? got : cmsg_number(a, data);
+
+	if (want != got)
+		drill_wrong_value(a, what, want, got);
+}
+
 static void check_one(struct act *a, const struct expr *x, int have, const struct bsd_msg *m)
 {
-	int64_t type = 0, want;
+	int64_t type = 0;
 	const struct expr *data = cmsg_of(a, x, &type);
-	const int got = have == BSD_IP_TTL ? m->info.ttl : m->info.tos;
 
 	if (!data)
 		return;
@@ -170,10 +185,13 @@ static void check_one(struct act *a, const struct expr *x, int have, const struc
 		drill_wrong_value(a, "cmsg_type", type, have);
 	else if (have == BSD_IP_RECVERR)
 		check_error(a, data, &m->info);
-	else if (have != BSD_IP_PKTINFO && data->kind != EXPR_ANY &&
-		 (want = cmsg_number(a, data)) != got)
-		drill_wrong_value(a, have == BSD_IP_TTL ? "IP_TTL" : "IP_TOS", want, got);
-	else if (have == BSD_IP_PKTINFO && data->kind != EXPR_ANY)
+	else if (have == BSD_IP_TTL)
+		check_number(a, data, "IP_TTL", m->info.ttl);
+	else if (have == BSD_IP_TOS)
+		check_number(a, data, "IP_TOS", m->info.tos);
+	else if (have == BSD_UDP_GRO)
+		check_number(a, data, "UDP_GRO", m->info.segment);
+	else if (data->kind != EXPR_ANY)
 		drill_bad_arg(a, data, "of IP_PKTINFO only '...' can be written");
 }
 
@@ -182,6 +200,8 @@ static unsigned controls(const struct bsd_msg *m, int out[CMSG_MAX])
 {
 	unsigned n = 0;
 
+	if (m->info.segment)
+		out[n++] = BSD_UDP_GRO;
 	if (m->has_addr && m->pktinfo)
 		out[n++] = BSD_IP_PKTINFO;
 	if (m->has_addr && m->ttl)

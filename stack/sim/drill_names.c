@@ -57,7 +57,7 @@ static const struct constant constants[] = {
 	{"IP_DROP_MEMBERSHIP", 36}, {"IP_PMTUDISC_DONT", 0}, {"IP_PMTUDISC_WANT", 1},
 	{"IP_PMTUDISC_DO", 2}, {"IP_PMTUDISC_PROBE", 3}, {"IPV6_MTU_DISCOVER", 23},
 	{"IPV6_MTU", 24}, {"IPV6_RECVERR", 25}, {"IPV6_V6ONLY", 26}, {"IPV6_HOPLIMIT", 52},
-	{"IPV6_TCLASS", 67}, {"UDP_CORK", 1}, {"MSG_OOB", 1}, {"MSG_PEEK", 2},
+	{"IPV6_TCLASS", 67}, {"UDP_CORK", 1}, {"UDP_SEGMENT", 103}, {"UDP_GRO", 104}, {"MSG_OOB", 1}, {"MSG_PEEK", 2},
 	{"MSG_DONTROUTE", 4}, {"MSG_CTRUNC", 8}, {"MSG_PROXY", 0x10}, {"MSG_TRUNC", 0x20},
 	{"MSG_DONTWAIT", 0x40}, {"MSG_EOR", 0x80}, {"MSG_WAITALL", 0x100}, {"MSG_FIN", 0x200},
 	{"MSG_SYN", 0x400}, {"MSG_CONFIRM", 0x800}, {"MSG_RST", 0x1000},

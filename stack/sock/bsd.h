@@ -32,7 +32,9 @@
 #define BSD_SOL_TCP    6
 #define BSD_SOL_UDP    17
 
-#define BSD_UDP_CORK 1
+#define BSD_UDP_CORK    1
+#define BSD_UDP_SEGMENT 103
+#define BSD_UDP_GRO     104
 
 #define BSD_SO_REUSEADDR       2
 #define BSD_SO_TYPE            3

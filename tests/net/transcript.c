@@ -114,6 +114,7 @@ int main(void)
 	tcp_ends();
 	tcp_urgent();
 	udp_all();
+	segments();
 	raw_all();
 	bad_calls();
 	options();

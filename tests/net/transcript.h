@@ -56,6 +56,7 @@ void tcp_states(void);
 void tcp_ends(void);
 void tcp_urgent(void);
 void udp_all(void);
+void segments(void);
 void raw_all(void);
 void bad_calls(void);
 void options(void);

@@ -227,7 +227,9 @@ static const struct bad late[] = {
 		"a member 'msg_colour' is not known here"},
 	{DGRAM "+0 sendmsg(3, {msg_iov(1)=[{..., 5}], msg_control=[{cmsg_level=SOL_TCP, "
 	       "cmsg_type=1, cmsg_data=1}]}, 0) = 5\n",
-		3, 52, "of control messages those of SOL_IP are supported"},
+		3, 52,
+		"of control messages those of SOL_IP are supported, and of SOL_UDP UDP_SEGMENT "
+		"and UDP_GRO"},
 	{OPEN "+0 bind(3, {sa_family=AF_INET6, sin_port=htons(1), sin_addr=1}, 16) = 0\n", 8, 23,
 		"the family of an address is AF_INET"},
 	{OPEN "+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1, 2], 4) = 0\n", 8, 40,
