@@ -16,7 +16,7 @@
 #define BACKLOG     1024
 #define CHUNK_BYTES 65536u
 #define SPANS       16
-#define FLOOD_BURST 256 /* datagrams between looks at the device */
+#define FLOOD_BURST 256 /* calls between looks at the device */
 #define RCVBUF      (4 << 20)
 
 enum what { LISTEN_DISCARD = 1, LISTEN_CHARGEN, DISCARD, CHARGEN, SINK, COUNT, SOURCE };
@@ -91,10 +91,12 @@ static void ask(struct server *v, tg_sock k, uint64_t now)
 	char b[64];
 	int64_t n = tg_sock_recvfrom(v->s, k, b, sizeof(b), 0, &v->to, now);
 
-	if (n < 0 || !flood_ask_get(&v->ask, b, (size_t)n) || v->ask.segs != 1)
+	if (n < 0 || !flood_ask_get(&v->ask, b, (size_t)n) ||
+		(uint32_t)v->ask.segs * v->ask.dgram_bytes > sizeof(v->out))
 		return;
 	v->source = k;
 	v->to.ttl = v->to.tos = 0;
+	v->to.segment = v->ask.segs > 1 ? v->ask.dgram_bytes : 0;
 	v->flood_end_ns = now + (uint64_t)v->ask.duration_ms * 1000000u;
 }
 
@@ -124,11 +126,12 @@ static void event(void *arg, struct tg *s, const struct tg_event *e, uint64_t no
 static uint64_t flood(void *arg, struct tg *s, uint64_t now)
 {
 	struct server *v = arg;
+	size_t n = (size_t)v->ask.dgram_bytes * v->ask.segs;
 
 	if (now >= v->flood_end_ns)
 		return UINT64_MAX;
 	for (int i = 0; i < FLOOD_BURST; i++) {
-		if (tg_sock_sendto(s, v->source, v->out, v->ask.dgram_bytes, 0, &v->to, now) < 0)
+		if (tg_sock_sendto(s, v->source, v->out, n, 0, &v->to, now) < 0)
 			break;
 	}
 	return now;
