@@ -86,6 +86,8 @@ uint32_t ip_pseudo_sum(
 	const struct tg_ip *src, const struct tg_ip *dst, uint8_t proto, uint32_t len);
 /* Header bytes that the network layer adds for dst: MSS = MTU - this - 20. */
 uint32_t ip_header_bytes(const struct tg_ip *dst);
+/* Would ip_resolve find this path again? */
+bool ip_path_stands(const struct tg *s, const struct ip_path *path, bool bcast);
 /* Fills df, cut and link_mtu of a flow as a socket's enum tg_pmtu wants them. */
 void ip_flow_discover(struct ip_flow *f, uint8_t pmtu);
 /* May a socket with `pmtu` send a datagram of l4_bytes (behind the network header) to dst? */

@@ -263,6 +263,13 @@ static bool path_valid(const struct tg *s, const struct ip_path *path)
 	return path && path->generation == s->ip->generation;
 }
 
+bool ip_path_stands(const struct tg *s, const struct ip_path *path, bool bcast)
+{
+	if (!path_valid(s, path) || ((path->flags & IP_PATH_BCAST) && !bcast))
+		return false;
+	return path->neigh == IP_NEIGH_NONE || s->ip->neigh[path->neigh]->state != TG_NEIGH_FAILED;
+}
+
 /* Interface towards dst, NULL without a route. */
 static const struct netif *netif_towards(
 	const struct tg *s, const struct tg_ip *dst, const struct ip_path *path)

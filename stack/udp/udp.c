@@ -128,6 +128,7 @@ int udp_connect(struct tg *s, struct endpoint *e, const struct tg_addr *peer)
 		local.ip = u->d.local.ip;
 	memset(&u->path, 0, sizeof(u->path));
 	u->path_dst = peer->ip;
+	u->src_generation = 0;
 	r = ip_resolve(s, &peer->ip, &local.ip, 0, u->d.broadcast, &u->path);
 	if (r < 0)
 		return r;

@@ -11,6 +11,8 @@ struct udp_sock {
 	struct hnode by_flow; /* in addrs while bound and not connected, in peers while connected */
 	struct ip_path path;  /* to path_dst */
 	struct tg_ip path_dst;
+	uint32_t src_generation; /* of the path for which src_asked came to be src_found */
+	struct tg_ip src_asked, src_found;
 	uint16_t segment; /* TG_UDP_SEGMENT */
 	bool gro;         /* TG_UDP_GRO */
 	bool addr_chosen; /* by the user: stays when the socket is disconnected; port likewise */
@@ -20,7 +22,7 @@ struct udp_sock {
 struct udp_state {
 	struct sipkey key;
 	struct htab ports; /* every bound socket, by local port: for conflicts */
-	struct htab addrs; /* unconnected ones, by local address and port */
+	struct htab addrs; /* unconnected ones, by local port */
 	struct htab peers; /* connected ones, by both addresses and ports */
 	uint32_t orphans;
 };

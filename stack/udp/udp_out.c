@@ -16,6 +16,7 @@ static struct ip_path *path_to(struct udp_sock *u, const struct tg_ip *dst)
 	if (!ip_equal(&u->path_dst, dst)) {
 		memset(&u->path, 0, sizeof(u->path));
 		u->path_dst = *dst;
+		u->src_generation = 0;
 	}
 	return &u->path;
 }
@@ -27,11 +28,32 @@ static struct ip_path *path_for(
 	return info->via ? none : path_to(u, &info->peer.ip);
 }
 
+/* Completes info's source address. What is sent to the same peer again goes the same way. */
+static int find_way(struct tg *s, struct udp_sock *u, struct tg_dgram *info)
+{
+	struct tg_ip from = info->local;
+	struct ip_path none = {0};
+	int r;
+
+	if (info->via)
+		return ip_resolve(s, &info->peer.ip, &info->local, ip_netif_of(info->via),
+			u->d.broadcast, &none);
+	if (ip_path_stands(s, path_to(u, &info->peer.ip), u->d.broadcast) &&
+		u->src_generation == u->path.generation && ip_equal(&u->src_asked, &from)) {
+		info->local = u->src_found;
+		return 0;
+	}
+	r = ip_resolve(s, &info->peer.ip, &info->local, 0, u->d.broadcast, &u->path);
+	u->src_generation = r == 0 ? u->path.generation : 0;
+	u->src_asked = from;
+	u->src_found = info->local;
+	return r;
+}
+
 /* Everything about where a datagram goes and comes from. */
 static int address_datagram(
 	struct tg *s, struct udp_sock *u, const struct tg_dgram *to, struct tg_dgram *info)
 {
-	struct ip_path none = {0};
 	struct dsock *d = &u->d;
 
 	memset(info, 0, sizeof(*info));
@@ -57,8 +79,7 @@ static int address_datagram(
 		info->local = d->local.ip;
 	if (info->via > s->n_netifs)
 		return -TG_ENETUNREACH;
-	return ip_resolve(s, &info->peer.ip, &info->local, ip_netif_of(info->via), d->broadcast,
-		path_for(u, info, &none));
+	return find_way(s, u, info);
 }
 
 /* What a datagram to dst may hold, whatever the path. */

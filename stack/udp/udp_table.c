@@ -1,17 +1,14 @@
-/* Finding UDP sockets: three tables hashed by SipHash, so that a datagram costs a few look-ups
- * however many sockets share a port, and choosing ephemeral ports (RFC 6056 3.3.1: random start,
- * then the next one free). */
+/* Finding UDP sockets, and choosing ephemeral ports (RFC 6056 3.3.1: random start, then the next
+ * one free).
+ *
+ * Three tables: a datagram costs one look-up among the connected sockets, hashed by SipHash as
+ * others choose what is in there, and one among those of its port that are not connected. */
 #include "udp/udp_impl.h"
 
-static uint32_t hash_port(const struct udp_state *us, uint16_t port)
+/* Of ports that this host's users have chosen: no two have the same. */
+static uint32_t hash_port(uint16_t port)
 {
-	return (uint32_t)siphash(&us->key, &port, sizeof(port));
-}
-
-static uint32_t hash_addr(const struct udp_state *us, const struct tg_addr *a)
-{
-	_Static_assert(sizeof(*a) == 18, "no padding may be hashed");
-	return (uint32_t)siphash(&us->key, a, sizeof(*a));
+	return port * 0x9e3779b1u;
 }
 
 static uint32_t hash_peers(
@@ -19,6 +16,7 @@ static uint32_t hash_peers(
 {
 	struct tg_addr pair[2] = {*local, *peer};
 
+	_Static_assert(sizeof(*local) == 18, "no padding may be hashed");
 	return (uint32_t)siphash(&us->key, pair, sizeof(pair));
 }
 
@@ -41,9 +39,9 @@ bool udp_attach(struct tg *s, struct udp_sock *u)
 {
 	struct udp_state *us = s->udp;
 
-	u->by_port.hash = hash_port(us, u->d.local.port);
+	u->by_port.hash = hash_port(u->d.local.port);
 	u->by_flow.hash = u->d.connected ? hash_peers(us, &u->d.local, &u->d.peer)
-					 : hash_addr(us, &u->d.local);
+					 : hash_port(u->d.local.port);
 	if (!htab_insert(&us->ports, s->arena, &u->by_port))
 		return false;
 	if (htab_insert(flow_table(us, u), s->arena, &u->by_flow))
@@ -75,7 +73,7 @@ static bool conflicts(
 
 bool udp_port_free(const struct tg *s, const struct udp_sock *u, const struct tg_addr *a)
 {
-	struct hnode *n = htab_chain(&s->udp->ports, hash_port(s->udp, a->port));
+	struct hnode *n = htab_chain(&s->udp->ports, hash_port(a->port));
 
 	for (; n; n = n->next)
 		if (conflicts(u, container_of(n, struct udp_sock, by_port), a))
@@ -97,11 +95,11 @@ uint16_t udp_pick_port(struct tg *s, const struct tg_ip *ip)
 	return 0;
 }
 
-/* The next socket from n on that was bound to local, of those that are not connected. */
-static struct hnode *match_addr(struct hnode *n, uint32_t hash, const struct tg_addr *local)
+/* The next socket from n on that was bound to ip and port, of those that are not connected. */
+static struct hnode *match_addr(struct hnode *n, const struct tg_ip *ip, uint16_t port)
 {
 	for (; n; n = n->next)
-		if (n->hash == hash && addr_equal(&of_flow(n)->d.local, local))
+		if (of_flow(n)->d.local.port == port && ip_equal(&of_flow(n)->d.local.ip, ip))
 			break;
 	return n;
 }
@@ -123,18 +121,16 @@ enum { STAGE_PEERS, STAGE_ADDR, STAGE_ANY, STAGES };
 static struct hnode *stage_match(const struct udp_state *us, unsigned stage,
 	const struct tg_addr *local, const struct tg_addr *peer, const struct hnode *after)
 {
-	struct tg_addr any = {{{0}}, local->port};
-	uint32_t hash;
+	static const struct tg_ip any;
 
 	if (stage == STAGE_PEERS) {
-		hash = hash_peers(us, local, peer);
+		uint32_t hash = us->peers.n_nodes ? hash_peers(us, local, peer) : 0;
+
 		return match_peers(
 			after ? after->next : htab_chain(&us->peers, hash), hash, local, peer);
 	}
-	if (stage == STAGE_ANY)
-		local = &any;
-	hash = hash_addr(us, local);
-	return match_addr(after ? after->next : htab_chain(&us->addrs, hash), hash, local);
+	return match_addr(after ? after->next : htab_chain(&us->addrs, hash_port(local->port)),
+		stage == STAGE_ANY ? &any : &local->ip, local->port);
 }
 
 struct udp_sock *udp_find_next(const struct tg *s, const struct tg_addr *local,
