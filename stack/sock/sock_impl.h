@@ -7,9 +7,6 @@
 #include "tcp/tcp_user.h"
 #include "udp/udp.h"
 
-/* The addresses of e; any and 0 for what it has not. */
-void sock_addrs(
-	const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer);
 /* What the table of sockets says of e. */
 void sock_row(const struct tg *s, const struct endpoint *e, struct tg_sock_row *out);
 /* Traces a call on e: before e goes away. result: 0, a number of bytes, or negative errno;

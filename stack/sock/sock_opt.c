@@ -105,9 +105,11 @@ void sock_put_error(struct tg *s, tg_sock k, int error)
 	record_call(s, &r);
 }
 
-void sock_addrs(
+static void endpoint_addrs(
 	const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer)
 {
+	memset(local, 0, sizeof(*local));
+	memset(peer, 0, sizeof(*peer));
 	switch ((enum tg_type)e->type) {
 	case TG_STREAM: tcp_user_addrs(s, e, local, peer); break;
 	case TG_DGRAM: udp_addrs(s, e, local, peer); break;
@@ -122,7 +124,7 @@ int tg_sock_peer_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
 
 	if (!e)
 		return -TG_EBADF;
-	sock_addrs(s, e, &local, out);
+	endpoint_addrs(s, e, &local, out);
 	return ip_is_any(&out->ip) ? -TG_ENOTCONN : 0;
 }
 
@@ -133,7 +135,7 @@ int tg_sock_local_addr(const struct tg *s, tg_sock k, struct tg_addr *out)
 
 	if (!e)
 		return -TG_EBADF;
-	sock_addrs(s, e, out, &peer);
+	endpoint_addrs(s, e, out, &peer);
 	return 0;
 }
 

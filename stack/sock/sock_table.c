@@ -35,17 +35,22 @@ bool tg_table_socks(const struct tg *s, uint64_t *cursor, struct tg_sock_row *ou
 	return found;
 }
 
-/* Which socket it is. Every call of the user comes by: its row would cost more than the rest of the
- * record. */
+/* Which socket it is. Every call of the user comes by: a stream's row would cost it more than the
+ * rest of the record. */
 static void trace_name(const struct tg *s, const struct endpoint *e, struct tg_trace *t)
 {
-	struct tg_addr local, peer;
+	struct tg_sock_row row;
 
-	sock_addrs(s, e, &local, &peer);
-	t->conn = e->type == TG_STREAM ? tcp_user_serial(e) : 0;
-	t->lport = local.port;
-	t->rport = peer.port;
-	memcpy(t->raddr, peer.ip.b, sizeof(t->raddr));
+	if (e->type == TG_STREAM) {
+		t->conn = tcp_user_serial(e);
+		tcp_user_addrs(s, e, &row.local, &row.peer);
+	} else {
+		sock_row(s, e, &row);
+		t->conn = row.conn;
+	}
+	t->lport = row.local.port;
+	t->rport = row.peer.port;
+	memcpy(t->raddr, row.peer.ip.b, sizeof(t->raddr));
 }
 
 void sock_trace(struct tg *s, const struct endpoint *e, enum tg_call call, int64_t result)

@@ -1,6 +1,8 @@
 /* UDP sockets (udp/, core/dgram) over IP: binding, demultiplexing, queues, errors, sending. */
 #include "udp_support.h"
 
+#include "base/be.h"
+
 START_TEST (loopback_carries_everything) {
 	struct endpoint *a = bound(LOCAL, 1000), *b = bound(ANY, 2000);
 	struct tg_dgram from, to;
@@ -455,6 +457,85 @@ START_TEST (options) {
 }
 END_TEST
 
+/* Sends a byte from e, asked to come from `from`, and tells the source that it had. */
+static uint32_t source_of(struct endpoint *e, struct tg_ip from, struct tg_ip ip, struct dev *d)
+{
+	struct tg_dgram to = {.peer = at(ip, 9), .local = from};
+	uint32_t before = d->n;
+
+	ck_assert_int_eq(udp_sendto(s, e, "x", 1, 0, &to), 1);
+	tg_step(s, s->now_ns + 1);
+	ck_assert_uint_eq(d->n, before + 1);
+	return be32_load(d->frame[before].bytes + 12);
+}
+
+/* [1122-U5] The way to a peer is remembered: not longer than it is right. */
+START_TEST (the_way_is_found_anew_when_something_changes) {
+	struct endpoint *e = sock_open(NULL);
+	struct tg_ip us = US, them = THEM, second = tg_ip4(192, 0, 2, 3), far = tg_ip4(10, 0, 0, 2);
+	struct tg_addr other = at(OTHER, 9), nobody = at(ANY, 0);
+	uint32_t first = tg_ip4_value(&us);
+	struct dev more;
+	unsigned there;
+
+	dev_init(&more);
+	ck_assert_uint_eq(source_of(e, ANY, THEM, &dev), first);
+	ck_assert_int_eq(tg_addr_add(s, nif, &second, 24, 0), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(source_of(e, second, THEM, &dev), tg_ip4_value(&second));
+		ck_assert_uint_eq(source_of(e, ANY, THEM, &dev), first);
+		ck_assert_uint_eq(source_of(e, second, OTHER, &dev), tg_ip4_value(&second));
+		ck_assert_uint_eq(source_of(e, ANY, OTHER, &dev), first);
+	}
+	ck_assert_int_eq(udp_connect(s, e, &other), 0);
+	ck_assert_int_eq(udp_connect(s, e, &nobody), 0);
+	ck_assert_uint_eq(source_of(e, second, OTHER, &dev), tg_ip4_value(&second));
+	/* Another interface, by a better route. */
+	there = world_netif(s, &more, TG_LINK_IP, 0, 1500);
+	ck_assert_int_eq(tg_addr_add(s, there, &far, 24, 0), 0);
+	ck_assert_uint_eq(source_of(e, ANY, THEM, &dev), first);
+	ck_assert_int_eq(send_to(e, "x", 1, THEM, 9), 1);
+	ck_assert_int_eq(tg_route_add(s, &them, 32, NULL, there, 0, 0), 0);
+	tg_step(s, s->now_ns + 1); /* what was queued finds its own way */
+	ck_assert_uint_eq(source_of(e, ANY, THEM, &more), tg_ip4_value(&far));
+	ck_assert_int_eq(tg_route_del(s, &them, 32, NULL, there, 0), 0);
+	ck_assert_uint_eq(source_of(e, ANY, THEM, &dev), first);
+	/* One waits for its device, another was queued behind it. */
+	dev.room = 0;
+	ck_assert_int_eq(send_to(e, "x", 1, THEM, 9), 1);
+	ck_assert_int_eq(send_to(e, "x", 1, tg_ip4(10, 0, 0, 9), 9), 1);
+	tg_step(s, s->now_ns + 1);
+	ck_assert_int_eq(send_to(e, "x", 1, THEM, 9), 1);
+	dev.room = UINT32_MAX;
+	tg_step(s, s->now_ns + 1);
+	ck_assert_uint_eq(be32_load(dev.frame[dev.n - 1].bytes + 12), first);
+	/* What was allowed is not any more. */
+	udp_setopt(s, e, TG_SO_BROADCAST, 1);
+	ck_assert_uint_eq(source_of(e, ANY, BCAST, &dev), first);
+	udp_setopt(s, e, TG_SO_BROADCAST, 0);
+	ck_assert_int_eq(send_to(e, "x", 1, BCAST, 9), -TG_EACCES);
+	done(e);
+	dev_clear(&more);
+}
+END_TEST
+
+/* [1122-L9] A neighbour that does not answer: the call says so, as soon as that is known. */
+START_TEST (the_way_to_a_silent_neighbour) {
+	struct tg_ip here = tg_ip4(198, 51, 100, 2);
+	struct endpoint *e = sock_open(NULL);
+	unsigned eth = world_netif(s, &dev, TG_LINK_ETHERNET, 0, 1500);
+	int64_t r = 1;
+
+	ck_assert_int_eq(tg_addr_add(s, eth, &here, 24, 0), 0);
+	for (unsigned i = 0; i < 100 && r == 1; i++) {
+		r = send_to(e, "x", 1, tg_ip4(198, 51, 100, 1), 9);
+		tg_step(s, s->now_ns + 100 * NS_PER_MS);
+	}
+	ck_assert_int_eq(r, -TG_EHOSTUNREACH);
+	done(e);
+}
+END_TEST
+
 static Suite *udp_sock_suite(void)
 {
 	Suite *su = suite_create("udp_sock");
@@ -477,6 +558,8 @@ static Suite *udp_sock_suite(void)
 	tcase_add_test(tc, closing_sends_what_waits_aborting_does_not);
 	tcase_add_test(tc, shutdown_of_a_connected_socket);
 	tcase_add_test(tc, options);
+	tcase_add_test(tc, the_way_is_found_anew_when_something_changes);
+	tcase_add_test(tc, the_way_to_a_silent_neighbour);
 	suite_add_tcase(su, tc);
 	return su;
 }
