@@ -22,11 +22,26 @@ static void access_report(
 	h->cfg.access(h->cfg.arg, a, now_ns);
 }
 
+/* head: as far as it could be read, or NULL. */
+static void request_report(struct http_conn *c, const char *head, uint64_t now_ns)
+{
+	const struct http_request *q = &c->req;
+	struct http_access a = {0};
+
+	if (head != NULL && q->target_bytes > 0) {
+		a.method = head + q->method_start_bytes;
+		a.method_bytes = q->method_bytes;
+		a.target = head + q->target_start_bytes;
+		a.target_bytes = q->target_bytes;
+	}
+	access_report(c, &a, &c->reply, now_ns);
+}
+
 /* ---- GET and HEAD ---------------------------------------------------------------------------- */
 
 static void resource(struct http_server *h, struct http_reply *r)
 {
-	if (http_api(h, h->path, r)) {
+	if (http_api(h, r)) {
 		return;
 	}
 	if (h->www_fd >= 0) {
@@ -34,7 +49,7 @@ static void resource(struct http_server *h, struct http_reply *r)
 	} else {
 		http_reply_status(r, 404);
 	}
-	if (r->status == 404 && strcmp(h->path, "/") == 0) {
+	if (r->status == 404 && http_path_is(h, "/")) {
 		http_reply_memory(r, "text/html; charset=utf-8", h->page, h->page_bytes);
 	}
 }
@@ -71,12 +86,12 @@ static void get(struct http_conn *c, const char *head, struct http_reply *r)
 {
 	struct http_server *h = c->owner;
 
-	if (ws_path(h->path)) {
+	if (ws_path(h)) {
 		ws_open(c, head, r);
 		return;
 	}
 	resource(h, r);
-	if (r->status == 200 && c->req.present != 0) {
+	if (r->status == 200 && (c->req.present & ~(1u << HTTP_F_HOST)) != 0) {
 		conditions(h, &c->req, head, r);
 	}
 }
@@ -85,13 +100,13 @@ static void get(struct http_conn *c, const char *head, struct http_reply *r)
 
 static bool stores(const struct http_server *h)
 {
-	return h->www_fd >= 0 && h->cfg.allow_put && !http_api_owns(h->path);
+	return h->www_fd >= 0 && h->cfg.allow_put && !http_api_owns(h);
 }
 
 /* [9110 10.2.1] */
 static const char *allowed(const struct http_server *h)
 {
-	if (strcmp(h->path, "/echo") == 0) {
+	if (http_path_is(h, "/echo")) {
 		return "POST, OPTIONS";
 	}
 	return stores(h) ? "GET, HEAD, PUT, DELETE, OPTIONS" : "GET, HEAD, OPTIONS";
@@ -147,7 +162,7 @@ static bool receive(
 static bool by_method(struct http_conn *c, const char *head, struct http_reply *r)
 {
 	struct http_server *h = c->owner;
-	bool get_here = strcmp(h->path, "/echo") != 0;
+	bool get_here = !http_path_is(h, "/echo");
 	int rc;
 
 	switch ((enum http_method)c->req.method) {
@@ -192,7 +207,9 @@ static bool answer(struct http_conn *c, const char *head, struct http_reply *r)
 	struct http_server *h = c->owner;
 	const char *target = head + q->target_start_bytes;
 	bool star = q->target_bytes == 1 && target[0] == '*';
+	int path_bytes = http_path_decode(target, q->target_bytes, h->path, sizeof h->path);
 
+	h->path_bytes = path_bytes > 0 ? (size_t)path_bytes : 0;
 	c->close_after = !http_request_persists(q);
 	if (q->expects_other && q->minor > 0) { /* [9110 10.1.1] */
 		http_reply_status(r, 417);
@@ -200,7 +217,7 @@ static bool answer(struct http_conn *c, const char *head, struct http_reply *r)
 		http_reply_status(r, 501);
 	} else if (q->method == HTTP_OPTIONS && star) {
 		options(h, true, r);
-	} else if (http_path_decode(target, q->target_bytes, h->path, sizeof h->path) < 0) {
+	} else if (path_bytes < 0) {
 		http_reply_status(r, 400);
 	} else if (q->content_length > HTTP_SKIP_MAX_BYTES && q->method != HTTP_PUT &&
 		   q->method != HTTP_POST) {
@@ -230,28 +247,21 @@ static void body_after(struct http_conn *c)
 
 void http_request_end(struct http_conn *c, int status, const char *head, uint64_t now_ns)
 {
-	struct http_access a = {0};
-	struct http_reply r;
+	struct http_reply *r = &c->reply;
 	bool later = false;
 
 	if (status == HTTP_DONE) {
-		later = answer(c, head, &r);
+		later = answer(c, head, r);
 		if (!later) {
 			body_after(c);
 		}
 	} else {
-		http_reply_status(&r, status);
+		http_reply_status(r, status);
 		c->close_after = true;
 	}
 	if (!later) {
-		if (head != NULL && c->req.target_bytes > 0) {
-			a.method = head + c->req.method_start_bytes;
-			a.method_bytes = c->req.method_bytes;
-			a.target = head + c->req.target_start_bytes;
-			a.target_bytes = c->req.target_bytes;
-		}
-		access_report(c, &a, &r, now_ns);
-		http_reply_start(c, &r, c->req.method != HTTP_HEAD, c->req.minor);
+		request_report(c, head, now_ns);
+		http_reply_start(c, c->req.method != HTTP_HEAD, c->req.minor);
 	}
 	memset(&c->req, 0, sizeof c->req);
 }
@@ -268,5 +278,6 @@ void http_reply_late(struct http_conn *c, struct http_reply *r, bool close, uint
 	a.target_bytes = (uint32_t)strlen(a.target);
 	c->close_after = c->close_after || close;
 	access_report(c, &a, r, now_ns);
-	http_reply_start(c, r, true, c->in.minor);
+	c->reply = *r;
+	http_reply_start(c, true, c->in.minor);
 }

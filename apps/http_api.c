@@ -82,28 +82,28 @@ static void bytes_reply(const char *number, struct http_reply *r)
 		r->status = 400;
 		return;
 	}
-	*r = (struct http_reply){.status = 200, .type = "application/octet-stream", .fd = -1};
+	http_reply_bare(r, 200);
+	r->type = "application/octet-stream";
 	r->body = HTTP_BODY_PATTERN;
 	r->length_bytes = n;
 	r->ranges = true;
-	r->modified = HTTP_NO_DATE;
 	put_etag(r->etag, number);
 }
 
-bool http_api_owns(const char *path)
+bool http_api_owns(const struct http_server *h)
 {
-	return strcmp(path, "/echo") == 0 || strncmp(path, "/api/", 5) == 0 ||
-	       strncmp(path, "/bytes/", 7) == 0 || ws_path(path);
+	return http_path_is(h, "/echo") || http_path_begins(h, "/api/") ||
+	       http_path_begins(h, "/bytes/") || ws_path(h);
 }
 
-bool http_api(struct http_server *h, const char *path, struct http_reply *r)
+bool http_api(struct http_server *h, struct http_reply *r)
 {
-	if (strncmp(path, "/bytes/", 7) == 0) {
-		bytes_reply(path + 7, r);
+	if (http_path_begins(h, "/bytes/")) {
+		bytes_reply(h->path + 7, r);
 		return true;
 	}
-	if (strncmp(path, "/api/", 5) == 0) {
-		if (!http_json(h, path + 5, r)) {
+	if (http_path_begins(h, "/api/")) {
+		if (!http_json(h, h->path + 5, r)) {
 			http_reply_status(r, 404);
 		}
 		return true;

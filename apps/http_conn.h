@@ -2,6 +2,7 @@
 #ifndef TAPGLASS_HTTP_CONN_H
 #define TAPGLASS_HTTP_CONN_H
 
+#include <string.h>
 #include <time.h>
 
 #include "http_chunk.h"
@@ -53,11 +54,11 @@ struct http_reply {
 	uint64_t off_bytes;         /* where in the representation the body begins */
 	uint64_t total_bytes;       /* of the representation, with 206 and 416 */
 	int64_t modified;           /* s since 1970, or HTTP_NO_DATE */
-	char etag[HTTP_ETAG_BYTES]; /* "": none */
 	char *location;             /* of a redirection, owned, or NULL */
 	const char *allow;          /* NULL: not said */
 	const char *fields;         /* more lines, each with its CR LF; static or in owned */
 	struct http_parts *parts;   /* owned, or NULL */
+	char etag[HTTP_ETAG_BYTES]; /* "": none */
 };
 
 /* What a connection waits for; each has a list in the order of deadlines. */
@@ -107,6 +108,7 @@ struct http_conn {
 	uint8_t timer; /* enum http_timer */
 	bool queued, sending, lingering;
 	bool close_after;       /* the reply that is being sent is the last */
+	bool ended;             /* the client sends no more: behind what is there comes the end */
 	uint64_t moved_bytes;   /* since the timer was set, for those that ask for a pace */
 	uint64_t unacked_bytes; /* when it was set; of HTTP_TIMER_SEND */
 
@@ -151,8 +153,19 @@ struct http_server {
 	char scratch[HTTP_SCRATCH_BYTES];
 	char head[HTTP_REPLY_HEAD_MAX];
 	char path[HTTP_LINE_MAX_BYTES + 1];
+	size_t path_bytes;
 	uint8_t pattern[];
 };
+
+/* The path of the request that is being answered. */
+static inline bool http_path_is(const struct http_server *h, const char *path)
+{
+	return h->path_bytes == strlen(path) && memcmp(h->path, path, strlen(path)) == 0;
+}
+static inline bool http_path_begins(const struct http_server *h, const char *path)
+{
+	return h->path_bytes >= strlen(path) && memcmp(h->path, path, strlen(path)) == 0;
+}
 
 /* ---- http_conn.c: the life of a connection */
 
@@ -196,9 +209,8 @@ void http_reply_memory(struct http_reply *r, const char *type, const char *text,
 /* A status without content: 204, 304. */
 void http_reply_bare(struct http_reply *r, int status);
 void http_reply_free(struct http_reply *r);
-/* Begins to send r, of which it takes possession, on c. with_body: false for HEAD. */
-void http_reply_start(
-	struct http_conn *c, const struct http_reply *r, bool with_body, uint8_t minor);
+/* Begins to send c->reply. with_body: false for HEAD. */
+void http_reply_start(struct http_conn *c, bool with_body, uint8_t minor);
 /* Begins to send n bytes that are no complete reply. They are copied if they are in the server's
  * buffers and cannot be queued at once. */
 void http_text_start(struct http_conn *c, const char *text, size_t n);
@@ -220,9 +232,9 @@ void http_partial(struct http_server *h, const struct http_request *q, const cha
 /* ---- http_api.c, http_json.c: what is made up on the spot */
 
 /* False: no such path. */
-bool http_api(struct http_server *h, const char *path, struct http_reply *r);
+bool http_api(struct http_server *h, struct http_reply *r);
 /* Is the path one that http_api, /echo or a WebSocket answers? */
-bool http_api_owns(const char *path);
+bool http_api_owns(const struct http_server *h);
 /* The page at /; false: out of memory. */
 bool http_page_make(struct http_server *h);
 /* /api/NAME; false: no such table. */
@@ -261,7 +273,7 @@ int http_delete(
 bool ws_all_make(struct http_server *h);
 void ws_all_free(struct http_server *h);
 /* Whether the path is a WebSocket's. */
-bool ws_path(const char *path);
+bool ws_path(const struct http_server *h);
 /* Answers the opening handshake; 101: c->ws is set. */
 void ws_open(struct http_conn *c, const char *head, struct http_reply *r);
 enum http_run ws_turn(struct http_conn *c, uint64_t now_ns);

@@ -189,12 +189,18 @@ static const struct {
 #undef X
 };
 
-static void note(struct http_request *r, const char *name, size_t n)
+static void note(struct http_request *r, enum http_field field)
+{
+	r->repeated |= r->present & 1u << field;
+	r->present |= 1u << field;
+}
+
+static void note_name(struct http_request *r, const char *name, size_t n)
 {
 	for (unsigned i = 0; i < HTTP_F_COUNT; i++) {
 		if (n == noted[i].bytes && strncasecmp(name, noted[i].name, n) == 0) {
-			r->repeated |= r->present & 1u << i;
-			r->present |= 1u << i;
+			note(r, (enum http_field)i);
+			return;
 		}
 	}
 }
@@ -211,7 +217,7 @@ static int field_meaning(
 	struct http_request *r, const char *name, size_t name_n, const char *v, size_t n)
 {
 	if (name_n == 4 && span_is(name, name_n, "host")) {
-		note(r, name, name_n);
+		note(r, HTTP_F_HOST);
 		return host(r, v, n);
 	}
 	if (name_n == 6 && span_is(name, name_n, "expect")) {
@@ -223,7 +229,7 @@ static int field_meaning(
 	} else if (name_n == 17 && span_is(name, name_n, "transfer-encoding")) {
 		return transfer_encoding(r, v, n);
 	} else {
-		note(r, name, name_n);
+		note_name(r, name, name_n);
 	}
 	return 0;
 }
@@ -409,12 +415,23 @@ static size_t path_start(const char *t, size_t n)
 /* Is there a segment that is ".."? */
 static bool climbs(const char *path)
 {
-	for (const char *p = path; (p = strstr(p, "/..")) != NULL; p++) {
-		if (p[3] == '\0' || p[3] == '/') {
+	for (const char *p = path; *p != '\0'; p++) {
+		if (p[0] == '/' && p[1] == '.' && p[2] == '.' && (p[3] == '\0' || p[3] == '/')) {
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Bytes of the target at t that the path has as they are. */
+static size_t plain_bytes(const char *t, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && t[i] != '?' && t[i] != '#' && t[i] != '%') {
+		i++;
+	}
+	return i;
 }
 
 int http_path_decode(const char *target, size_t n, char *out, size_t cap)
@@ -427,26 +444,27 @@ int http_path_decode(const char *target, size_t n, char *out, size_t cap)
 	if (i == n || target[i] == '?') {
 		out[o++] = '/';
 	}
-	for (; i < n && target[i] != '?'; i++) {
-		int ch = (unsigned char)target[i];
+	while (i < n && target[i] != '?') {
+		size_t plain = plain_bytes(target + i, n - i);
+		int hi, lo, ch;
 
-		if (ch == '#') {
+		if (o + plain >= cap) {
 			return -400;
 		}
-		if (ch == '%') {
-			int hi = i + 2 < n ? http_hex_value(target[i + 1]) : -1;
-			int lo = i + 2 < n ? http_hex_value(target[i + 2]) : -1;
-
-			ch = hi < 0 || lo < 0 ? 0 : hi << 4 | lo;
-			if (ch < 0x20 || ch == 0x7f || ch == '/') {
-				return -400;
-			}
-			i += 2;
+		memcpy(out + o, target + i, plain);
+		o += plain;
+		i += plain;
+		if (i == n || target[i] == '?') {
+			break;
 		}
-		if (o + 1 >= cap) {
+		hi = i + 2 < n ? http_hex_value(target[i + 1]) : -1;
+		lo = i + 2 < n ? http_hex_value(target[i + 2]) : -1;
+		ch = target[i] == '#' || hi < 0 || lo < 0 ? 0 : hi << 4 | lo;
+		if (ch < 0x20 || ch == 0x7f || ch == '/' || o + 1 >= cap) {
 			return -400;
 		}
 		out[o++] = (char)ch;
+		i += 3;
 	}
 	out[o] = '\0';
 	return climbs(out) ? -400 : (int)o;

@@ -61,10 +61,19 @@ static size_t status_index(int status)
 	return status_index(500);
 }
 
+void http_reply_bare(struct http_reply *r, int status)
+{
+	memset(r, 0, offsetof(struct http_reply, etag) + 1); /* more of the tag nobody looks at */
+	r->status = status;
+	r->fd = -1;
+	r->modified = HTTP_NO_DATE;
+}
+
 void http_reply_memory(struct http_reply *r, const char *type, const char *text, size_t n)
 {
-	*r = (struct http_reply){.status = 200, .type = type, .body = HTTP_BODY_MEMORY, .fd = -1};
-	r->modified = HTTP_NO_DATE;
+	http_reply_bare(r, 200);
+	r->type = type;
+	r->body = HTTP_BODY_MEMORY;
 	r->memory = text;
 	r->length_bytes = n;
 }
@@ -77,11 +86,6 @@ void http_reply_status(struct http_reply *r, int status)
 	r->status = status;
 }
 
-void http_reply_bare(struct http_reply *r, int status)
-{
-	*r = (struct http_reply){.status = status, .fd = -1, .modified = HTTP_NO_DATE};
-}
-
 void http_reply_free(struct http_reply *r)
 {
 	free(r->owned);
@@ -90,7 +94,7 @@ void http_reply_free(struct http_reply *r)
 	if (r->fd >= 0) {
 		close(r->fd);
 	}
-	*r = (struct http_reply){.fd = -1};
+	http_reply_bare(r, 0);
 }
 
 size_t http_pattern_bytes(void)
@@ -111,30 +115,36 @@ struct text {
 	char *at, *end;
 };
 
-static void put(struct text *t, const char *word, size_t n)
+static inline void put(struct text *t, const char *word, size_t n)
 {
 	size_t room = (size_t)(t->end - t->at);
 
-	n = n < room ? n : room;
-	memcpy(t->at, word, n);
-	t->at += n;
+	if (n <= room) { /* of a length that the compiler may know */
+		memcpy(t->at, word, n);
+		t->at += n;
+	}
 }
 
-static void put_text(struct text *t, const char *word)
+static inline void put_text(struct text *t, const char *word)
 {
 	put(t, word, strlen(word));
 }
 
 static void put_number(struct text *t, uint64_t v)
 {
-	char digits[20];
-	size_t i = sizeof digits;
+	size_t n = 1;
 
-	do {
-		digits[--i] = (char)('0' + v % 10);
+	for (uint64_t rest = v; rest > 9; rest /= 10) {
+		n++;
+	}
+	if (n > (size_t)(t->end - t->at)) {
+		return;
+	}
+	t->at += n;
+	for (char *to = t->at; n > 0; n--) {
+		*--to = (char)('0' + v % 10);
 		v /= 10;
-	} while (v != 0);
-	put(t, digits + i, sizeof digits - i);
+	}
 }
 
 /* The lines that every head begins with. */
@@ -256,12 +266,12 @@ static uint32_t head_make(struct http_conn *c, const struct http_reply *r, uint8
 	return (uint32_t)(t.at - h->head);
 }
 
-void http_reply_start(
-	struct http_conn *c, const struct http_reply *r, bool with_body, uint8_t minor)
+void http_reply_start(struct http_conn *c, bool with_body, uint8_t minor)
 {
+	const struct http_reply *r = &c->reply;
+
 	c->head_bytes = head_make(c, r, minor);
 	c->head = c->owner->head;
-	c->reply = *r;
 	c->off_bytes = r->off_bytes;
 	c->left_bytes = with_body && r->parts == NULL ? r->length_bytes : 0;
 	c->sending = true;

@@ -35,29 +35,59 @@ static enum http_run requests(
 	return run;
 }
 
+/* What has come, behind the beginning of a head that was kept: mostly one piece that is read where
+ * it lies, else put together in the server's buffer. Bytes, of which *all tells whether they are
+ * all; 0: the end of the stream; or an error. */
+static int64_t received(struct http_conn *c, const char **at, bool *all, uint64_t now_ns)
+{
+	struct http_server *h = c->owner;
+	struct tg_span span[2];
+	size_t old = c->stash_bytes;
+	int64_t k;
+	int n = tg_sock_peek(h->s, c->conn.sock, span, 2);
+
+	if (n <= 0) {
+		return n;
+	}
+	*all = n == 1;
+	if (n == 1 && old == 0) {
+		*at = span[0].base;
+		return span[0].len;
+	}
+	*all = false;
+	memcpy(h->scratch, c->stash, old);
+	*at = h->scratch;
+	k = tg_sock_recv(
+		h->s, c->conn.sock, h->scratch + old, sizeof h->scratch - old, TG_MSG_PEEK, now_ns);
+	return k > 0 ? (int64_t)old + k : k;
+}
+
+/* Is a head what comes next, and nothing of it there yet? Then the next byte is an event. */
+static bool idle(const struct http_conn *c)
+{
+	return !c->sending && !c->lingering && !c->ended && c->ws == NULL &&
+	       c->in.sink == HTTP_SINK_NONE;
+}
+
 static enum http_run conn_read(struct http_conn *c, uint64_t now_ns)
 {
 	struct http_server *h = c->owner;
 	size_t old = c->stash_bytes, n, used;
-	bool incomplete;
+	const char *at;
+	bool incomplete, all;
 	enum http_run run;
-	int64_t k;
+	int64_t k = received(c, &at, &all, now_ns);
 
-	if (old > 0) {
-		memcpy(h->scratch, c->stash, old);
-	}
-	k = tg_sock_recv(
-		h->s, c->conn.sock, h->scratch + old, sizeof h->scratch - old, TG_MSG_PEEK, now_ns);
 	if (k <= 0) {
 		return k == -TG_EAGAIN ? RUN_WAIT : RUN_CLOSE;
 	}
-	n = old + (size_t)k;
-	run = requests(c, h->scratch, n, &used, now_ns);
+	n = (size_t)k;
+	run = requests(c, at, n, &used, now_ns);
 	if (run == RUN_CLOSE || run == RUN_ABORT) {
 		return run;
 	}
 	incomplete = run == RUN_WAIT && !c->sending;
-	if (incomplete && !http_stash_put(c, h->scratch + used, n - used)) {
+	if (incomplete && !http_stash_put(c, at + used, n - used)) {
 		http_request_end(c, 503, NULL, now_ns);
 		run = RUN_ON;
 	}
@@ -72,6 +102,9 @@ static enum http_run conn_read(struct http_conn *c, uint64_t now_ns)
 	}
 	if (used > old && tg_sock_consume(h->s, c->conn.sock, used - old, now_ns) < 0) {
 		return RUN_CLOSE;
+	}
+	if (run == RUN_ON && all && used == n && idle(c)) {
+		return RUN_WAIT;
 	}
 	return incomplete && run == RUN_WAIT ? RUN_ON : run;
 }
@@ -116,6 +149,7 @@ static void conn_event(struct svc_conn *base, unsigned events, uint64_t now_ns)
 	if ((events & TG_ERR) != 0) {
 		http_conn_end(c, false, now_ns);
 	} else {
+		c->ended = c->ended || (events & TG_RDHUP) != 0;
 		conn_run(c, now_ns);
 	}
 }

@@ -331,9 +331,9 @@ uint64_t ws_round(struct http_server *h, uint64_t now_ns)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-bool ws_path(const char *path)
+bool ws_path(const struct http_server *h)
 {
-	return strcmp(path, "/ws/echo") == 0 || strcmp(path, "/api/ws") == 0;
+	return http_path_is(h, "/ws/echo") || http_path_is(h, "/api/ws");
 }
 
 static bool events_there(struct ws_all *all)

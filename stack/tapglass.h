@@ -293,8 +293,10 @@ struct tg_mspan {
 TG_API int tg_sock_reserve(struct tg *s, tg_sock k, size_t want, struct tg_mspan out[2]);
 TG_API int tg_sock_commit(struct tg *s, tg_sock k, size_t n, unsigned flags, uint64_t now_ns);
 /* Reading in place: spans of received bytes in order, at most max of them; returns their number, 0
- * at the end of the stream, -TG_EAGAIN and the errors of tg_sock_recv. Valid until the next call on
- * the instance. tg_sock_consume(n) takes n bytes off. */
+ * at the end of the stream, -TG_EAGAIN and the errors of tg_sock_recv. Valid until
+ * tg_sock_consume(n) takes n bytes off, or the next tg_sock_recv or tg_sock_close of this socket,
+ * tg_input or tg_step.
+ */
 TG_API int tg_sock_peek(struct tg *s, tg_sock k, struct tg_span *out, unsigned max);
 TG_API int tg_sock_consume(struct tg *s, tg_sock k, size_t n, uint64_t now_ns);
 

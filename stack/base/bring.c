@@ -3,8 +3,6 @@
  * Leaves out: reading by copy (spans and memcpy do that) and any limit (the caller's budget). */
 #include "base/bring.h"
 
-#define DIR_CAP_MIN 2u
-
 /* Offset of the first byte of the block numbered i from the oldest; for i == n_blocks the end of
  * all room. */
 static uint64_t block_start(const struct bring *r, uint32_t i)
@@ -37,31 +35,38 @@ static uint8_t **block_slot(const struct bring *r, uint32_t i)
 /* Makes place for one more block in the directory. False: out of memory, nothing changed. */
 static bool dir_grow(struct bring *r, struct arena *a)
 {
-	uint32_t cap = r->blocks ? r->dir_cap * 2 : DIR_CAP_MIN;
+	uint32_t cap = r->dir_cap * 2;
 	uint8_t **dir;
 
-	if (r->blocks && r->n_blocks < r->dir_cap)
+	if (r->n_blocks < r->dir_cap)
 		return true;
 	dir = arena_alloc(a, cap * sizeof(*dir));
 	if (!dir)
 		return false;
 	for (uint32_t i = 0; i < r->n_blocks; i++)
 		dir[i] = *block_slot(r, i);
-	arena_free(a, r->blocks, r->dir_cap * sizeof(*dir));
+	if (r->blocks != r->few)
+		arena_free(a, r->blocks, r->dir_cap * sizeof(*dir));
 	r->blocks = dir;
 	r->dir_cap = cap;
 	r->first = 0;
 	return true;
 }
 
-static void dir_free(struct bring *r, struct arena *a)
+static void dir_init(struct bring *r)
 {
-	arena_free(a, r->blocks, r->dir_cap * sizeof(*r->blocks));
-	r->blocks = NULL;
-	r->dir_cap = 0;
+	r->blocks = r->few;
+	r->dir_cap = sizeof(r->few) / sizeof(r->few[0]);
 	r->first = 0;
 	r->first_bytes = 0;
 	r->base = r->tail;
+}
+
+static void dir_free(struct bring *r, struct arena *a)
+{
+	if (r->blocks != r->few)
+		arena_free(a, r->blocks, r->dir_cap * sizeof(*r->blocks));
+	dir_init(r);
 }
 
 /* Adds a block behind the last one. False: out of memory, nothing changed. */
@@ -73,11 +78,8 @@ static bool block_add(struct bring *r, struct arena *a)
 	if (!dir_grow(r, a))
 		return false;
 	b = arena_alloc(a, bytes);
-	if (!b) {
-		if (r->n_blocks == 0)
-			dir_free(r, a);
+	if (!b)
 		return false;
-	}
 	if (r->n_blocks == 0) {
 		r->base = r->tail;
 		r->first_bytes = bytes;
@@ -104,6 +106,7 @@ static void block_drop_last(struct bring *r, struct arena *a)
 void bring_init(struct bring *r)
 {
 	memset(r, 0, sizeof(*r));
+	dir_init(r);
 }
 
 void bring_free(struct bring *r, struct arena *a)
@@ -195,7 +198,7 @@ void bring_drop(struct bring *r, struct arena *a, size_t n)
 		block_drop_first(r, a);
 	while (r->n_blocks > 0 && block_start(r, r->n_blocks - 1) >= end)
 		block_drop_last(r, a);
-	if (r->n_blocks == 0 && r->blocks)
+	if (r->n_blocks == 0)
 		dir_free(r, a);
 }
 
@@ -203,6 +206,6 @@ size_t bring_charge(const struct bring *r)
 {
 	if (r->n_blocks == 0)
 		return 0;
-	return arena_capacity(r->dir_cap * sizeof(*r->blocks)) + r->first_bytes +
-	       (size_t)(r->n_blocks - 1) * ARENA_BLOCK_64K;
+	return (r->blocks != r->few ? arena_capacity(r->dir_cap * sizeof(*r->blocks)) : 0) +
+	       r->first_bytes + (size_t)(r->n_blocks - 1) * ARENA_BLOCK_64K;
 }

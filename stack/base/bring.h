@@ -11,7 +11,8 @@ struct bring {
 	uint64_t head;           /* offset of the first byte kept */
 	uint64_t tail;           /* offset behind the last byte kept */
 	uint64_t base;           /* offset of the first byte of blocks[first] */
-	uint8_t **blocks;        /* circular directory; NULL while the ring holds no block */
+	uint8_t **blocks;        /* circular directory: `few`, or of its own */
+	uint8_t *few[2];         /* the ring is not to be moved */
 	uint32_t dir_cap;        /* entries of the directory, a power of two */
 	uint32_t first;          /* index of the oldest block in the directory */
 	uint32_t n_blocks;       /* blocks held, a reserved one behind the tail included */
@@ -25,7 +26,7 @@ struct bring_span {
 };
 
 void bring_init(struct bring *r);
-/* Frees every block and the directory. */
+/* Frees every block, and a directory of its own. */
 void bring_free(struct bring *r, struct arena *a);
 
 static inline uint64_t bring_len(const struct bring *r)
@@ -54,7 +55,7 @@ unsigned bring_spans(const struct bring *r, uint64_t off, size_t n, struct bring
  * (all of them and the directory when nothing is left). */
 void bring_drop(struct bring *r, struct arena *a, size_t n);
 
-/* Bytes of arena held, the directory included. */
+/* Bytes of arena held, a directory of its own included. */
 size_t bring_charge(const struct bring *r);
 
 #endif

@@ -181,8 +181,11 @@ struct transport {
  * theirs. */
 struct tx {
 	uint8_t head[TX_HEAD_BYTES];
-	uint16_t off, head_bytes;
-	uint16_t l4_off;      /* where the transport header begins in head */
+	/* Not beside head_bytes: stored one by one and loaded as a pair they would be waited for.
+	 */
+	uint16_t off;
+	uint16_t l4_off; /* where the transport header begins in head */
+	uint16_t head_bytes;
 	uint16_t csum_offset; /* of the checksum field within the transport header */
 	struct tg_span body[TX_BODY_SPANS];
 	uint32_t n_body, body_bytes;

@@ -164,9 +164,8 @@ bool netif_emit(struct tg *s, struct netif *n, const struct tg_frame *f)
 
 static void frame_of(const struct tx *t, struct tg_frame *f)
 {
-	memset(f, 0, sizeof(*f));
 	f->span[0] = (struct tg_span){t->head + t->off, t->head_bytes};
-	f->n_spans = 1;
+	f->n_spans = 1; /* what lies behind is not looked at */
 	for (uint32_t i = 0; i < t->n_body; i++)
 		if (t->body[i].len)
 			f->span[f->n_spans++] = t->body[i];
@@ -174,11 +173,9 @@ static void frame_of(const struct tx *t, struct tg_frame *f)
 	f->hdr_bytes = t->head_bytes;
 	f->gso = t->gso;
 	f->gso_size = t->gso_size;
-	if (t->csum) {
-		f->csum_partial = true;
-		f->csum_start = (uint16_t)(t->l4_off - t->off);
-		f->csum_offset = t->csum_offset;
-	}
+	f->csum_partial = t->csum;
+	f->csum_start = t->csum ? (uint16_t)(t->l4_off - t->off) : 0;
+	f->csum_offset = t->csum ? t->csum_offset : 0;
 }
 
 enum tx_result netif_transmit(struct tg *s, struct netif *n, struct tx *t)

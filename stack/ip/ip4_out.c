@@ -134,38 +134,37 @@ static void out_csum(struct tg *s, const struct out *o, struct tx *t, bool compl
 	t->csum = false;
 }
 
-static void out_ip_header(const struct out *o, struct tx *t)
+static void out_ip_header(struct out *o, struct tx *t)
 {
-	struct ip4_hdr h = o->h;
 	uint32_t total = IP4_HDR_BYTES + t->head_bytes + t->body_bytes;
 
 	/* [TG_CAP_BIG4] what cannot be said is 0 */
-	h.total_bytes = total > IP4_MAX_BYTES ? 0 : (uint16_t)total;
-	ip4_emit(tx_prepend(t, IP4_HDR_BYTES), &h);
+	o->h.total_bytes = total > IP4_MAX_BYTES ? 0 : (uint16_t)total;
+	ip4_emit(tx_prepend(t, IP4_HDR_BYTES), &o->h);
 }
 
-static void out_link_dst(const struct out *o, uint8_t mac[6])
+static const uint8_t *out_link_dst(const struct out *o, uint8_t group[6])
 {
-	if (o->nb) {
-		memcpy(mac, o->nb->mac, 6);
-	} else if (o->path_flags & IP_PATH_MCAST) {
-		/* [1112 6.4] 01-00-5e and the low 23 bits */
-		const uint8_t group[6] = {0x01, 0x00, 0x5e, (uint8_t)(o->h.dst >> 16 & 0x7f),
-			(uint8_t)(o->h.dst >> 8), (uint8_t)o->h.dst};
-		memcpy(mac, group, 6);
-	} else {
-		memset(mac, 0xff, 6); /* [1122-G6] */
-	}
+	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	/* [1112 6.4] 01-00-5e and the low 23 bits */
+	const uint8_t mac[6] = {0x01, 0x00, 0x5e, (uint8_t)(o->h.dst >> 16 & 0x7f),
+		(uint8_t)(o->h.dst >> 8), (uint8_t)o->h.dst};
+
+	if (o->nb)
+		return o->nb->mac;
+	if (!(o->path_flags & IP_PATH_MCAST))
+		return broadcast; /* [1122-G6] */
+	memcpy(group, mac, 6);
+	return group;
 }
 
 static void out_link_header(const struct out *o, struct tx *t)
 {
-	uint8_t mac[6];
+	uint8_t group[6];
 
 	if (o->n->c.link != TG_LINK_ETHERNET)
 		return;
-	out_link_dst(o, mac);
-	eth_emit(tx_prepend(t, ETH_HDR_BYTES), mac, o->n->c.mac, ETH_TYPE_IP4);
+	eth_emit(tx_prepend(t, ETH_HDR_BYTES), out_link_dst(o, group), o->n->c.mac, ETH_TYPE_IP4);
 }
 
 /* A packet with t's bytes, `headroom` free bytes in front. NULL: counted. */
@@ -317,7 +316,7 @@ static enum tx_result out_ready(struct tg *s, const struct out *o, struct tx *t)
 
 /* [1112 6.1] [1122 3.3.6] t as our own sockets are to receive it; NULL: not wanted, or no memory.
  */
-static struct tg_pkt *out_loop(struct tg *s, const struct out *o, const struct tx *t, bool wanted)
+static struct tg_pkt *out_loop(struct tg *s, struct out *o, const struct tx *t, bool wanted)
 {
 	struct tg_pkt *p;
 	struct tx x;

@@ -42,12 +42,11 @@ static void trace_name(const struct tg *s, const struct endpoint *e, struct tg_t
 	struct tg_sock_row row;
 
 	if (e->type == TG_STREAM) {
-		t->conn = tcp_user_serial(e);
-		tcp_user_addrs(s, e, &row.local, &row.peer);
-	} else {
-		sock_row(s, e, &row);
-		t->conn = row.conn;
+		tcp_user_trace(e, t);
+		return;
 	}
+	sock_row(s, e, &row);
+	t->conn = row.conn;
 	t->lport = row.local.port;
 	t->rport = row.peer.port;
 	memcpy(t->raddr, row.peer.ip.b, sizeof(t->raddr));

@@ -80,7 +80,9 @@ struct tcp_tx {
 	/* What CT_REXMIT is armed for is the earliest of these. NEVER_NS: none. */
 	uint64_t rto_at_ns, pto_at_ns, reo_at_ns;
 	uint32_t prr_delivered, prr_out, prr_recover_fs; /* bytes [9937 6] */
-	uint32_t prr_dup_bytes;   /* counted as delivered for duplicates without SACK [9937 6] */
+	uint32_t prr_dup_bytes; /* counted as delivered for duplicates without SACK [9937 6] */
+	struct tcp_range one;   /* a record that needs no memory of its own: most need no other */
+	bool one_used;
 	struct tcp_range *hint;   /* where the last SACK block was found, or NULL */
 	struct tcp_range *rexmit; /* no record below this one waits to be sent again; NULL: look
 				     from the start */

@@ -269,6 +269,11 @@ uint32_t tcp_user_serial(const struct endpoint *e)
 	return ((const struct tcp_conn *)e)->serial;
 }
 
+void tcp_user_trace(const struct endpoint *e, struct tg_trace *t)
+{
+	tcp_trace_fill(t, (const struct tcp_conn *)e);
+}
+
 static void status_flight(const struct tcp_conn *c, struct tg_tcp_info *o)
 {
 	o->flight_bytes = c->syn_acked ? tcp_pipe(c) : 0;

@@ -131,6 +131,14 @@ void range_sent(const struct tg *s, struct tcp_conn *c, struct tcp_range *r)
 	list_push_back(&x->by_time, &r->sent);
 }
 
+static struct tcp_range *range_alloc(struct tg *s, struct tcp_tx *x)
+{
+	if (x->one_used)
+		return core_alloc(s, sizeof(struct tcp_range));
+	x->one_used = true;
+	return &x->one;
+}
+
 struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end)
 {
 	struct tcp_range *r;
@@ -138,7 +146,7 @@ struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, 
 	if (c->tx->n_ranges >=
 		2 * tcp_ranges_max(c)) /* what goes again may be cut beyond the limit */
 		return NULL;
-	r = core_alloc(s, sizeof(*r));
+	r = range_alloc(s, c->tx);
 	if (!r)
 		return NULL;
 	r->start = start;
@@ -159,7 +167,10 @@ void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r)
 	c->tx->n_ranges--;
 	list_del(&r->node);
 	list_del(&r->sent);
-	core_free(s, r, sizeof(*r));
+	if (r == &c->tx->one)
+		c->tx->one_used = false;
+	else
+		core_free(s, r, sizeof(*r));
 }
 
 struct tcp_range *range_split(struct tg *s, struct tcp_conn *c, struct tcp_range *r, struct seq at)

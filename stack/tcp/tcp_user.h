@@ -31,6 +31,8 @@ void tcp_user_abort(struct tg *s, struct endpoint *e);
 int tcp_user_setopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t v);
 int tcp_user_getopt(struct tg *s, struct endpoint *e, enum tg_option opt, int64_t *v);
 uint32_t tcp_user_serial(const struct endpoint *e); /* as in trace records */
+/* Which connection it is, for a trace record. */
+void tcp_user_trace(const struct endpoint *e, struct tg_trace *t);
 void tcp_user_addrs(
 	const struct tg *s, const struct endpoint *e, struct tg_addr *local, struct tg_addr *peer);
 int tcp_user_status(const struct tg *s, const struct endpoint *e, struct tg_tcp_info *out);

@@ -95,7 +95,7 @@ bool ip4_parse_quoted(const uint8_t *b, uint32_t len, struct ip4_hdr *h)
 
 void ip4_emit(uint8_t *b, const struct ip4_hdr *h)
 {
-	uint32_t flags = (h->df ? IP4_FLAG_DF : 0) | (h->mf ? IP4_FLAG_MF : 0);
+	uint32_t flags = (h->df ? IP4_FLAG_DF : 0) | (h->mf ? IP4_FLAG_MF : 0), sum;
 
 	ASSERT(h->hdr_bytes >= IP4_HDR_BYTES && h->hdr_bytes <= IP4_HDR_MAX_BYTES);
 	ASSERT(h->hdr_bytes % 4 == 0 && h->frag_off % 8 == 0);
@@ -110,10 +110,14 @@ void ip4_emit(uint8_t *b, const struct ip4_hdr *h)
 	be16_store(b + 6, (uint16_t)(flags | h->frag_off / 8u));
 	b[8] = h->ttl;
 	b[9] = h->proto;
-	be16_store(b + 10, 0);
 	be32_store(b + 12, h->src);
 	be32_store(b + 16, h->dst);
-	be16_store(b + 10, csum_finish(csum_of_words(b, h->hdr_bytes)));
+	/* of the fields: to read back at once what has just been stored would wait for it */
+	sum = (uint32_t)(b[0] << 8 | h->tos) + h->total_bytes + h->id + (flags | h->frag_off / 8u) +
+	      (uint32_t)(h->ttl << 8) + ip4_pseudo_sum(h->src, h->dst, h->proto, 0);
+	if (h->options)
+		sum = csum_add_wide(b + IP4_HDR_BYTES, h->hdr_bytes - IP4_HDR_BYTES, sum);
+	be16_store(b + 10, csum_finish(sum));
 }
 
 uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst, uint8_t proto, uint32_t len)

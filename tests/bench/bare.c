@@ -4,10 +4,10 @@
  *
  *   bare [--plain] [--busy US]
  *
- * echo 7, discard 9, chargen 19; octets are copied once each way, as for an application. --plain:
- * no offloads, checksums made and verified here. Left out is everything that makes a stack: timers,
- * reassembly, congestion control, states. A yardstick, for the lossless link of the benchmarks and
- * nothing else. */
+ * echo 7, discard 9, chargen 19, HTTP 80 (1 KiB to every request, keep-alive); octets are copied
+ * once each way, as for an application. --plain: no offloads, checksums made and verified here.
+ * Left out is everything that makes a stack: timers, reassembly, congestion control, states. A
+ * yardstick, for the lossless link of the benchmarks and nothing else. */
 #define _GNU_SOURCE
 #include "bench_tap.h"
 
@@ -37,7 +37,8 @@ struct conn {
 	uint32_t rcv_nxt, snd_una, snd_nxt, snd_wnd;
 	uint16_t port; /* the service; 0: none */
 	uint8_t snd_wscale, dups;
-	uint16_t owed; /* frames not acknowledged yet */
+	uint16_t owed;    /* frames not acknowledged yet */
+	uint8_t http_end; /* octets of a request's end that have come */
 };
 
 struct segment {
@@ -56,6 +57,8 @@ static uint16_t touched[BATCH_FRAMES]; /* host's ports of this batch */
 static unsigned n_touched;
 static uint8_t in[TAP_VNET_BYTES + TAP_FRAME_BYTES], frame[TAP_VNET_BYTES + TAP_FRAME_BYTES];
 static uint8_t app[1u << 19], pattern[TEXT_MAX];
+static char page[HTTP_BYTES + 128];
+static uint32_t page_bytes;
 static uint8_t host_mac[6];
 static const uint8_t mac[6] = {2, 0, 0, 0, 0, 2};
 static bool plain;
@@ -220,6 +223,22 @@ static void take_ack(struct conn *c, const struct segment *g)
 		c->snd_nxt = c->snd_una;
 }
 
+/* What was asked for has no body: a request ends with an empty line. */
+static void answer(struct conn *c, const struct segment *g)
+{
+	static const char end[] = "\r\n\r\n";
+
+	for (uint32_t i = 0; i < g->n; i++) {
+		c->http_end = g->text[i] == end[c->http_end] ? c->http_end + 1 : g->text[i] == '\r';
+		if (c->http_end < 4)
+			continue;
+		c->http_end = 0;
+		send_segment(c, g->from, c->snd_nxt, ACK | PSH, (const uint8_t *)page, page_bytes);
+		c->snd_nxt += page_bytes;
+		c->owed = 0;
+	}
+}
+
 static void take_text(struct conn *c, const struct segment *g)
 {
 	static size_t at;
@@ -239,6 +258,8 @@ static void take_text(struct conn *c, const struct segment *g)
 	} else if (c->owed++ == 0) {
 		touched[n_touched++] = g->from;
 	}
+	if (c->port == PORT_HTTP)
+		answer(c, g);
 	at += g->n;
 	if (c->owed >= (plain ? ACK_FRAMES : 1))
 		acknowledge(c, g->from);
@@ -349,6 +370,9 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return 1;
 	memset(pattern, '.', sizeof(pattern));
+	page_bytes = (uint32_t)snprintf(page, sizeof(page),
+		"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %u\r\n\r\n%.*s",
+		HTTP_BYTES, (int)HTTP_BYTES, (const char *)pattern);
 	puts("ready");
 	fflush(stdout);
 	for (;;) {

@@ -232,6 +232,7 @@ def http_metrics():
         m.add("nginx", "nginx", wrk(n, "/"))
         m.add("lwip", "lwip", wrk(n, "/"))
         m.add("gvisor", "gvisor", wrk(n, "/"))
+        m.add("bare", "bare", wrk(n, "/"))
         out.append(m)
     return out
 
