@@ -229,10 +229,10 @@ struct tg_config {
 		uint16_t mtu_floor;  /* least MSS to go back to - 512 */
 		uint64_t mtu_probe_interval_ns; /* a search begins again after - 10 min */
 		bool fast_path;                 /* header prediction - true */
-		uint32_t many_conns; /* with so many, records are fetched ahead of their use:
-					tg_input_ahead - 16,384, more than caches hold */
-		uint32_t challenge_acks;        /* per connection and 5 s - 10 [5961 7] */
-		uint8_t cc;                     /* enum tg_cc - TG_CC_CUBIC */
+		uint32_t many_conns;     /* with so many, records are fetched ahead of their use:
+					    tg_input_ahead - 16,384, more than caches hold */
+		uint32_t challenge_acks; /* per connection and 5 s - 10 [5961 7] */
+		uint8_t cc;              /* enum tg_cc - TG_CC_CUBIC */
 		bool hystart;            /* HyStart++ in the first slow start - true [9406] */
 		bool pacing;             /* by cwnd over round-trip time - false */
 		uint8_t cwnd_validation; /* enum tg_cwv - TG_CWV_RESTART */
@@ -360,8 +360,7 @@ TG_API void tg_input(struct tg *s, unsigned netif, struct tg_pkt *p, uint64_t no
  * tg_input will need of their connections, for all of them at the same time; with very many
  * connections, which no cache holds, that is most of what input takes. A hint: nothing of the
  * instance or of the packets changes, whatever they are. */
-TG_API void tg_input_ahead(
-	const struct tg *s, unsigned netif, struct tg_pkt *const *p, unsigned n);
+TG_API void tg_input_ahead(const struct tg *s, unsigned netif, struct tg_pkt *const *p, unsigned n);
 /* How many packets are worth gathering for that, if so many have come already: no packet gains by
  * waiting. 1: as things are, none. */
 TG_API unsigned tg_input_ahead_max(const struct tg *s);

@@ -56,8 +56,8 @@ static inline void wheel_prefetch(const struct wheel_node *n)
  * before that of an earlier call does no harm: nothing later than it is handed out. */
 struct wheel_node *wheel_pop(struct wheel *w, uint64_t now_ns);
 
-/* The one that so many calls of wheel_pop would hand out before it, of those whose tick was reached;
- * NULL: there are not so many. O(skip). */
+/* The one that so many calls of wheel_pop would hand out before it, of those whose tick was
+ * reached; NULL: there are not so many. O(skip). */
 struct wheel_node *wheel_due(const struct wheel *w, unsigned skip);
 
 /* No timer is due before this. Exact if the earliest timer's slot holds at most 8 or its tick was

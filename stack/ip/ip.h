@@ -105,8 +105,8 @@ void ip_reject(struct tg *s, const struct tg_pkt *p, const struct ip_info *i, en
 /* Looks into a frame that has not been input: the transport's part of a datagram that is no
  * fragment, of which as little is checked as keeps the look within the frame. src, dst and proto of
  * *i are filled in, *bytes: of what is returned. NULL: there is none. */
-const uint8_t *ip_peek(const struct tg *s, unsigned netif, struct tg_pkt *p, struct ip_info *i,
-	uint32_t *bytes);
+const uint8_t *ip_peek(
+	const struct tg *s, unsigned netif, struct tg_pkt *p, struct ip_info *i, uint32_t *bytes);
 
 /* Nothing here is for p (at its transport header), as nothing else was at fault: if several
  * instances share our addresses it is passed on to the one that singular sockets belong to. True:

@@ -168,8 +168,8 @@ void ip4_input(struct tg *s, struct netif *n, struct tg_pkt *p)
 	ip4_deliver(s, n, p, &h, group);
 }
 
-const uint8_t *ip_peek(const struct tg *s, unsigned netif, struct tg_pkt *p, struct ip_info *i,
-	uint32_t *bytes)
+const uint8_t *ip_peek(
+	const struct tg *s, unsigned netif, struct tg_pkt *p, struct ip_info *i, uint32_t *bytes)
 {
 	uintptr_t off = (uintptr_t)p->data - (uintptr_t)tg_pkt_block(p);
 	struct eth_hdr e = {.type = ETH_TYPE_IP4, .hdr_bytes = 0};
