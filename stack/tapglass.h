@@ -226,6 +226,14 @@ static inline uint8_t *tg_pkt_block(struct tg_pkt *p)
 
 /* A frame has arrived on a network interface. Takes p, whatever comes of it. */
 TG_API void tg_input(struct tg *s, unsigned netif, struct tg_pkt *p, uint64_t now_ns);
+/* Fetching ahead: these packets will be input next, in this order. Has the processor fetch what
+ * tg_input will need of their connections, for all of them at the same time; with very many
+ * connections, which no cache holds, that is most of what input takes. A hint: nothing of the
+ * instance or of the packets changes, whatever they are. */
+TG_API void tg_input_ahead(const struct tg *s, unsigned netif, struct tg_pkt *const *p, unsigned n);
+/* How many packets are worth gathering for that, if so many have come already: no packet gains by
+ * waiting. 1: as things are, none. */
+TG_API unsigned tg_input_ahead_max(const struct tg *s);
 /* Runs due timers, delivers loopback frames, then sends what is to be sent, up to a budget: ask
  * tg_next_deadline afterwards. The only function that calls transmit. */
 TG_API void tg_step(struct tg *s, uint64_t now_ns);

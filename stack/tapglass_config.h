@@ -129,8 +129,10 @@ struct tg_config {
 		uint16_t mtu_floor;  /* least MSS to go back to - 512 */
 		uint64_t mtu_probe_interval_ns; /* a search begins again after - 10 min */
 		bool fast_path;                 /* header prediction - true */
-		uint32_t challenge_acks;        /* per connection and 5 s - 10 [5961 7] */
-		uint8_t cc;                     /* enum tg_cc - TG_CC_CUBIC */
+		uint32_t many_conns;     /* with so many, records are fetched ahead of their use:
+					    tg_input_ahead - 16,384, more than caches hold */
+		uint32_t challenge_acks; /* per connection and 5 s - 10 [5961 7] */
+		uint8_t cc;              /* enum tg_cc - TG_CC_CUBIC */
 		bool hystart;            /* HyStart++ in the first slow start - true [9406] */
 		bool pacing;             /* by cwnd over round-trip time - false */
 		uint8_t cwnd_validation; /* enum tg_cwv - TG_CWV_RESTART */

@@ -44,4 +44,16 @@ static inline uint64_t sat_add_u64(uint64_t a, uint64_t b)
 	return a + b < a ? UINT64_MAX : a + b;
 }
 
+#define CACHE_LINE_BYTES 64u
+/* Will be read soon: has the processor fetch it meanwhile. Any address will do. */
+static inline void prefetch(const void *p)
+{
+	__builtin_prefetch(p);
+}
+static inline void prefetch_lines(const void *p, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += CACHE_LINE_BYTES)
+		prefetch((const uint8_t *)p + i);
+}
+
 #endif

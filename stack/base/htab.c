@@ -1,10 +1,13 @@
 /* Linear hashing: see htab.h. With n buckets and p the power of two with p <= n < 2p, a hash
  * belongs to bucket hash mod 2p if that exists, else to hash mod p. One insertion splits at most
- * one bucket, one removal merges at most two. The smallest table is one segment. */
+ * two buckets, one removal merges at most four. The smallest table is one segment. */
 #include "base/htab.h"
 
 #define DIR_CAP_MIN 4u
-#define SEG_BYTES   (HTAB_SEG_BUCKETS * sizeof(struct hnode *))
+/* Buckets for each node: with one, every third search would go past another's node, which is a miss
+ * of the cache. */
+#define ROOMY     2u
+#define SEG_BYTES (HTAB_SEG_BUCKETS * sizeof(struct hnode *))
 
 /* The largest power of two <= n, n > 0. */
 static uint32_t pow2_floor(uint32_t n)
@@ -119,7 +122,8 @@ bool htab_insert(struct htab *t, struct arena *a, struct hnode *n)
 	head = bucket_head(t, bucket_of(t, n->hash));
 	n->next = *head;
 	*head = n;
-	if (++t->n_nodes > t->n_buckets)
+	t->n_nodes++;
+	for (unsigned i = 0; i < ROOMY && ROOMY * t->n_nodes > t->n_buckets; i++)
 		split(t, a);
 	return true;
 }
@@ -137,8 +141,8 @@ void htab_remove(struct htab *t, struct arena *a, struct hnode *n)
 	*at = n->next;
 	n->next = NULL;
 	t->n_nodes--;
-	for (int i = 0; i < 2; i++) {
-		if (t->n_buckets > HTAB_SEG_BUCKETS && t->n_nodes < t->n_buckets / 2)
+	for (unsigned i = 0; i < 2 * ROOMY; i++) {
+		if (t->n_buckets > HTAB_SEG_BUCKETS && t->n_nodes < t->n_buckets / (2 * ROOMY))
 			merge(t, a);
 	}
 }
@@ -157,6 +161,12 @@ void htab_replace(struct htab *t, struct hnode *n, struct hnode *to)
 struct hnode *htab_chain(const struct htab *t, uint32_t hash)
 {
 	return t->n_buckets ? *bucket_head(t, bucket_of(t, hash)) : NULL;
+}
+
+void htab_prefetch(const struct htab *t, uint32_t hash)
+{
+	if (t->n_buckets)
+		prefetch(bucket_head(t, bucket_of(t, hash)));
 }
 
 struct hnode *htab_next(const struct htab *t, const struct hnode *prev)

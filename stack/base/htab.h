@@ -33,6 +33,8 @@ void htab_remove(struct htab *t, struct arena *a, struct hnode *n);
 void htab_replace(struct htab *t, struct hnode *n, struct hnode *to);
 /* Head of the chain that may hold `hash`; follow ->next and compare hash and key. */
 struct hnode *htab_chain(const struct htab *t, uint32_t hash);
+/* Has the processor fetch the head of that chain. */
+void htab_prefetch(const struct htab *t, uint32_t hash);
 /* Every node once, in bucket order: pass NULL first, then the last one returned. O(1) amortised.
  * The table must not change in between. */
 struct hnode *htab_next(const struct htab *t, const struct hnode *prev);

@@ -206,6 +206,15 @@ struct wheel_node *wheel_pop(struct wheel *w, uint64_t now_ns)
 	return n;
 }
 
+struct wheel_node *wheel_due(const struct wheel *w, unsigned skip)
+{
+	struct list *at = w->due.next;
+
+	while (at != &w->due && skip--)
+		at = at->next;
+	return at == &w->due ? NULL : node_of(at);
+}
+
 uint64_t wheel_next(const struct wheel *w)
 {
 	unsigned level = 0, slot = 0, seen = 0;

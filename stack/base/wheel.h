@@ -44,10 +44,21 @@ static inline bool wheel_armed(const struct wheel_node *n)
 void wheel_arm(struct wheel *w, struct wheel_node *n, uint64_t deadline_ns);
 void wheel_stop(struct wheel *w, struct wheel_node *n);
 
+/* Has the processor fetch what arming or stopping n would change besides n. */
+static inline void wheel_prefetch(const struct wheel_node *n)
+{
+	prefetch(n->node.next);
+	prefetch(n->node.prev);
+}
+
 /* Next timer due at now_ns, taken off the wheel (not armed any more), or NULL. Call until NULL; the
  * timers that it returns may arm, stop or (once stopped) free any others in between. A now_ns
  * before that of an earlier call does no harm: nothing later than it is handed out. */
 struct wheel_node *wheel_pop(struct wheel *w, uint64_t now_ns);
+
+/* The one that so many calls of wheel_pop would hand out before it, of those whose tick was
+ * reached; NULL: there are not so many. O(skip). */
+struct wheel_node *wheel_due(const struct wheel *w, unsigned skip);
 
 /* No timer is due before this. Exact if the earliest timer's slot holds at most 8 or its tick was
  * reached; otherwise the time at which the slot begins, early by less than its length. NEVER_NS if

@@ -71,6 +71,7 @@ void tg_config_default(struct tg_config *c)
 	c->tcp.mtu_floor = 512;
 	c->tcp.mtu_probe_interval_ns = 600 * NS_PER_SEC;
 	c->tcp.fast_path = true;
+	c->tcp.many_conns = 16384;
 	c->tcp.challenge_acks = 10;
 	c->tcp.cc = TG_CC_CUBIC;
 	c->tcp.hystart = true;
@@ -193,6 +194,8 @@ const struct transport *core_find_transport(const struct tg *s, uint8_t proto)
 
 /* ---- Timers ---- */
 
+#define TIMERS_AHEAD 4u
+
 void timer_init(struct timer *t, enum timer_kind kind)
 {
 	wheel_node_init(&t->w);
@@ -209,6 +212,16 @@ void timer_stop(struct tg *s, struct timer *t)
 	wheel_stop(&s->wheel, &t->w);
 }
 
+/* Of those that are due, the one that is so many turns away. */
+static void fetch_ahead(const struct tg *s)
+{
+	struct wheel_node *n = wheel_due(&s->wheel, TIMERS_AHEAD);
+	const struct timer *t = n ? container_of(n, struct timer, w) : NULL;
+
+	if (t && s->timer_ahead_fn[t->kind])
+		s->timer_ahead_fn[t->kind](t);
+}
+
 void timers_fire(struct tg *s)
 {
 	struct wheel_node *n;
@@ -216,6 +229,8 @@ void timers_fire(struct tg *s)
 	while ((n = wheel_pop(&s->wheel, s->now_ns))) {
 		struct timer *t = container_of(n, struct timer, w);
 
+		if (s->many)
+			fetch_ahead(s);
 		ASSERT(t->kind < TIMER_KINDS && s->timer_fn[t->kind]);
 		s->timer_fn[t->kind](s, t);
 	}

@@ -115,6 +115,8 @@ static inline tg_sock handle_of(const struct endpoint *e)
 {
 	return e->index ? (tg_sock)e->gen << 32 | e->index : 0;
 }
+/* Has the processor fetch the slot of e's handle. */
+void handle_prefetch(const struct tg *s, const struct endpoint *e);
 /* Endpoint with the lowest index >= from, or NULL: for tables. */
 struct endpoint *handle_next(const struct tg *s, uint32_t from);
 
@@ -257,8 +259,12 @@ struct tg {
 	struct rng rng;
 	csum_fn *csum;
 
+	bool many; /* cfg.tcp.many_conns are reached: see tcp/tcp_ahead.c */
+
 	struct wheel wheel;
 	void (*timer_fn[TIMER_KINDS])(struct tg *s, struct timer *t);
+	/* Has the processor fetch what that will need. NULL: nothing worth it. */
+	void (*timer_ahead_fn[TIMER_KINDS])(const struct timer *t);
 
 	struct list senders; /* struct sender: have something to send */
 	enum tx_result (*sender_fn[SENDER_KINDS])(

@@ -135,6 +135,11 @@ struct endpoint *handle_find(const struct tg *s, tg_sock k)
 	return slot->gen == gen ? slot->e : NULL;
 }
 
+void handle_prefetch(const struct tg *s, const struct endpoint *e)
+{
+	prefetch(slot_at(&s->handles, e->index));
+}
+
 struct endpoint *handle_next(const struct tg *s, uint32_t from)
 {
 	for (uint32_t i = max_u32(from, 1); i < s->handles.n_slots; i++) {

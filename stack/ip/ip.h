@@ -106,6 +106,12 @@ uint32_t ip_mms_r(struct tg *s, const struct tg_ip *dst, struct ip_path *path);
 enum ip_reject { IP_REJECT_PROTOCOL, IP_REJECT_PORT };
 void ip_reject(struct tg *s, const struct tg_pkt *p, const struct ip_info *i, enum ip_reject how);
 
+/* Looks into a frame that has not been input: the transport's part of a datagram that is no
+ * fragment, of which as little is checked as keeps the look within the frame. src, dst and proto of
+ * *i are filled in, *bytes: of what is returned. NULL: there is none. */
+const uint8_t *ip_peek(
+	const struct tg *s, unsigned netif, struct tg_pkt *p, struct ip_info *i, uint32_t *bytes);
+
 /* Nothing here is for p (at its transport header), as nothing else was at fault: if several
  * instances share our addresses it is passed on to the one that singular sockets belong to. True:
  * it was, and p is taken. */

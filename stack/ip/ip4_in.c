@@ -168,6 +168,29 @@ void ip4_input(struct tg *s, struct netif *n, struct tg_pkt *p)
 	ip4_deliver(s, n, p, &h, group);
 }
 
+const uint8_t *ip_peek(
+	const struct tg *s, unsigned netif, struct tg_pkt *p, struct ip_info *i, uint32_t *bytes)
+{
+	uintptr_t off = (uintptr_t)p->data - (uintptr_t)tg_pkt_block(p);
+	struct eth_hdr e = {.type = ETH_TYPE_IP4, .hdr_bytes = 0};
+	struct ip4_hdr h;
+
+	if (netif >= s->n_netifs || off > p->room || p->len > p->room - off)
+		return NULL;
+	if (s->netif[netif].c.link == TG_LINK_ETHERNET &&
+		eth_parse(p->data, p->len, &e) != TG_DROP_NONE)
+		return NULL;
+	if (e.type != ETH_TYPE_IP4 ||
+		!ip4_parse_quoted(p->data + e.hdr_bytes, p->len - e.hdr_bytes, &h) || h.mf ||
+		h.frag_off)
+		return NULL;
+	i->src = tg_ip4_of(h.src);
+	i->dst = tg_ip4_of(h.dst);
+	i->proto = h.proto;
+	*bytes = p->len - e.hdr_bytes - h.hdr_bytes;
+	return p->data + e.hdr_bytes + h.hdr_bytes;
+}
+
 uint32_t ip_pseudo_sum(
 	const struct tg_ip *src, const struct tg_ip *dst, uint8_t proto, uint32_t len)
 {

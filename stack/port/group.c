@@ -164,7 +164,7 @@ static void take_one(struct tg_host *h, struct ring *r, const struct ring_frame 
 	p->gso_size = f->gso_size;
 	p->csum = f->csum;
 	p->passed = f->passed;
-	tg_input(s, (unsigned)l->netif, p, h->now_ns);
+	tap_link_input(l, p);
 }
 
 bool group_receive(struct tg_host *h)
@@ -181,6 +181,8 @@ bool group_receive(struct tg_host *h)
 			any = true;
 		}
 	}
+	if (any)
+		tap_link_input_end(h->taps);
 	return any;
 }
 

@@ -20,6 +20,10 @@ void *host_map(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+void host_map_large(void *mem, size_t bytes)
+{
+	madvise(mem, bytes, MADV_HUGEPAGE); /* if there are none, small ones will do */
+}
 void host_unmap(void *mem, size_t bytes)
 {
 	if (mem)

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #define HOST_BATCH_FRAMES 90u    /* read from one link before anything else runs */
+#define HOST_GATHERED     64u    /* of them at most before they are input */
 #define HOST_NOTES        256u   /* decisions of impairing devices kept for app->trace */
 #define HOST_LARGE_BYTES  69632u /* holds any frame a TAP hands over */
 
@@ -25,6 +26,7 @@ struct host_inst {
 	struct tg *s;
 	void *mem;
 	size_t mem_bytes;
+	bool large; /* host_map_large was asked for */
 	struct tg_host_app app;
 	uint64_t trace_cursor;
 	uint64_t wish_ns; /* the application wants to be called by then */
@@ -68,6 +70,9 @@ struct tap_link {
 	struct tg_pkt *spare;       /* what the last read would have filled, NULL: none */
 	bool merging;               /* frames of one flow are made one: */
 	struct gro gro;
+	struct tg_pkt *gathered[HOST_GATHERED]; /* to be input, in this order */
+	unsigned n_gathered;
+	uint32_t gathered_bytes;
 	unsigned queue_plus_1; /* of several; 0: there is one */
 };
 #define TAP_LINK_TYPE TG_LINK_ETHERNET
@@ -135,6 +140,9 @@ struct tg_host {
 /* Zeroed address space, committed as it is used; NULL. host_unmap takes NULL. */
 void *host_map(size_t bytes);
 void host_unmap(void *mem, size_t bytes);
+/* An instance with so many connections that their records are far apart: what it grows by from here
+ * on comes in large pages, of which the processor remembers more. */
+void host_map_large(void *mem, size_t bytes);
 struct host_inst *host_find(const struct tg_host *h, const struct tg *s);
 /* A call on the instance has ended: sends what it caused, wakes who waits for it, and the loop if
  * it has to look sooner. With the lock held. */
@@ -165,7 +173,11 @@ void tap_link_capture_end(struct tap_link *l, const struct tg_capture *c);
 void tap_link_free(struct tap_link *l);
 /* link_read.c: reads one frame of a batch straight into a packet. False: there is none. */
 bool tap_link_read(struct tap_link *l);
-/* The batch is over: what was held to be joined by others is input. */
+/* Takes p, which is input at once or, with many connections, together with what comes behind it in
+ * the same batch: by tap_link_input_end at the latest. */
+void tap_link_input(struct tap_link *l, struct tg_pkt *p);
+void tap_link_input_end(struct tap_link *l);
+/* The batch is over: what was held to be joined by others is input, and all that was gathered. */
 void tap_link_read_end(struct tap_link *l);
 /* journal_file.c: says it if the recording ended by itself; ends it, should there be one. */
 void host_record_look(struct host_inst *i);

@@ -1,12 +1,46 @@
-/* Reading a batch of frames from a TAP. Where nothing can follow, a frame is read straight into a
- * packet and input. Where something can (core/gro.h), the next frame's headers are read beside and
- * its text right behind the text that is held: what joins is never copied, what does not is, once.
+/* Reading a batch of frames from a TAP, and inputting it. Where nothing can follow, a frame is read
+ * straight into a packet and input. Where something can (core/gro.h), the next frame's headers are
+ * read beside and its text right behind the text that is held: what joins is never copied, what
+ * does not is, once.
  */
 #define _GNU_SOURCE
 #include "core/core.h"
 #include "port/host.h"
 #include "port/tap_vnet.h"
 #include "sim/segment.h"
+
+/* Gathering goes on until so much text has come: of more, input takes longer than fetching. */
+#define GATHERED_BYTES 65536u
+
+void tap_link_input_end(struct tap_link *l)
+{
+	struct host_inst *inst = l->inst;
+	unsigned netif = (unsigned)l->netif;
+
+	if (l->n_gathered > 1) {
+		tg_input_ahead(inst->s, netif, l->gathered, l->n_gathered);
+		if (!inst->large)
+			host_map_large(inst->mem, inst->mem_bytes);
+		inst->large = true;
+	}
+	for (unsigned i = 0; i < l->n_gathered; i++)
+		tg_input(inst->s, netif, l->gathered[i], l->h->now_ns);
+	l->n_gathered = 0;
+	l->gathered_bytes = 0;
+}
+
+void tap_link_input(struct tap_link *l, struct tg_pkt *p)
+{
+	/* what became of a frame has to be known when a capture sees the next; of the reserve there
+	 * are few */
+	bool alone = l->hub || p->flags & PKT_RESERVE;
+	unsigned most = min_u32(alone ? 1 : tg_input_ahead_max(l->inst->s), HOST_GATHERED);
+
+	l->gathered[l->n_gathered++] = p;
+	l->gathered_bytes += p->len;
+	if (l->n_gathered >= most || l->gathered_bytes >= GATHERED_BYTES)
+		tap_link_input_end(l);
+}
 
 /* Takes p: a whole frame. */
 static void input(struct tap_link *l, struct tg_pkt *p)
@@ -18,10 +52,11 @@ static void input(struct tap_link *l, struct tg_pkt *p)
 		l->packet_id += tap_link_seen(l, HUB_BOTH, false, &f, l->packet_id);
 		hub_merged(l->hub, pkt_frames(p));
 	}
-	tg_input(l->inst->s, (unsigned)l->netif, p, l->h->now_ns);
+	tap_link_input(l, p);
 }
 
-void tap_link_read_end(struct tap_link *l)
+/* Nothing can join what is held. */
+static void join_end(struct tap_link *l)
 {
 	struct tg_pkt *p = gro_take(&l->gro);
 
@@ -74,7 +109,7 @@ static void part_ways(
 		memcpy(tg_pkt_block(p) + at, piece->iov_base, part);
 		at += part;
 	}
-	tap_link_read_end(l);
+	join_end(l);
 	if (!p) {
 		l->lost++;
 		return;
@@ -111,6 +146,12 @@ bool tap_link_read(struct tap_link *l)
 		return read_first(l);
 	if (!gro_is_full(&l->gro))
 		return read_next(l);
-	tap_link_read_end(l);
+	join_end(l);
 	return read_first(l);
+}
+
+void tap_link_read_end(struct tap_link *l)
+{
+	join_end(l);
+	tap_link_input_end(l);
 }

@@ -29,13 +29,14 @@ static const struct field fields[] = {FIELD(ip, default_ttl), FIELD(ip, reasm_by
 	FIELD(tcp, rcvbuf_min_bytes), FIELD(tcp, rcvbuf_max_bytes), FIELD(tcp, sndbuf_min_bytes),
 	FIELD(tcp, sndbuf_max_bytes), FIELD(tcp, notsent_lowat_bytes), FIELD(tcp, moderate_rcvbuf),
 	FIELD(tcp, mem_pressure_bytes), FIELD(tcp, mem_high_bytes), FIELD(tcp, syncookies),
-	FIELD(tcp, tw_reuse), FIELD(tcp, fast_path), FIELD(tcp, challenge_acks), FIELD(tcp, dsack),
-	FIELD(tcp, recovery), FIELD(tcp, tlp), FIELD(tcp, tlp_ack_delay_ns), FIELD(tcp, tlp_min_ns),
-	FIELD(tcp, max_reordering), FIELD(tcp, limited_transmit), FIELD(tcp, prr), FIELD(tcp, frto),
-	FIELD(tcp, undo), FIELD(tcp, cc), FIELD(tcp, hystart), FIELD(tcp, pacing),
-	FIELD(tcp, cwnd_validation), FIELD(tcp, ecn), FIELD(tcp, mtu_probing), FIELD(tcp, mtu_base),
-	FIELD(tcp, mtu_floor), FIELD(tcp, mtu_probe_interval_ns), FIELD(ip, min_pmtu),
-	FIELD(ip, pmtu_expires_ns), FIELD(ip, no_pmtu_disc)};
+	FIELD(tcp, tw_reuse), FIELD(tcp, fast_path), FIELD(tcp, many_conns),
+	FIELD(tcp, challenge_acks), FIELD(tcp, dsack), FIELD(tcp, recovery), FIELD(tcp, tlp),
+	FIELD(tcp, tlp_ack_delay_ns), FIELD(tcp, tlp_min_ns), FIELD(tcp, max_reordering),
+	FIELD(tcp, limited_transmit), FIELD(tcp, prr), FIELD(tcp, frto), FIELD(tcp, undo),
+	FIELD(tcp, cc), FIELD(tcp, hystart), FIELD(tcp, pacing), FIELD(tcp, cwnd_validation),
+	FIELD(tcp, ecn), FIELD(tcp, mtu_probing), FIELD(tcp, mtu_base), FIELD(tcp, mtu_floor),
+	FIELD(tcp, mtu_probe_interval_ns), FIELD(ip, min_pmtu), FIELD(ip, pmtu_expires_ns),
+	FIELD(ip, no_pmtu_disc)};
 
 /* False: the value does not fit the field. */
 static bool set_field(struct tg_config *c, const struct field *f, uint64_t v)

@@ -221,6 +221,7 @@ static void deliver(struct wire *w, unsigned from, const struct impair_pkt *k, u
 		segment_frame_of_pkt(&f, w->c.link, p);
 		w->c.observe(w->c.arg, !from, false, &f, k->tag, now_ns);
 	}
+	tg_input_ahead(to->s, to->netif, &p, 1);
 	tg_input(to->s, to->netif, p, now_ns);
 }
 

@@ -79,6 +79,8 @@ struct endpoint *sock_find(struct tg *s, tg_sock k, int *err)
 	struct endpoint *e = handle_find(s, k);
 
 	*err = e ? -TG_ENOMEM : -TG_EBADF;
+	if (e && s->many)
+		tcp_ahead_user(e);
 	return e && e->type == TG_STREAM ? tcp_user_awake(s, e) : e;
 }
 

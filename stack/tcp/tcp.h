@@ -137,21 +137,21 @@ enum challenge {
 
 struct tcp_conn {
 	struct endpoint ep; /* first: an endpoint pointer is a connection pointer */
-	/* What a lookup reads lies in two cache lines. */
+	struct list link;   /* listener's accept queue (passive) or port's bound list (others) */
+	struct tcp_port *port;
+	/* What a lookup reads is one cache line: tcp_ahead.c. */
 	struct hnode hash; /* in tcp_state.conns, keyed by the 4-tuple */
+	struct tg_ip laddr, raddr;
 	uint16_t lport, rport;
 	uint32_t serial; /* in trace records */
-	struct tg_ip laddr, raddr;
-	struct list link; /* listener's accept queue (passive) or port's bound list (others) */
-	struct timer timer;
-	struct ip_path path;
-	uint32_t notsent_lowat; /* TG_TCP_NOTSENT_LOWAT, bytes; 0: the configuration's */
-	struct tcp_port *port;
 	union {
 		struct tcp_listener *listener; /* in LISTEN */
 		struct tcp_conn *parent;       /* passive, not accepted yet: the listening socket */
 		struct tcp_mini *tw;           /* in TIME-WAIT: the entry that answers for it */
 	};
+	struct timer timer;
+	struct ip_path path;
+	uint32_t notsent_lowat; /* TG_TCP_NOTSENT_LOWAT, bytes; 0: the configuration's */
 
 	uint8_t state;       /* enum tg_state; set by tcp_set_state alone */
 	uint8_t rexmit_mode; /* enum rexmit_mode: what CT_REXMIT stands for */
@@ -257,22 +257,24 @@ struct tcp_conn {
 		uint32_t wnd;                           /* scaled, bytes [9293 REC-1] */
 		uint32_t max_wnd;                       /* largest ever offered, bytes */
 	} snd;
+	struct seq fin_seq; /* of the peer's FIN while fin_parked */
+	uint32_t ts_offset;
+
+	/* Together in a cache line: with very many connections each one more is felt. */
+	uint64_t deadline[CT_COUNT]; /* ns, NEVER_NS */
+	uint64_t stalled_ns;  /* when the first unanswered (re)transmission happened; NEVER_NS: none
+			       */
+	uint64_t last_rcv_ns; /* last segment received: keepalive */
+
 	/* Receive sequence space. */
 	struct {
 		struct seq nxt, up;
 		struct seq adv;      /* right edge advertised: RCV.NXT + RCV.WND */
 		struct seq last_ack; /* Last.ACK.sent [7323 4.3] */
 	} rcv;
-	struct seq fin_seq; /* of the peer's FIN while fin_parked */
 	struct seq dsack_start, dsack_end;
-	uint32_t ts_offset;
 	uint64_t ts_recent_ns; /* when ts_recent was set [7323 5.5] */
-
-	uint64_t deadline[CT_COUNT]; /* ns, NEVER_NS */
-	uint64_t stalled_ns;  /* when the first unanswered (re)transmission happened; NEVER_NS: none
-			       */
-	uint64_t last_rcv_ns; /* last segment received: keepalive */
-	uint64_t last_snd_ns; /* last data sent: idle restart [5681 4.1] */
+	uint64_t last_snd_ns;  /* last data sent: idle restart [5681 4.1] */
 
 	/* Round-trip time [6298], ns. */
 	uint64_t srtt_ns, rttvar_ns, rto_ns, min_rtt_ns;

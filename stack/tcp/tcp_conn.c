@@ -1,6 +1,7 @@
 /* Life of a connection record: made, established, ended, freed; readiness for its user; and the
  * module's own beginning. */
 #include "tcp/tcp.h"
+#include "tcp/tcp_ahead.h"
 #include "wire/ip4.h"
 
 static const struct transport tcp_transport;
@@ -25,6 +26,7 @@ int tcp_init(struct tg *s)
 	timer_init(&t->syn_timer, TIMER_TCP_SYN);
 	timer_init(&t->tw_timer, TIMER_TCP_TW);
 	s->timer_fn[TIMER_TCP_CONN] = tcp_timer_fired;
+	s->timer_ahead_fn[TIMER_TCP_CONN] = tcp_ahead_timer;
 	s->timer_fn[TIMER_TCP_SYN] = tcp_syn_timer_fired;
 	s->timer_fn[TIMER_TCP_TW] = tcp_tw_timer_fired;
 	s->sender_fn[SENDER_TCP] = tcp_sender_turn;

@@ -87,6 +87,7 @@ bool tcp_hash_conn(struct tg *s, struct tcp_conn *c, uint32_t hash)
 		return false;
 	c->hashed = true;
 	s->tcp->n_conns++;
+	s->many = s->tcp->n_conns >= s->cfg.tcp.many_conns;
 	return true;
 }
 
@@ -97,6 +98,7 @@ void tcp_unhash_conn(struct tg *s, struct tcp_conn *c)
 	htab_remove(&s->tcp->conns, s->arena, &c->hash);
 	c->hashed = false;
 	s->tcp->n_conns--;
+	s->many = s->tcp->n_conns >= s->cfg.tcp.many_conns;
 }
 
 bool tcp_tuple_in_use(struct tg *s, const struct tg_ip *laddr, uint16_t lport,

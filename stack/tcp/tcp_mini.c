@@ -1,5 +1,5 @@
-/* The table of compact records: 60 bytes a record and 4 a bucket, two of these for three records,
- * so that with the pages' book keeping one costs less than 64, whatever their number. Records lie
+/* The table of compact records: 60 bytes a record and 4 a bucket, one of these for two records, so
+ * that with the pages' book keeping one costs less than 64, whatever their number. Records lie
  * in pages and are named by index, which keeps links at 4 bytes; buckets grow one at a time (linear
  * hashing), so that no insertion pays for a rehash. FIFOs of records with equal lifetimes replace a
  * timer each. All memory goes back when the last record does, or all but a
@@ -219,7 +219,7 @@ struct tcp_mini *mini_add(
 	struct tcp_mini *m;
 	uint32_t i, *h;
 
-	if (3ull * t->n_buckets <= 2ull * t->n_used)
+	if (2ull * t->n_buckets <= t->n_used)
 		split_bucket(s, t);
 	i = t->n_buckets ? take_record(s, t) : 0;
 	if (i == 0) {

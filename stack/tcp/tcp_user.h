@@ -41,4 +41,13 @@ void tcp_user_row(const struct tg *s, const struct endpoint *e, struct tg_sock_r
 /* Half-open connections and TIME-WAIT entries, for tables: *cursor from 0. */
 bool tcp_user_table(const struct tg *s, uint64_t *cursor, struct tg_sock_row *out);
 
+/* tcp_ahead.c: what pays in an instance with `many` connections. */
+#define TCP_AHEAD_MAX 64u
+/* Has the processor fetch the record behind e, should it be a connection's. */
+void tcp_ahead_user(const struct endpoint *e);
+/* Of a segment: the 4 bytes at its header, and its addresses. */
+uint32_t tcp_ahead_hash(const struct tg *s, const struct ip_info *i, const uint8_t *header);
+/* Has the processor fetch what input of n segments will need, TCP_AHEAD_MAX at most. */
+void tcp_ahead(const struct tg *s, const uint32_t *hash, unsigned n);
+
 #endif

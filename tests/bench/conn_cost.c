@@ -11,242 +11,24 @@
  * million also with events on ten thousand of them only: what is left is the cost of the number,
  * not of caches that are smaller than a gigabyte. Segments are of 100 octets with timestamps, in
  * plain IP, handed to tg_input and taken from the transmit function: no system call, no copy but
- * what the stack makes. lookup    the 4-tuple's hash and the search for its record timer     armed
- * anew (delayed ACK to keepalive, at random) in a wheel in which all N stand receive   a segment in
- * order, tg_sock_recv, and the ACK's share: every second is acknowledged send      tg_sock_send and
- * its frame ack       the acknowledgment of that, all of it wake      receive, for a connection
- * that rests */
+ * what the stack makes. A batch is dealt with as the host deals with what it has read at once: with
+ * cfg.tcp.many_conns or more, tg_input_ahead comes first, and counts; so does what that does of it
+ * before a lookup and a timer. The instance's memory is in large pages from then on, as the host's.
+ *
+ *   lookup    the 4-tuple's hash and the search for its record
+ *   timer     a deadline of a connection set anew (delayed ACK to keepalive, at random)
+ *   receive   a segment in order, tg_sock_recv, and the ACK's share: every second is acknowledged
+ *   send      tg_sock_send and its frame, one at a time
+ *   ack       the acknowledgment of that, all of it
+ *   wake      receive, for a connection that rests */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
 #endif
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
+#include "conn_world.h"
 
-#include "tcp/tcp.h"
-#include "wire/ip4.h"
-
-#define RESERVED   (12ull << 30)
-#define BUDGET     (6ull << 30)
-#define US         0x0afffffeu /* 10.255.255.254 */
-#define PORT       80
-#define FAR_PORT   4000
-#define TEXT_BYTES 100u
-#define PAGE_EXTRA 48.0 / ARENA_PAGE_BYTES /* an arena's book keeping of a page */
-#define BATCH      64u
-#define BATCHES    3000u
-#define FEW        10000u
-
-struct peer { /* the other end of a connection, as it sees it */
-	tg_sock k;
-	uint32_t seq, ack, tsecr;
-};
-
-static struct {
-	struct tg *s;
-	void *mem;
-	uint64_t now_ns;
-	struct peer *peer;
-	uint32_t n, in_use; /* events happen to so many */
-	uint64_t spread;    /* of them apart */
-	unsigned netif;
-	tg_sock listener;
-	uint64_t rng;
-} w;
-
-static uint32_t below(uint32_t n)
-{
-	w.rng = w.rng * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(((w.rng >> 32) * n) >> 32);
-}
-
-static double clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void die(const char *what)
-{
-	fprintf(stderr, "conn_cost: %s\n", what);
-	exit(1);
-}
-
-/* ---- The other side ---- */
-
-static uint32_t addr_of(uint32_t i)
-{
-	return 0x0a000001u + i;
-}
-
-/* Remembers what the peer has to acknowledge. */
-static bool transmit(void *dev, const struct tg_frame *f)
-{
-	static uint8_t b[128];
-	uint32_t n = 0, i;
-	struct tcp_seg g;
-
-	(void)dev;
-	for (unsigned k = 0; k < f->n_spans && n < sizeof(b); k++) {
-		uint32_t part = min_u32(f->span[k].len, (uint32_t)sizeof(b) - n);
-
-		memcpy(b + n, f->span[k].base, part);
-		n += part;
-	}
-	i = (uint32_t)b[16] << 24 | (uint32_t)b[17] << 16 | (uint32_t)b[18] << 8 | b[19];
-	i -= addr_of(0);
-	if (b[9] != IP_PROTO_TCP || i >= w.n)
-		return true;
-	if (tcp_parse(b + IP4_HDR_BYTES, n - IP4_HDR_BYTES, &g) != TG_DROP_NONE)
-		return true;
-	w.peer[i].ack = g.seq.v + f->bytes - IP4_HDR_BYTES - g.hdr_bytes +
-			((g.flags & (TCP_SYN | TCP_FIN)) != 0);
-	w.peer[i].tsecr = g.opts.tsval;
-	return true;
-}
-
-static struct tg_pkt *segment(uint32_t i, uint8_t flags, uint32_t text_bytes)
-{
-	struct peer *p = &w.peer[i];
-	struct tcp_seg g = {.src_port = FAR_PORT,
-		.dst_port = PORT,
-		.seq = seq_of(p->seq),
-		.ack = seq_of(flags & TCP_ACK ? p->ack : 0),
-		.flags = flags,
-		.wnd = 65535};
-	struct ip4_hdr ip = {
-		.src = addr_of(i), .dst = US, .ttl = 64, .proto = IP_PROTO_TCP, .hdr_bytes = 20};
-	struct tg_pkt *k = tg_pkt_alloc(w.s, 200);
-	uint32_t hdr;
-
-	if (!k)
-		die("out of memory");
-	g.opts.has = TCP_HAS_TS;
-	g.opts.tsval = (uint32_t)(w.now_ns / NS_PER_MS);
-	g.opts.tsecr = p->tsecr;
-	if (flags & TCP_SYN) {
-		g.opts.has |= TCP_HAS_MSS | TCP_HAS_WSCALE | TCP_HAS_SACK_PERM;
-		g.opts.mss = 1460;
-		g.opts.wscale = 7;
-	}
-	hdr = tcp_emit(k->data + IP4_HDR_BYTES, &g);
-	memset(k->data + IP4_HDR_BYTES + hdr, 'x', text_bytes);
-	k->len = IP4_HDR_BYTES + hdr + text_bytes;
-	ip.total_bytes = (uint16_t)k->len;
-	ip4_emit(k->data, &ip);
-	k->csum = TG_CSUM_VALID;
-	p->seq += text_bytes + ((flags & (TCP_SYN | TCP_FIN)) != 0);
-	return k;
-}
-
-static void in(uint32_t i, uint8_t flags, uint32_t text_bytes)
-{
-	tg_input(w.s, w.netif, segment(i, flags, text_bytes), w.now_ns);
-}
-
-/* ---- An instance with N connections ---- */
-
-static void run_until(uint64_t end_ns)
-{
-	while (tg_next_deadline(w.s) <= end_ns) {
-		w.now_ns = max_u64(w.now_ns, tg_next_deadline(w.s));
-		tg_step(w.s, w.now_ns);
-	}
-	w.now_ns = end_ns;
-	tg_step(w.s, w.now_ns);
-}
-
-static void begin(uint32_t n, uint64_t rest_after_ns)
-{
-	struct tg_netif_config nc = {.name = "t0",
-		.link = TG_LINK_IP,
-		.mtu = 1500,
-		.caps = TG_CAP_CSUM | TG_CAP_TSO4,
-		.transmit = transmit};
-	struct tg_addr any = {{{0}}, PORT};
-	struct tg_ip us = tg_ip4_of(US);
-	struct tg_config c;
-	void *mem = mmap(NULL, RESERVED, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	int r;
-
-	tg_config_default(&c);
-	memset(c.seed, 7, sizeof(c.seed));
-	c.budget_bytes = BUDGET;
-	c.max_sockets = n + 10;
-	c.tcp.max_half_open = 2 * n + 64;
-	c.tcp.max_time_wait = n + 10;
-	c.tcp.mem_high_bytes = c.tcp.mem_pressure_bytes = BUDGET;
-	c.tcp.rest_after_ns = rest_after_ns;
-	c.tcp.msl_ns = 3600 * NS_PER_SEC;
-	w.mem = mem;
-	w.rng = w.spread = 1;
-	w.n = w.in_use = n;
-	w.now_ns = 1000 * NS_PER_SEC;
-	w.peer = calloc(n, sizeof(*w.peer));
-	w.s = mem == MAP_FAILED || !w.peer ? NULL : tg_create(&c, mem, RESERVED, w.now_ns);
-	if (!w.s)
-		die("no memory for an instance");
-	r = tg_netif_add(w.s, &nc, w.now_ns);
-	w.netif = (unsigned)r;
-	if (r < 0 || tg_addr_add(w.s, w.netif, &us, 8, w.now_ns) < 0 ||
-		tg_sock_open(w.s, TG_STREAM, 0, 0, &w.listener) < 0 ||
-		tg_sock_bind(w.s, w.listener, &any) < 0 ||
-		tg_sock_listen(w.s, w.listener, 1000, w.now_ns) < 0)
-		die("the instance cannot be set up");
-}
-
-static void end(void)
-{
-	munmap(w.mem, RESERVED);
-	free(w.peer);
-}
-
-static void syn(uint32_t i)
-{
-	w.peer[i].seq = i * 2654435761u;
-	in(i, TCP_SYN, 0);
-	tg_step(w.s, w.now_ns);
-}
-
-static void establish(void)
-{
-	for (uint32_t i = 0; i < w.n; i++) {
-		syn(i);
-		in(i, TCP_ACK, 0);
-		if (tg_sock_accept(w.s, w.listener, i, &w.peer[i].k, w.now_ns) < 0)
-			die("a connection was not made");
-		w.now_ns += NS_PER_US;
-	}
-}
-
-/* A request of 100 octets, an answer of 100, its acknowledgment. */
-static void exchange(uint32_t i)
-{
-	uint8_t b[TEXT_BYTES];
-	struct tg_event e;
-
-	in(i, TCP_ACK | TCP_PSH, TEXT_BYTES);
-	if (tg_sock_recv(w.s, w.peer[i].k, b, sizeof(b), 0, w.now_ns) != TEXT_BYTES ||
-		tg_sock_send(w.s, w.peer[i].k, b, sizeof(b), 0, w.now_ns) != TEXT_BYTES)
-		die("text got lost");
-	tg_step(w.s, w.now_ns);
-	in(i, TCP_ACK, 0);
-	while (tg_event(w.s, &e))
-		;
-	w.now_ns += NS_PER_US;
-}
-
-static double bytes_in_pages(void)
-{
-	struct tg_memory m;
-
-	tg_memory_stats(w.s, &m);
-	return (double)m.page_bytes * (1 + PAGE_EXTRA);
-}
+#define BATCH   64u
+#define BATCHES 3000u
+#define FEW     10000u
 
 /* ---- Memory ---- */
 
@@ -335,33 +117,42 @@ static double lookups(void)
 {
 	struct tg_ip us = tg_ip4_of(US), far[BATCH];
 	const struct tcp_conn *found = NULL;
+	const struct hnode *ahead[BATCH];
+	uint32_t hash[BATCH];
 	double t;
 
 	for (unsigned i = 0; i < BATCH; i++)
 		far[i] = tg_ip4_of(addr_of(picked[i]));
 	t = clock_ns();
+	for (unsigned i = 0; i < BATCH; i++)
+		hash[i] = tcp_tuple_hash(w.s, &us, PORT, &far[i], FAR_PORT);
+	if (w.s->many)
+		tcp_ahead_find(w.s, hash, ahead, BATCH);
 	for (unsigned i = 0; i < BATCH; i++) {
-		uint32_t hash = tcp_tuple_hash(w.s, &us, PORT, &far[i], FAR_PORT);
-
-		found = tcp_find_conn(w.s, &us, PORT, &far[i], FAR_PORT, hash);
+		found = tcp_find_conn(w.s, &us, PORT, &far[i], FAR_PORT, hash[i]);
 		if (!found)
 			die("a connection is not found");
 	}
 	return clock_ns() - t;
 }
 
-static struct timer *timers;
+static struct tcp_conn **conns; /* by the number of their peer */
 
 static double timer_events(void)
 {
+	struct tcp_conn *c[BATCH];
 	uint64_t at_ns[BATCH];
 	double t;
 
-	for (unsigned i = 0; i < BATCH; i++)
+	for (unsigned i = 0; i < BATCH; i++) {
+		c[i] = conns[picked[i]];
 		at_ns[i] = w.now_ns + (40 * NS_PER_MS << below(18));
+	}
 	t = clock_ns();
+	if (w.s->many)
+		tcp_ahead_timers(c, BATCH);
 	for (unsigned i = 0; i < BATCH; i++)
-		timer_arm(w.s, &timers[picked[i]], at_ns[i]);
+		tcp_timers_pace(w.s, c[i], at_ns[i]);
 	return clock_ns() - t;
 }
 
@@ -374,6 +165,7 @@ static double receive(void)
 	for (unsigned i = 0; i < BATCH; i++)
 		made[i] = segment(picked[i], TCP_ACK | TCP_PSH, TEXT_BYTES);
 	t = clock_ns();
+	tg_input_ahead(w.s, w.netif, made, BATCH);
 	for (unsigned i = 0; i < BATCH; i++) {
 		tg_input(w.s, w.netif, made[i], w.now_ns);
 		while (tg_event(w.s, &e))
@@ -406,6 +198,7 @@ static double acks(void)
 	for (unsigned i = 0; i < BATCH; i++)
 		made[i] = segment(picked[i], TCP_ACK, 0);
 	t = clock_ns();
+	tg_input_ahead(w.s, w.netif, made, BATCH);
 	for (unsigned i = 0; i < BATCH; i++)
 		tg_input(w.s, w.netif, made[i], w.now_ns);
 	t = clock_ns() - t;
@@ -433,22 +226,21 @@ static void nodelay(void)
 		tg_sock_setopt(w.s, w.peer[i].k, TG_TCP_NODELAY, 1, w.now_ns);
 }
 
-static void begin_timers(void)
+static void find_conns(void)
 {
-	timers = calloc(w.n, sizeof(*timers));
-	if (!timers)
+	struct tg_ip us = tg_ip4_of(US);
+
+	conns = calloc(w.n, sizeof(struct tcp_conn *));
+	if (!conns)
 		die("out of memory");
 	for (uint32_t i = 0; i < w.n; i++) {
-		timer_init(&timers[i], TIMER_TCP_CONN);
-		timer_arm(w.s, &timers[i], w.now_ns + (40 * NS_PER_MS << below(18)));
-	}
-}
+		struct tg_ip far = tg_ip4_of(addr_of(i));
+		uint32_t hash = tcp_tuple_hash(w.s, &us, PORT, &far, FAR_PORT);
 
-static void end_timers(void)
-{
-	for (uint32_t i = 0; i < w.n; i++)
-		timer_stop(w.s, &timers[i]);
-	free(timers);
+		conns[i] = tcp_find_conn(w.s, &us, PORT, &far, FAR_PORT, hash);
+		tcp_timers_stop(w.s, conns[i]);
+		tcp_timers_pace(w.s, conns[i], w.now_ns + (40 * NS_PER_MS << below(18)));
+	}
 }
 
 static void awake_events(double *out)
@@ -464,12 +256,12 @@ static void awake_events(double *out)
 		w.now_ns += NS_PER_MS;
 	}
 	tg_step(w.s, w.now_ns);
-	begin_timers();
+	find_conns();
 	for (unsigned b = 0; b < BATCHES; b++) {
 		pick();
 		took[TIMER][b] = timer_events();
 	}
-	end_timers();
+	free(conns);
 	for (unsigned e = LOOKUP; e < WAKE; e++)
 		out[e] = median(took[e], BATCHES);
 }

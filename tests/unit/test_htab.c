@@ -95,7 +95,7 @@ START_TEST (random_operations_match_flags) {
 		check_same(&t);
 		if (bits[_i] == 32)
 			UNIT_CHECK(t.n_buckets >= min_u32(t.n_nodes, 512) &&
-				   t.n_buckets <= max_u32(512, 2 * t.n_nodes + 2));
+				   t.n_buckets <= max_u32(512, 4 * t.n_nodes + 4));
 	}
 	empty(&t, a);
 	unit_arena_free(a, RESERVED);
@@ -158,7 +158,7 @@ START_TEST (iteration_order_does_not_depend_on_addresses) {
 }
 END_TEST
 
-START_TEST (a_million_nodes_have_short_chains_and_one_bucket_steps) {
+START_TEST (a_million_nodes_have_short_chains_and_small_steps) {
 	enum { MILLION = 1000000 };
 	struct hnode *all = calloc(MILLION, sizeof(*all)), *n;
 	struct arena *a = unit_arena(RESERVED, 0);
@@ -172,9 +172,9 @@ START_TEST (a_million_nodes_have_short_chains_and_one_bucket_steps) {
 		all[i].hash = (uint32_t)unit_u64(&r);
 		before = t.n_buckets;
 		UNIT_CHECK(htab_insert(&t, a, &all[i]));
-		UNIT_CHECK(i == 0 || t.n_buckets - before <= 1);
+		UNIT_CHECK(i == 0 || t.n_buckets - before <= 2);
 	}
-	UNIT_CHECK(t.n_buckets == MILLION);
+	UNIT_CHECK(t.n_buckets == 2 * MILLION);
 	for (uint32_t i = 0; i < MILLION; i++) {
 		uint32_t len = 0;
 
@@ -187,7 +187,7 @@ START_TEST (a_million_nodes_have_short_chains_and_one_bucket_steps) {
 	for (uint32_t i = 0; i < MILLION; i++) {
 		before = t.n_buckets;
 		htab_remove(&t, a, &all[i]);
-		UNIT_CHECK(before - t.n_buckets <= 2);
+		UNIT_CHECK(before - t.n_buckets <= 4);
 	}
 	UNIT_CHECK(t.n_nodes == 0 && t.n_buckets == HTAB_SEG_BUCKETS);
 	htab_free(&t, a);
@@ -223,7 +223,7 @@ static Suite *htab_suite(void)
 	tcase_add_loop_test(t, random_operations_match_flags, 0, 4);
 	tcase_add_test(t, without_memory_chains_grow_and_nothing_is_lost);
 	tcase_add_test(t, iteration_order_does_not_depend_on_addresses);
-	tcase_add_test(t, a_million_nodes_have_short_chains_and_one_bucket_steps);
+	tcase_add_test(t, a_million_nodes_have_short_chains_and_small_steps);
 	tcase_add_test(t, removing_what_is_not_in_is_our_mistake);
 	suite_add_tcase(s, t);
 	return s;

@@ -179,7 +179,7 @@ START_TEST (test_growth) {
 		UNIT_CHECK(m);
 		mini_enqueue(w->s, &table, m, 0, NS_PER_SEC);
 	}
-	UNIT_CHECK(table.n_used == n && table.n_buckets == (2 * n + 1) / 3);
+	UNIT_CHECK(table.n_used == n && table.n_buckets == n / 2);
 	UNIT_CHECK(tw_in_use(w) - before < n * 64ull + n + 65536);
 	for (uint32_t i = 0; i < n; i++) {
 		struct mini_key k = key_of(i >> 12, (uint16_t)(i & 0xfff));

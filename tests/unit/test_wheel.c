@@ -290,6 +290,27 @@ START_TEST (stopping_and_arming_what_is_already_due) {
 }
 END_TEST
 
+START_TEST (what_is_due_can_be_seen_before_it_is_handed_out) {
+	static struct wheel_node n[5];
+	static struct wheel w;
+
+	wheel_init(&w, 0);
+	ck_assert_ptr_null(wheel_due(&w, 0));
+	for (unsigned i = 0; i < ARRAY_LEN(n); i++) {
+		wheel_node_init(&n[i]);
+		wheel_arm(&w, &n[i], 100 + i);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(n); i++) {
+		for (unsigned skip = 0; skip < 7; skip++)
+			ck_assert_ptr_eq(
+				wheel_due(&w, skip), i + skip < ARRAY_LEN(n) ? &n[i + skip] : NULL);
+		wheel_prefetch(&n[i]);
+		ck_assert_ptr_eq(wheel_pop(&w, 1000), &n[i]);
+	}
+	ck_assert_ptr_null(wheel_due(&w, 0));
+}
+END_TEST
+
 static Suite *wheel_suite(void)
 {
 	Suite *s = suite_create("wheel");
@@ -302,6 +323,7 @@ static Suite *wheel_suite(void)
 	tcase_add_loop_test(t, exact_to_the_nanosecond, 0, (int)ARRAY_LEN(starts));
 	tcase_add_test(t, equal_deadlines_fire_in_the_order_of_arming);
 	tcase_add_test(t, stopping_and_arming_what_is_already_due);
+	tcase_add_test(t, what_is_due_can_be_seen_before_it_is_handed_out);
 	suite_add_tcase(s, t);
 	return s;
 }
