@@ -151,6 +151,9 @@ struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, 
 		return NULL;
 	r->start = start;
 	r->end = end;
+	r->flags = 0;
+	r->n_retrans = 0;
+	r->sacked_segs = 0;
 	list_init(&r->node);
 	list_init(&r->sent);
 	c->tx->n_ranges++;
