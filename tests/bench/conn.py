@@ -148,5 +148,9 @@ def print_cost(cost, skipped, out):
             cost["linux_bytes"][k] for k in ("established", "half_open", "time_wait")), file=out)
     if "event_ns" in own:
         print_rows(own["event_ns"], "cost of an event (ns, less is better)", out)
+    if "event_instructions" in own:
+        print_rows(own["event_instructions"], "the same in instructions of the stack, which no cache and no neighbour disturbs", out)
+    elif "event_ns" in own:
+        print("  instructions are not counted: this machine lets nobody read the processor's counters", file=out)
     for what, why in skipped.items():
         print("\n%s skipped: %s" % (what, why), file=out)

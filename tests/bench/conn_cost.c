@@ -20,11 +20,15 @@
  *   receive   a segment in order, tg_sock_recv, and the ACK's share: every second is acknowledged
  *   send      tg_sock_send and its frame, one at a time
  *   ack       the acknowledgment of that, all of it
- *   wake      receive, for a connection that rests */
+ *   wake      receive, for a connection that rests
+ *
+ * Beside the nanoseconds stand instructions in user mode, where the processor's counters may be
+ * read (perf_event_open(2)): they do not depend on caches, nor on who else is there. */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
 #endif
 #include "conn_world.h"
+#include "counter.h"
 
 #define BATCH   64u
 #define BATCHES 3000u
@@ -103,7 +107,7 @@ enum { LOOKUP, TIMER, RECEIVE, SEND, ACK, WAKE, EVENTS };
 static const char *const event_names[EVENTS] = {
 	"lookup", "timer", "receive", "send", "ack", "wake"};
 
-static double took[EVENTS][BATCHES];
+static double took[EVENTS][BATCHES], ran[EVENTS][BATCHES]; /* ns; instructions */
 static uint32_t picked[BATCH];
 static struct tg_pkt *made[BATCH];
 
@@ -113,17 +117,33 @@ static void pick(void)
 		picked[i] = (uint32_t)(below(w.in_use) * w.spread % w.n);
 }
 
-static double lookups(void)
+static struct {
+	double ns, instructions;
+} begun;
+
+static void count_from_here(void)
+{
+	begun.instructions = instructions();
+	begun.ns = clock_ns();
+}
+
+/* That was the batch-th time of the event. */
+static void count_to_here(unsigned event, unsigned batch)
+{
+	took[event][batch] = clock_ns() - begun.ns;
+	ran[event][batch] = instructions() - begun.instructions;
+}
+
+static void lookups(unsigned batch)
 {
 	struct tg_ip us = tg_ip4_of(US), far[BATCH];
 	const struct tcp_conn *found = NULL;
 	const struct hnode *ahead[BATCH];
 	uint32_t hash[BATCH];
-	double t;
 
 	for (unsigned i = 0; i < BATCH; i++)
 		far[i] = tg_ip4_of(addr_of(picked[i]));
-	t = clock_ns();
+	count_from_here();
 	for (unsigned i = 0; i < BATCH; i++)
 		hash[i] = tcp_tuple_hash(w.s, &us, PORT, &far[i], FAR_PORT);
 	if (w.s->many)
@@ -133,38 +153,36 @@ static double lookups(void)
 		if (!found)
 			die("a connection is not found");
 	}
-	return clock_ns() - t;
+	count_to_here(LOOKUP, batch);
 }
 
 static struct tcp_conn **conns; /* by the number of their peer */
 
-static double timer_events(void)
+static void timer_events(unsigned batch)
 {
 	struct tcp_conn *c[BATCH];
 	uint64_t at_ns[BATCH];
-	double t;
 
 	for (unsigned i = 0; i < BATCH; i++) {
 		c[i] = conns[picked[i]];
 		at_ns[i] = w.now_ns + (40 * NS_PER_MS << below(18));
 	}
-	t = clock_ns();
+	count_from_here();
 	if (w.s->many)
 		tcp_ahead_timers(c, BATCH);
 	for (unsigned i = 0; i < BATCH; i++)
 		tcp_timers_pace(w.s, c[i], at_ns[i]);
-	return clock_ns() - t;
+	count_to_here(TIMER, batch);
 }
 
-static double receive(void)
+static void receive(unsigned event, unsigned batch)
 {
 	uint8_t b[TEXT_BYTES];
 	struct tg_event e;
-	double t;
 
 	for (unsigned i = 0; i < BATCH; i++)
 		made[i] = segment(picked[i], TCP_ACK | TCP_PSH, TEXT_BYTES);
-	t = clock_ns();
+	count_from_here();
 	tg_input_ahead(w.s, w.netif, made, BATCH);
 	for (unsigned i = 0; i < BATCH; i++) {
 		tg_input(w.s, w.netif, made[i], w.now_ns);
@@ -174,37 +192,35 @@ static double receive(void)
 			die("text got lost");
 	}
 	tg_step(w.s, w.now_ns);
-	return clock_ns() - t;
+	count_to_here(event, batch);
 }
 
-static double sends(void)
+static void sends(unsigned batch)
 {
 	static const uint8_t b[TEXT_BYTES];
-	double t = clock_ns();
 
+	count_from_here();
 	for (unsigned i = 0; i < BATCH; i++) {
 		if (tg_sock_send(w.s, w.peer[picked[i]].k, b, sizeof(b), 0, w.now_ns) != TEXT_BYTES)
 			die("text was not taken");
 		tg_step(w.s, w.now_ns);
 	}
-	return clock_ns() - t;
+	count_to_here(SEND, batch);
 }
 
-static double acks(void)
+static void acks(unsigned batch)
 {
 	struct tg_event e;
-	double t;
 
 	for (unsigned i = 0; i < BATCH; i++)
 		made[i] = segment(picked[i], TCP_ACK, 0);
-	t = clock_ns();
+	count_from_here();
 	tg_input_ahead(w.s, w.netif, made, BATCH);
 	for (unsigned i = 0; i < BATCH; i++)
 		tg_input(w.s, w.netif, made[i], w.now_ns);
-	t = clock_ns() - t;
+	count_to_here(ACK, batch);
 	while (tg_event(w.s, &e))
 		;
-	return t;
 }
 
 static int compare(const void *a, const void *b)
@@ -243,31 +259,42 @@ static void find_conns(void)
 	}
 }
 
-static void awake_events(double *out)
+struct event_row {
+	uint32_t n, in_use;
+	double ns[EVENTS], instructions[EVENTS];
+};
+
+static void medians(struct event_row *r, unsigned event, unsigned batches)
+{
+	r->ns[event] = median(took[event], batches);
+	r->instructions[event] = median(ran[event], batches);
+}
+
+static void awake_events(struct event_row *r)
 {
 	for (unsigned b = 0; b < BATCHES; b++) {
 		pick();
-		took[LOOKUP][b] = lookups();
+		lookups(b);
 		pick();
-		took[RECEIVE][b] = receive();
+		receive(RECEIVE, b);
 		pick();
-		took[SEND][b] = sends();
-		took[ACK][b] = acks();
+		sends(b);
+		acks(b);
 		w.now_ns += NS_PER_MS;
 	}
 	tg_step(w.s, w.now_ns);
 	find_conns();
 	for (unsigned b = 0; b < BATCHES; b++) {
 		pick();
-		took[TIMER][b] = timer_events();
+		timer_events(b);
 	}
 	free(conns);
 	for (unsigned e = LOOKUP; e < WAKE; e++)
-		out[e] = median(took[e], BATCHES);
+		medians(r, e, BATCHES);
 }
 
 /* Each batch wakes other connections: as many batches as N allows. */
-static double wakes(void)
+static void wakes(struct event_row *r)
 {
 	unsigned n = w.n / 2 / BATCH, batches = n > BATCHES ? BATCHES : n;
 	uint32_t step = w.n / (batches ? batches * BATCH : 1) | 1;
@@ -275,28 +302,32 @@ static double wakes(void)
 	for (unsigned b = 0; b < batches; b++) {
 		for (unsigned i = 0; i < BATCH; i++)
 			picked[i] = (uint32_t)((b * BATCH + i) * (uint64_t)step * 7919 % w.n);
-		took[WAKE][b] = receive();
+		receive(WAKE, b);
 	}
-	return batches ? median(took[WAKE], batches) : 0;
+	if (batches)
+		medians(r, WAKE, batches);
 }
 
-static void events(uint32_t n, uint32_t in_use, double *out)
+static struct event_row events(uint32_t n, uint32_t in_use)
 {
+	struct event_row r = {.n = n, .in_use = in_use};
+
 	begin(n, 0);
 	w.in_use = in_use;
 	w.spread = in_use < n ? 2654435761u : 1;
 	establish();
 	nodelay();
 	run_until(w.now_ns + NS_PER_SEC);
-	awake_events(out);
+	awake_events(&r);
 	end();
 	if (in_use < n)
-		return;
+		return r;
 	begin(n, 10 * NS_PER_SEC);
 	establish();
 	run_until(w.now_ns + 60 * NS_PER_SEC);
-	out[WAKE] = wakes();
+	wakes(&r);
 	end();
+	return r;
 }
 
 /* ---- Output ---- */
@@ -315,34 +346,49 @@ static void print_memory(const struct memory_row *r, unsigned rows, bool json)
 	printf(json ? "]" : "\n");
 }
 
-static void event_row_json(uint32_t n, uint32_t in_use, const double *v)
+static void print_event_row(const struct event_row *r, const double *v, bool json)
 {
-	printf("{\"connections\":%u,\"in_use\":%u", n, in_use);
-	for (unsigned e = 0; e < EVENTS; e++)
-		printf(",\"%s\":%.1f", event_names[e], v[e]);
-	printf("}");
+	printf(json ? "{\"connections\":%u,\"in_use\":%u" : "%12u%10u", r->n, r->in_use);
+	for (unsigned e = 0; e < EVENTS; e++) {
+		if (json)
+			printf(",\"%s\":%.1f", event_names[e], v[e]);
+		else
+			printf(v[e] > 0 ? "%10.1f" : "         -", v[e]);
+	}
+	printf(json ? "}" : "\n");
 }
 
-static void event_row(uint32_t n, uint32_t in_use, const double *v)
+static void print_events(const struct event_row *r, unsigned rows, bool counted, bool json)
 {
-	printf("%11u%10u", n, in_use);
-	for (unsigned e = 0; e < EVENTS; e++)
-		printf(v[e] > 0 ? "%10.1f" : "         -", v[e]);
-	printf("\n");
-}
-
-static void print_events(
-	const uint32_t *n, const uint32_t *in_use, double (*v)[EVENTS], unsigned rows, bool json)
-{
-	printf(json ? "\"event_ns\":[" : "ns an event    in use");
+	if (json)
+		printf(counted ? "\"event_instructions\":[" : "\"event_ns\":[");
+	else
+		printf(counted ? "instructions    in use" : "ns an event     in use");
 	for (unsigned e = 0; e < EVENTS && !json; e++)
 		printf("%10s", event_names[e]);
 	printf(json ? "" : "\n");
 	for (unsigned i = 0; i < rows; i++) {
 		printf(json && i ? "," : "");
-		(json ? event_row_json : event_row)(n[i], in_use[i], v[i]);
+		print_event_row(&r[i], counted ? r[i].instructions : r[i].ns, json);
 	}
-	printf(json ? "]" : "");
+	printf(json ? "]" : "\n");
+}
+
+static void all_events(const uint32_t *n, unsigned count, bool json)
+{
+	static struct event_row r[32];
+	unsigned rows = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		r[rows++] = events(n[i], n[i]);
+		if (n[i] > FEW)
+			r[rows++] = events(n[i], FEW);
+	}
+	print_events(r, rows, false, json);
+	if (!can_count())
+		return;
+	printf(json ? "," : "");
+	print_events(r, rows, true, json);
 }
 
 int main(int argc, char **argv)
@@ -350,9 +396,8 @@ int main(int argc, char **argv)
 	static const uint32_t memory_n[] = {1000, 100000, 1000000},
 			      events_n[] = {10, 10000, 1000000};
 	static struct memory_row m[16];
-	static double v[32][EVENTS];
 	bool json = false, want_memory = true, want_events = true;
-	uint32_t given[16], n_given = 0, rows, ns[32], in_use[32], event_rows = 0;
+	uint32_t given[16], n_given = 0, rows;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)
@@ -372,20 +417,9 @@ int main(int argc, char **argv)
 		m[i] = memory(n_given ? given[i] : memory_n[i]);
 	if (want_memory)
 		print_memory(m, rows, json);
-	for (uint32_t i = 0; i < rows && want_events; i++) {
-		uint32_t n = n_given ? given[i] : events_n[i];
-
-		in_use[event_rows] = ns[event_rows] = n;
-		events(n, n, v[event_rows++]);
-		if (n <= FEW)
-			continue;
-		ns[event_rows] = n;
-		in_use[event_rows] = FEW;
-		events(n, FEW, v[event_rows++]);
-	}
 	printf(json && want_memory && want_events ? "," : "");
 	if (want_events)
-		print_events(ns, in_use, v, event_rows, json);
+		all_events(n_given ? given : events_n, rows, json);
 	printf(json ? "}\n" : "");
 	return 0;
 }
