@@ -93,7 +93,7 @@ static size_t most_to(const struct tg_ip *dst)
 static int may_cut(struct tg *s, struct udp_sock *u, const struct tg_dgram *info, size_t n)
 {
 	uint32_t seg = (uint32_t)info->segment;
-	enum tg_pmtu pmtu = u->d.pmtu < TG_PMTU_PROBE ? TG_PMTU_DO : TG_PMTU_PROBE;
+	uint8_t pmtu = u->d.pmtu < TG_PMTU_PROBE ? TG_PMTU_DO : TG_PMTU_PROBE;
 	struct ip_path none = {0};
 
 	if (!ip_fits(s, &info->peer.ip, path_for(u, info, &none), pmtu,
