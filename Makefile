@@ -147,7 +147,7 @@ install: all ## into PREFIX (default /usr/local), below DESTDIR if that is set
 uninstall: ## removes what install put there
 	@$(INSTALLER) uninstall
 
-tests: all $(TESTS) $(TOOLS) $(TRANSCRIPTS) $(BENCH) ## builds the test programs
+tests: all $(TESTS) $(TOOLS) $(TRANSCRIPTS) $(BENCH) $(CONN_COST) ## builds the test programs
 
 check: ## every test there is; ends with the count
 	@scripts/deps.sh check
