@@ -22,7 +22,7 @@ words "behind an equals sign, as bash splits it" "sim" ping --link = s
 words "all of them" "auto private veth sim tap:" ping --link =
 words "an option's argument that is a file" "" up --pcap ""
 words "options without a verb are those of up" "--www" --ww
-words "short ones where there is no long one" "-c -i -s -W -t --link --net --addr --mtu --sysctl --plain --cc --pacing --pcap --seed --busy --verbose --quiet --color --ready-fd --name --help $(for i in drop dup reorder corrupt delay rate; do echo "--$i --$i-in --$i-out"; done | xargs)" ping -
+words "short ones where there is no long one" "-c -i -s -W -t --link --net --addr --mtu --sysctl --plain --big-tcp --cc --pacing --pcap --seed --busy --verbose --quiet --color --ready-fd --name --help $(for i in drop dup reorder corrupt delay rate; do echo "--$i --$i-in --$i-out"; done | xargs)" ping -
 words "an argument is no option" "" ping -c ""
 words "behind --" "" sh -- --n
 words "a verb that is none" "" nonsense --
