@@ -314,39 +314,44 @@ static enum tx_result out_ready(struct tg *s, const struct out *o, struct tx *t)
 	return TX_DROPPED;
 }
 
-/* [1112 6.1] [1122 3.3.6] t as our own sockets are to receive it; NULL: not wanted, or no memory.
- */
-static struct tg_pkt *out_loop(struct tg *s, struct out *o, const struct tx *t, bool wanted)
+/* [1112 6.1] [1122 3.3.6] Our own sockets receive the first `bytes` of t: what has gone of it. */
+static void out_loop(struct tg *s, struct out *o, struct tx *t, uint32_t bytes)
 {
 	struct tg_pkt *p;
-	struct tx x;
 
-	if (!wanted || !(o->path_flags & (IP_PATH_BCAST | IP_PATH_MCAST)))
-		return NULL;
-	x = *t;
-	out_csum(s, o, &x, true);
-	out_ip_header(o, &x);
-	p = tx_copy(s, &x, 0);
-	if (p) {
-		p->gso = t->gso;
-		p->gso_size = t->gso_size;
+	if (bytes < t->body_bytes) { /* the device became busy between two pieces */
+		t->n_body = span_cut(t->body, t->n_body, 0, bytes, t->body);
+		t->body_bytes = bytes;
+		udp_set_bytes(t->head + t->l4_off, (uint16_t)(t->head_bytes + bytes));
 	}
-	return p;
+	out_csum(s, o, t, true);
+	out_ip_header(o, t);
+	p = tx_copy(s, t, 0);
+	if (!p)
+		return;
+	p->gso = t->gso;
+	p->gso_size = t->gso_size;
+	netif_queue(s, &s->netif[0], p);
 }
 
 static enum tx_result out_group(struct tg *s, struct out *o, struct tx *t, const struct ip_flow *f)
 {
-	struct tg_pkt *loop = out_loop(s, o, t, f->loop);
+	bool stays = f->stay && (o->path_flags & IP_PATH_MCAST);
+	bool loops = f->loop && (o->path_flags & (IP_PATH_BCAST | IP_PATH_MCAST));
 	enum tx_result r = TX_OK;
+	struct out loop_o;
+	struct tx loop_t;
 
-	if (f->stay && (o->path_flags & IP_PATH_MCAST))
+	if (loops) { /* sending makes them a frame */
+		loop_o = *o;
+		loop_t = *t;
+	}
+	if (stays)
 		t->accepted = t->body_bytes;
 	else
 		r = out_send(s, o, t, false);
-	if (loop && r == TX_OK)
-		netif_queue(s, &s->netif[0], loop);
-	else if (loop)
-		tg_pkt_free(s, loop);
+	if (loops && r == TX_OK)
+		out_loop(s, &loop_o, &loop_t, t->accepted);
 	return r;
 }
 

@@ -280,6 +280,38 @@ START_TEST (broadcasts) {
 }
 END_TEST
 
+/* [1122-G7] what goes later is received later, and once as well */
+START_TEST (broadcasts_by_a_device_that_is_busy_in_between) {
+	struct endpoint *e = bound(US, 1000), *in = bound(ANY, 9);
+
+	udp_setopt(s, e, TG_SO_BROADCAST, 1);
+	for (uint32_t room = 0; room < 11; room++) {
+		uint32_t before = dev.n;
+
+		ck_assert_int_eq(send_cut(e, 1050, 100, BCAST), 1050);
+		dev.room = room;
+		tg_step(s, 1);
+		tg_step(s, 2);
+		for (uint32_t i = 0; i < room; i++)
+			ck_assert_int_eq(recv_len(in), 100);
+		ck_assert_int_eq(recv_len(in), -TG_EAGAIN);
+		dev.room = UINT32_MAX;
+		tg_step(s, 3);
+		check_frames(before, 0, 1050, 100);
+		tg_step(s, 4);
+		for (uint32_t i = room; i < 10; i++)
+			ck_assert_int_eq(recv_len(in), 100);
+		ck_assert_int_eq(recv_len(in), 50);
+		ck_assert_int_eq(recv_len(in), -TG_EAGAIN);
+	}
+	ck_assert_uint_eq(tg_counters(s)->frames_in,
+		tg_counters(s)->frames_delivered + tg_counters(s)->frames_dropped);
+	done(e);
+	done(in);
+	ck_assert_uint_eq(in_use(), idle_bytes);
+}
+END_TEST
+
 /* As Linux: the size of what was begun holds, and is looked at when all is there. */
 START_TEST (put_together_first) {
 	struct endpoint *e = bound(US, 1000);
@@ -431,6 +463,7 @@ static Suite *udp_segment_suite(void)
 	tcase_add_test(tc, pieces_wait_for_a_link_address);
 	tcase_add_test(tc, pieces_of_a_connected_socket_wait_for_a_link_address);
 	tcase_add_test(tc, broadcasts);
+	tcase_add_test(tc, broadcasts_by_a_device_that_is_busy_in_between);
 	tcase_add_test(tc, put_together_first);
 	tcase_add_test(tc, without_memory);
 	tcase_add_test(tc, received_in_one);
