@@ -55,7 +55,9 @@ static int64_t received(struct http_conn *c, const char **at, bool *all, uint64_
 		return span[0].len;
 	}
 	*all = false;
-	memcpy(h->scratch, c->stash, old);
+	if (old > 0) {
+		memcpy(h->scratch, c->stash, old);
+	}
 	*at = h->scratch;
 	k = tg_sock_recv(
 		h->s, c->conn.sock, h->scratch + old, sizeof h->scratch - old, TG_MSG_PEEK, now_ns);

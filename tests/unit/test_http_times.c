@@ -1,7 +1,6 @@
 /* Time-outs of the HTTP server, and what it does without memory, in virtual time: server and
  * clients are on one instance, over its loopback. */
 #define _GNU_SOURCE
-#define _GNU_SOURCE
 #include "http_server.h"
 
 #include <check.h>
@@ -224,6 +223,37 @@ START_TEST (a_connection_that_is_to_end_lingers_5_s) {
 }
 END_TEST
 
+/* Requests that lie in several pieces, some of them in two, are put together. */
+START_TEST (requests_in_pieces) {
+	static const char request[] = "GET /bytes/1 HTTP/1.1\r\nHost: x\r\n\r\n";
+	static const char status[] = "HTTP/1.1 200";
+	const size_t bytes = sizeof(request) - 1, total = 3000 * bytes;
+	size_t sent = 0, same = 0;
+	unsigned answers = 0;
+	tg_sock k = client();
+	char got[4096];
+	int64_t r;
+
+	for (size_t i = 0; i < total; i++)
+		buf[i] = request[i % bytes];
+	for (unsigned i = 0; i < 1000 && answers < 3000; i++) {
+		r = sent < total ? tg_sock_send(s, k, buf + sent, total - sent, 0, now) : 0;
+		sent += r > 0 ? (size_t)r : 0;
+		pass(SEC / 20);
+		while ((r = tg_sock_recv(s, k, got, sizeof(got), 0, now)) > 0) {
+			for (int64_t j = 0; j < r; j++) {
+				same = got[j] == status[same] ? same + 1 : got[j] == 'H';
+				answers += same == sizeof(status) - 1;
+				same = same == sizeof(status) - 1 ? 0 : same;
+			}
+		}
+		ck_assert_int_eq(r, -TG_EAGAIN);
+	}
+	ck_assert_uint_eq(answers, 3000);
+	tg_sock_close(s, k, now);
+}
+END_TEST
+
 /* The instance's memory fails now and then: whatever becomes of a request, the server goes on, and
  * nothing is left behind. */
 START_TEST (out_of_memory_is_an_ordinary_event) {
@@ -276,6 +306,7 @@ int main(void)
 	tcase_add_test(tc, who_does_not_read_is_reset_after_60_s);
 	tcase_add_test(tc, who_reads_slowly_but_enough_is_served);
 	tcase_add_test(tc, a_connection_that_is_to_end_lingers_5_s);
+	tcase_add_test(tc, requests_in_pieces);
 	tcase_add_test(tc, out_of_memory_is_an_ordinary_event);
 	suite_add_tcase(suite, tc);
 	r = srunner_create(suite);
