@@ -573,12 +573,22 @@ void arena_fail_after(struct arena *a, uint64_t countdown, uint64_t period)
 	a->fail_period = period;
 }
 
+uint64_t arena_pages_bytes(const struct arena *a)
+{
+	return a->pages_used * ARENA_PAGE_BYTES;
+}
+
+uint64_t arena_budget_bytes(const struct arena *a)
+{
+	return a->budget_bytes;
+}
+
 void arena_get_stats(const struct arena *a, struct arena_stats *out)
 {
 	out->reserved = a->reserved_bytes;
 	out->budget = a->budget_bytes;
 	out->in_use = a->in_use_bytes;
-	out->pages = a->pages_used * ARENA_PAGE_BYTES;
+	out->pages = arena_pages_bytes(a);
 	out->allocs = a->allocs;
 	out->frees = a->frees;
 	out->failures = a->failures;
