@@ -14,8 +14,8 @@ const uint16_t arena_part_pages[ARENA_KINDS] = {0, 1, 16, 17, 1};
 
 /* Sizes that waste little of a page; a size that is a multiple of 64 always lands in a class that
  * is one, for the alignment. */
-const uint16_t arena_class_bytes[ARENA_CLASSES] = {16, 32, 48, 64, 80, 96, 112, 128, 160,
-	192, 224, 256, 288, 320, 384, 448, 512, 576, 640, 768, 1024, 1344, 2048, 4096};
+const uint16_t arena_class_bytes[ARENA_CLASSES] = {16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224,
+	256, 288, 320, 384, 448, 512, 576, 640, 768, 1024, 1344, 2048, 4096};
 const uint16_t arena_class_objects[ARENA_CLASSES] = {
 	256, 128, 85, 64, 51, 42, 36, 32, 25, 21, 18, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1};
 
@@ -491,8 +491,7 @@ INLINE void *object_alloc(struct arena *a, size_t size, unsigned class)
 
 static void *object_or_large(struct arena *a, size_t size)
 {
-	return size > ARENA_BLOCK_4K ? large_alloc(a, size)
-				     : object_alloc(a, size, class_of(size));
+	return size > ARENA_BLOCK_4K ? large_alloc(a, size) : object_alloc(a, size, class_of(size));
 }
 
 static inline void *count_alloc(struct arena *a, void *p, size_t capacity)

@@ -9,8 +9,8 @@
 
 #include "base/arena.h"
 
-#define ARENA_NONE          UINT32_MAX
-#define ARENA_MAGIC         0x74676172656e6131ull
+#define ARENA_NONE        UINT32_MAX
+#define ARENA_MAGIC       0x74676172656e6131ull
 #define ARENA_CLASSES     24u /* the last: one whole page, for sizes of 2049 to 4096 */
 #define ARENA_SUPER_WORDS 5u  /* 64-bit words for 272 + 1 bits */
 #define ARENA_PAGE_WORDS  4u  /* 64-bit words for 4096 / 16 bits */
@@ -63,9 +63,9 @@ struct arena {
 	uint64_t run_map[ARENA_SUPER_WORDS]; /* which of the run lists hold something */
 	uint32_t list[ARENA_LISTS];
 	uint32_t page_list[ARENA_CLASSES];
-	/* By class: where the object freed last lies, bytes from the start of the range, 0: nowhere.
-	 * It stays taken from its page and is the next one's: what comes and goes one at a time
-	 * costs no search, and no page each time. */
+	/* By class: where the object freed last lies, bytes from the start of the range, 0:
+	 * nowhere. It stays taken from its page and is the next one's: what comes and goes one at a
+	 * time costs no search, and no page each time. */
 	uint64_t kept[ARENA_CLASSES];
 };
 

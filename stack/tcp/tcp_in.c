@@ -588,8 +588,7 @@ void tcp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i)
 {
 	struct tcp_rx r;
 
-	/* the options are tcp_parse's; without it a discarded segment shows none */
-	memset(&r, 0, offsetof(struct tcp_rx, g.opts));
+	memset(&r, 0, offsetof(struct tcp_rx, g.opts)); /* the options are tcp_parse's */
 	r.s = s;
 	r.ip = i;
 	r.p = p;
