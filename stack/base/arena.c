@@ -330,8 +330,8 @@ static void *page_object(struct arena *a, unsigned class)
 	return arena_page_mem(a, page) + i * arena_class_bytes[class];
 }
 
-/* The number in its page of an object that is in use; asserts that p is one of the class. */
-INLINE unsigned object_number(const struct arena *a, const void *p, unsigned class)
+/* Asserts that p is an object of the class, in use. */
+INLINE void object_check(const struct arena *a, const void *p, unsigned class)
 {
 	uint32_t page = page_of(a, p);
 	const struct page *d = arena_page(a, page);
@@ -340,24 +340,26 @@ INLINE unsigned object_number(const struct arena *a, const void *p, unsigned cla
 
 	ASSERT(d->n_live > 0 && d->class == class && i * arena_class_bytes[class] == off);
 	ASSERT(i < arena_class_objects[class] && !arena_map_test(d->free_map, i));
-	return i;
 }
 
 static void give_back(struct arena *a, unsigned class)
 {
-	const uint8_t *p = (uint8_t *)a->self + a->kept[class];
-	unsigned i = object_number(a, p, class);
-	uint32_t page = page_of(a, p);
+	uint64_t at = a->kept[class] - a->data_off;
+	uint32_t page = (uint32_t)(at / ARENA_PAGE_BYTES);
+	unsigned i = (unsigned)(at % ARENA_PAGE_BYTES) * per_byte[class] >> 20;
 	struct page *d = arena_page(a, page);
+	bool listed = d->n_live < arena_class_objects[class];
 
 	a->kept[class] = 0;
 	arena_map_set(d->free_map, i);
 	d->hint = (uint16_t)i;
-	if (d->n_live-- == arena_class_objects[class])
-		page_link(a, page);
-	if (d->n_live > 0)
+	if (--d->n_live > 0) {
+		if (!listed)
+			page_link(a, page);
 		return;
-	page_unlink(a, page);
+	}
+	if (listed)
+		page_unlink(a, page);
 	part_free(a, ARENA_PAGES, page);
 }
 
@@ -365,7 +367,7 @@ INLINE void object_free(struct arena *a, const void *p, unsigned class)
 {
 	uint64_t at = (uint64_t)((const uint8_t *)p - (uint8_t *)a->self);
 
-	object_number(a, p, class);
+	object_check(a, p, class);
 	ASSERT(at != a->kept[class]);
 	if (a->kept[class])
 		give_back(a, class);
