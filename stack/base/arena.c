@@ -14,19 +14,19 @@ const uint16_t arena_part_pages[ARENA_KINDS] = {0, 1, 16, 17, 1};
 
 /* Sizes that waste little of a page; a size that is a multiple of 64 always lands in a class that
  * is one, for the alignment. */
-const uint16_t arena_class_bytes[ARENA_SMALL_CLASSES + 1] = {16, 32, 48, 64, 80, 96, 112, 128, 160,
-	192, 224, 256, 288, 320, 384, 448, 512, 576, 640, 768, 1024, 1344, 2048, 4096};
-const uint16_t arena_class_objects[ARENA_SMALL_CLASSES + 1] = {
+const uint16_t arena_class_bytes[ARENA_CLASSES] = {16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224,
+	256, 288, 320, 384, 448, 512, 576, 640, 768, 1024, 1344, 2048, 4096};
+const uint16_t arena_class_objects[ARENA_CLASSES] = {
 	256, 128, 85, 64, 51, 42, 36, 32, 25, 21, 18, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1};
 
 /* 2^20 by the bytes of an object, rounded up: times an offset of whole objects in a page it gives
  * their number without a division. */
 #define PER_BYTE(bytes) (((1u << 20) + (bytes)-1) / (bytes))
-static const uint32_t per_byte[ARENA_SMALL_CLASSES] = {PER_BYTE(16), PER_BYTE(32), PER_BYTE(48),
+static const uint32_t per_byte[ARENA_CLASSES] = {PER_BYTE(16), PER_BYTE(32), PER_BYTE(48),
 	PER_BYTE(64), PER_BYTE(80), PER_BYTE(96), PER_BYTE(112), PER_BYTE(128), PER_BYTE(160),
 	PER_BYTE(192), PER_BYTE(224), PER_BYTE(256), PER_BYTE(288), PER_BYTE(320), PER_BYTE(384),
 	PER_BYTE(448), PER_BYTE(512), PER_BYTE(576), PER_BYTE(640), PER_BYTE(768), PER_BYTE(1024),
-	PER_BYTE(1344), PER_BYTE(2048)};
+	PER_BYTE(1344), PER_BYTE(2048), PER_BYTE(4096)};
 
 /* Class by size in units of 16 bytes, rounded up. */
 static const uint8_t class_of_16[ARENA_SMALL_MAX / 16 + 1] = {0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 9,
@@ -266,7 +266,7 @@ static void run_free(struct arena *a, uint32_t page, unsigned n)
 		run_link(a, s);
 }
 
-/* ---- small objects ---- */
+/* ---- objects ---- */
 
 static void page_link(struct arena *a, uint32_t page)
 {
@@ -308,7 +308,7 @@ static uint32_t page_acquire(struct arena *a, unsigned class)
 	return page;
 }
 
-INLINE void *small_alloc(struct arena *a, unsigned class)
+static void *page_object(struct arena *a, unsigned class)
 {
 	uint32_t page = a->page_list[class];
 	struct page *d;
@@ -321,8 +321,6 @@ INLINE void *small_alloc(struct arena *a, unsigned class)
 		page_link(a, page);
 	}
 	d = arena_page(a, page);
-	if (a->spare[class] == page)
-		a->spare[class] = ARENA_NONE;
 	i = d->hint;
 	if (!arena_map_test(d->free_map, i))
 		i = arena_map_find(d->free_map, arena_class_objects[class], 0, true);
@@ -332,79 +330,74 @@ INLINE void *small_alloc(struct arena *a, unsigned class)
 	return arena_page_mem(a, page) + i * arena_class_bytes[class];
 }
 
-INLINE void small_free(struct arena *a, void *p, unsigned class)
+/* Asserts that p is an object of the class, in use. */
+INLINE void object_check(const struct arena *a, const void *p, unsigned class)
 {
 	uint32_t page = page_of(a, p);
-	struct page *d = arena_page(a, page);
-	unsigned off = (unsigned)((uint8_t *)p - arena_page_mem(a, page));
+	const struct page *d = arena_page(a, page);
+	unsigned off = (unsigned)((const uint8_t *)p - arena_page_mem(a, page));
 	unsigned i = off * per_byte[class] >> 20;
 
 	ASSERT(d->n_live > 0 && d->class == class && i * arena_class_bytes[class] == off);
 	ASSERT(i < arena_class_objects[class] && !arena_map_test(d->free_map, i));
-	arena_map_set(d->free_map, i);
-	d->hint = (uint16_t)i;
-	if (d->n_live-- == arena_class_objects[class])
-		page_link(a, page);
-	if (d->n_live > 0)
-		return;
-	if (a->spare[class] == ARENA_NONE) {
-		a->spare[class] = page;
-	} else {
-		page_unlink(a, page);
-		part_free(a, ARENA_PAGES, page);
-	}
 }
 
-/* Gives up the spare pages. False: there was none. */
-static bool drop_spares(struct arena *a)
+static void give_back(struct arena *a, unsigned class)
+{
+	uint64_t at = a->kept[class] - a->data_off;
+	uint32_t page = (uint32_t)(at / ARENA_PAGE_BYTES);
+	unsigned i = (unsigned)(at % ARENA_PAGE_BYTES) * per_byte[class] >> 20;
+	struct page *d = arena_page(a, page);
+	bool listed = d->n_live < arena_class_objects[class];
+
+	a->kept[class] = 0;
+	arena_map_set(d->free_map, i);
+	d->hint = (uint16_t)i;
+	if (--d->n_live > 0) {
+		if (!listed)
+			page_link(a, page);
+		return;
+	}
+	if (listed)
+		page_unlink(a, page);
+	part_free(a, ARENA_PAGES, page);
+}
+
+INLINE void object_free(struct arena *a, const void *p, unsigned class)
+{
+	uint64_t at = (uint64_t)((const uint8_t *)p - (uint8_t *)a->self);
+
+	object_check(a, p, class);
+	ASSERT(at != a->kept[class]);
+	if (a->kept[class])
+		give_back(a, class);
+	a->kept[class] = at;
+}
+
+/* Gives up the objects that are kept. False: there was none. */
+static bool drop_kept(struct arena *a)
 {
 	bool any = false;
 
-	for (unsigned class = 0; class < ARENA_SMALL_CLASSES; class ++) {
-		if (a->spare[class] == ARENA_NONE)
+	for (unsigned class = 0; class < ARENA_CLASSES; class ++) {
+		if (!a->kept[class])
 			continue;
-		page_unlink(a, a->spare[class]);
-		part_free(a, ARENA_PAGES, a->spare[class]);
-		a->spare[class] = ARENA_NONE;
+		give_back(a, class);
 		any = true;
 	}
 	return any;
 }
 
-/* ---- whole pages and blocks ---- */
+/* ---- blocks ---- */
 
 static unsigned pages_for(size_t size)
 {
 	return (unsigned)((size + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES);
 }
 
-static void *one_page_alloc(struct arena *a)
-{
-	uint32_t page = part_alloc(a, ARENA_PAGES);
-	struct page *d;
-
-	if (page == ARENA_NONE)
-		return NULL;
-	d = arena_page(a, page);
-	d->n_live = 1;
-	d->class = ARENA_CLASS_PAGE;
-	return arena_page_mem(a, page);
-}
-
-static void one_page_free(struct arena *a, void *p)
-{
-	uint32_t page = page_of(a, p);
-	struct page *d = arena_page(a, page);
-
-	ASSERT(d->n_live == 1 && d->class == ARENA_CLASS_PAGE && p == arena_page_mem(a, page));
-	d->n_live = 0;
-	part_free(a, ARENA_PAGES, page);
-}
-
 static void *large_alloc(struct arena *a, size_t size)
 {
 	uint32_t page;
-	void *p;
 
 	if (size == ARENA_BLOCK_68K) {
 		page = part_alloc(a, ARENA_68K);
@@ -413,12 +406,6 @@ static void *large_alloc(struct arena *a, size_t size)
 	if (size == ARENA_BLOCK_64K) {
 		page = part_alloc(a, ARENA_64K);
 		return page == ARENA_NONE ? NULL : arena_page_mem(a, page);
-	}
-	if (size == ARENA_BLOCK_4K)
-		return one_page_alloc(a);
-	if (size < ARENA_BLOCK_4K) {
-		p = one_page_alloc(a);
-		return p ? memset(p, 0, ARENA_PAGE_BYTES) : NULL;
 	}
 	if (size > ARENA_SUPER_BYTES)
 		return NULL;
@@ -433,9 +420,7 @@ static void large_free(struct arena *a, void *p, size_t size)
 	uint32_t page = page_of(a, p);
 
 	ASSERT(p == arena_page_mem(a, page) && size <= ARENA_SUPER_BYTES);
-	if (size <= ARENA_BLOCK_4K)
-		one_page_free(a, p);
-	else if (size == ARENA_BLOCK_64K)
+	if (size == ARENA_BLOCK_64K)
 		part_free(a, ARENA_64K, page);
 	else
 		run_free(a, page, pages_for(size));
@@ -471,8 +456,8 @@ struct arena *arena_init(void *mem, size_t reserved_bytes, size_t budget_bytes)
 	a->budget_bytes = a->pages_max * ARENA_PAGE_BYTES;
 	for (unsigned i = 0; i < ARENA_LISTS; i++)
 		a->list[i] = ARENA_NONE;
-	for (unsigned i = 0; i < ARENA_SMALL_CLASSES; i++)
-		a->page_list[i] = a->spare[i] = ARENA_NONE;
+	for (unsigned i = 0; i < ARENA_CLASSES; i++)
+		a->page_list[i] = ARENA_NONE;
 	return a;
 }
 
@@ -486,7 +471,7 @@ static bool failure_is_due(struct arena *a)
 
 static inline unsigned class_of(size_t size)
 {
-	return class_of_16[(size + 15) / 16];
+	return size <= ARENA_SMALL_MAX ? class_of_16[(size + 15) / 16] : ARENA_CLASSES - 1;
 }
 
 static inline size_t whole_pages(size_t size)
@@ -494,17 +479,21 @@ static inline size_t whole_pages(size_t size)
 	return (size + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
 }
 
-INLINE void *small_zeroed(struct arena *a, size_t size, unsigned class)
+/* Of a page at most. */
+INLINE void *object_alloc(struct arena *a, size_t size, unsigned class)
 {
-	void *p = small_alloc(a, class);
+	uint64_t kept = a->kept[class];
+	void *p = kept ? (uint8_t *)a->self + kept : page_object(a, class);
 
-	return p && size != ARENA_BLOCK_2K ? memset(p, 0, arena_class_bytes[class]) : p;
+	a->kept[class] = 0;
+	return p && size != ARENA_BLOCK_2K && size != ARENA_BLOCK_4K
+		       ? memset(p, 0, arena_class_bytes[class])
+		       : p;
 }
 
-static void *small_or_large(struct arena *a, size_t size)
+static void *object_or_large(struct arena *a, size_t size)
 {
-	return size > ARENA_SMALL_MAX ? large_alloc(a, size)
-				      : small_zeroed(a, size, class_of(size));
+	return size > ARENA_BLOCK_4K ? large_alloc(a, size) : object_alloc(a, size, class_of(size));
 }
 
 static inline void *count_alloc(struct arena *a, void *p, size_t capacity)
@@ -520,9 +509,9 @@ static void *alloc_any(struct arena *a, size_t size)
 	void *p = NULL;
 
 	if (!failure_is_due(a)) {
-		p = small_or_large(a, size);
-		if (!p && drop_spares(a))
-			p = small_or_large(a, size);
+		p = object_or_large(a, size);
+		if (!p && drop_kept(a))
+			p = object_or_large(a, size);
 	}
 	if (!p) {
 		a->failures++;
@@ -531,12 +520,12 @@ static void *alloc_any(struct arena *a, size_t size)
 	return count_alloc(a, p, arena_capacity(size));
 }
 
-/* What comes with every frame takes the short way: small objects, and blocks to read into. */
+/* What comes with every frame takes the short way: objects, and blocks to read into. */
 void *arena_alloc(struct arena *a, size_t size)
 {
-	if (size <= ARENA_SMALL_MAX && !a->fail_in) {
+	if (size <= ARENA_BLOCK_4K && !a->fail_in) {
 		unsigned class = class_of(size);
-		void *p = small_zeroed(a, size, class);
+		void *p = object_alloc(a, size, class);
 
 		if (p)
 			return count_alloc(a, p, arena_class_bytes[class]);
@@ -555,10 +544,10 @@ void arena_free(struct arena *a, void *p, size_t size)
 
 	if (!p)
 		return;
-	if (size <= ARENA_SMALL_MAX) {
+	if (size <= ARENA_BLOCK_4K) {
 		unsigned class = class_of(size);
 
-		small_free(a, p, class);
+		object_free(a, p, class);
 		capacity = arena_class_bytes[class];
 	} else if (size == ARENA_BLOCK_68K) {
 		uint32_t page = page_of(a, p);
@@ -576,7 +565,7 @@ void arena_free(struct arena *a, void *p, size_t size)
 
 size_t arena_capacity(size_t size)
 {
-	return size <= ARENA_SMALL_MAX ? arena_class_bytes[class_of(size)] : whole_pages(size);
+	return size <= ARENA_BLOCK_4K ? arena_class_bytes[class_of(size)] : whole_pages(size);
 }
 
 void arena_fail_after(struct arena *a, uint64_t countdown, uint64_t period)
@@ -585,12 +574,22 @@ void arena_fail_after(struct arena *a, uint64_t countdown, uint64_t period)
 	a->fail_period = period;
 }
 
+uint64_t arena_pages_bytes(const struct arena *a)
+{
+	return a->pages_used * ARENA_PAGE_BYTES;
+}
+
+uint64_t arena_budget_bytes(const struct arena *a)
+{
+	return a->budget_bytes;
+}
+
 void arena_get_stats(const struct arena *a, struct arena_stats *out)
 {
 	out->reserved = a->reserved_bytes;
 	out->budget = a->budget_bytes;
 	out->in_use = a->in_use_bytes;
-	out->pages = a->pages_used * ARENA_PAGE_BYTES;
+	out->pages = arena_pages_bytes(a);
 	out->allocs = a->allocs;
 	out->frees = a->frees;
 	out->failures = a->failures;

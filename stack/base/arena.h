@@ -57,6 +57,9 @@ size_t arena_capacity(size_t size);
 void arena_fail_after(struct arena *a, uint64_t countdown, uint64_t period);
 
 void arena_get_stats(const struct arena *a, struct arena_stats *out);
+/* arena_stats.pages and arena_stats.budget alone. */
+uint64_t arena_pages_bytes(const struct arena *a);
+uint64_t arena_budget_bytes(const struct arena *a);
 
 /* Snapshot of every page in use and of the book keeping. size: bytes needed now. save returns the
  * bytes written (0 if cap is too small). restore brings the same arena, at the same address, back;

@@ -9,17 +9,16 @@
 
 #include "base/arena.h"
 
-#define ARENA_NONE          UINT32_MAX
-#define ARENA_MAGIC         0x74676172656e6131ull
-#define ARENA_SMALL_CLASSES 23u
-#define ARENA_CLASS_PAGE    ARENA_SMALL_CLASSES /* one whole page, for sizes of 2049 to 4096 */
-#define ARENA_SUPER_WORDS   5u                  /* 64-bit words for 272 + 1 bits */
-#define ARENA_PAGE_WORDS    4u                  /* 64-bit words for 4096 / 16 bits */
+#define ARENA_NONE        UINT32_MAX
+#define ARENA_MAGIC       0x74676172656e6131ull
+#define ARENA_CLASSES     24u /* the last: one whole page, for sizes of 2049 to 4096 */
+#define ARENA_SUPER_WORDS 5u  /* 64-bit words for 272 + 1 bits */
+#define ARENA_PAGE_WORDS  4u  /* 64-bit words for 4096 / 16 bits */
 
 /* What a superblock is cut into while it is in use. */
 enum arena_kind {
 	ARENA_FREE,  /* in the pool */
-	ARENA_PAGES, /* 272 pages, each for small objects of one class or handed out whole */
+	ARENA_PAGES, /* 272 pages, each for objects of one class */
 	ARENA_64K,   /* 17 blocks */
 	ARENA_68K,   /* 16 blocks */
 	ARENA_RUNS,  /* runs of pages of any length */
@@ -46,7 +45,7 @@ struct super {
 struct page {
 	uint64_t free_map[ARENA_PAGE_WORDS]; /* a bit per object: it is free */
 	uint32_t prev, next;                 /* pages of the class that have an object left */
-	uint16_t n_live;                     /* 0: not in use, or the spare of its class */
+	uint16_t n_live;                     /* 0: not in use */
 	uint16_t hint;                       /* object freed last */
 	uint32_t class;
 };
@@ -63,18 +62,19 @@ struct arena {
 	uint64_t fail_in, fail_period;       /* ordered failures; fail_in 0: none */
 	uint64_t run_map[ARENA_SUPER_WORDS]; /* which of the run lists hold something */
 	uint32_t list[ARENA_LISTS];
-	uint32_t page_list[ARENA_SMALL_CLASSES];
-	/* By class: the page that is kept though nothing is in it, on the list as well; or NONE.
-	 * What comes and goes one at a time would else take and give back a page each time. */
-	uint32_t spare[ARENA_SMALL_CLASSES];
+	uint32_t page_list[ARENA_CLASSES];
+	/* By class: where the object freed last lies, bytes from the start of the range, 0:
+	 * nowhere. It stays taken from its page and is the next one's: what comes and goes one at a
+	 * time costs no search, and no page each time. */
+	uint64_t kept[ARENA_CLASSES];
 };
 
 /* By kind: parts in a superblock, pages in a part. */
 extern const uint16_t arena_parts[ARENA_KINDS];
 extern const uint16_t arena_part_pages[ARENA_KINDS];
 /* By class: bytes of an object, objects in a page. */
-extern const uint16_t arena_class_bytes[ARENA_SMALL_CLASSES + 1];
-extern const uint16_t arena_class_objects[ARENA_SMALL_CLASSES + 1];
+extern const uint16_t arena_class_bytes[ARENA_CLASSES];
+extern const uint16_t arena_class_objects[ARENA_CLASSES];
 
 static inline struct super *arena_super(const struct arena *a, uint32_t s)
 {

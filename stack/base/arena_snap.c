@@ -174,11 +174,8 @@ static void check_page(const struct arena *a, uint32_t page, struct tally *t)
 	const struct page *d = arena_page(a, page);
 	unsigned n_free = 0;
 
-	ASSERT(d->class <= ARENA_CLASS_PAGE);
-	ASSERT(d->n_live > 0 || (d->class < ARENA_SMALL_CLASSES && a->spare[d->class] == page));
+	ASSERT(d->class < ARENA_CLASSES && d->n_live > 0);
 	t->in_use_bytes += (uint64_t)d->n_live * arena_class_bytes[d->class];
-	if (d->class == ARENA_CLASS_PAGE)
-		return;
 	for (unsigned i = 0; i < ARENA_PAGE_WORDS * 64; i++)
 		n_free += arena_map_test(d->free_map, i);
 	ASSERT(n_free + d->n_live == arena_class_objects[d->class]);
@@ -235,6 +232,28 @@ static void check_super_list(const struct arena *a, unsigned list, struct tally 
 			(a->list[list] != ARENA_NONE));
 }
 
+/* The list of a class's pages, and the object that is kept, which is nobody's. */
+static void check_class(const struct arena *a, unsigned class, struct tally *t)
+{
+	uint32_t prev = ARENA_NONE;
+
+	for (uint32_t p = a->page_list[class]; p != ARENA_NONE; p = arena_page(a, p)->next) {
+		ASSERT(arena_page(a, p)->class == class && arena_page(a, p)->prev == prev);
+		ASSERT(arena_page(a, p)->n_live < arena_class_objects[class]);
+		prev = p;
+		ASSERT(++t->small_listed <= t->small_due);
+	}
+	if (a->kept[class]) {
+		uint64_t in = a->kept[class] - a->data_off;
+		const struct page *d = arena_page(a, (uint32_t)(in / ARENA_PAGE_BYTES));
+
+		in %= ARENA_PAGE_BYTES;
+		ASSERT(d->n_live > 0 && d->class == class && in % arena_class_bytes[class] == 0);
+		ASSERT(!arena_map_test(d->free_map, (unsigned)in / arena_class_bytes[class]));
+		t->in_use_bytes -= arena_class_bytes[class];
+	}
+}
+
 void arena_check(const struct arena *a)
 {
 	struct tally t = {0};
@@ -244,19 +263,8 @@ void arena_check(const struct arena *a)
 		check_super(a, s, &t);
 	for (unsigned list = 0; list < ARENA_LISTS; list++)
 		check_super_list(a, list, &t);
-	for (unsigned class = 0; class < ARENA_SMALL_CLASSES; class ++) {
-		uint32_t prev = ARENA_NONE, spares = 0;
-
-		for (uint32_t p = a->page_list[class]; p != ARENA_NONE;
-			p = arena_page(a, p)->next) {
-			ASSERT(arena_page(a, p)->class == class && arena_page(a, p)->prev == prev);
-			ASSERT(arena_page(a, p)->n_live < arena_class_objects[class]);
-			prev = p;
-			spares += a->spare[class] == p;
-			ASSERT(++t.small_listed <= t.small_due);
-		}
-		ASSERT(spares == (a->spare[class] != ARENA_NONE));
-	}
+	for (unsigned class = 0; class < ARENA_CLASSES; class ++)
+		check_class(a, class, &t);
 	ASSERT(t.supers_listed == t.supers_due && t.small_listed == t.small_due);
 	ASSERT(t.pages == a->pages_used && t.in_use_bytes == a->in_use_bytes);
 	ASSERT(a->pages_used <= a->pages_max);

@@ -260,7 +260,9 @@ static enum tx_result out_fragments(struct tg *s, struct out *o, struct tx *t, b
 	return r;
 }
 
-static enum tx_result out_send(struct tg *s, struct out *o, struct tx *t, bool queue)
+/* Into ip_output by copy: after a system call every return is slow. */
+static inline __attribute__((always_inline)) enum tx_result out_send(
+	struct tg *s, struct out *o, struct tx *t, bool queue)
 {
 	enum tx_result r;
 

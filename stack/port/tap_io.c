@@ -262,7 +262,7 @@ bool tap_write(struct tap *t, const struct tg_frame *f)
 		t->unsent++;
 		return true;
 	}
-	while (t->stats.writes++, (flat ? write_flat : write_spans)(t, f) < 0) {
+	while (t->stats.writes++, (flat ? write_flat(t, f) : write_spans(t, f)) < 0) {
 		if (errno == EAGAIN) {
 			t->stats.writes_busy++;
 			return false;

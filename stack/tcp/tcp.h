@@ -325,7 +325,6 @@ struct tcp_rx {
 	struct tg *s;
 	const struct ip_info *ip;
 	struct tg_pkt *p; /* NULL once it was taken or discarded */
-	struct tcp_seg g; /* as received: SEG.* */
 	uint32_t hash;    /* of the 4-tuple */
 	uint32_t wnd;     /* SEG.WND, scaled */
 	/* Text and FIN after trimming to the window (step 5 on). */
@@ -333,8 +332,9 @@ struct tcp_rx {
 	uint32_t text_bytes;
 	bool fin;
 	bool has_iss_min; /* a TIME-WAIT entry made way: our ISS must be beyond its numbers */
+	bool gone;        /* the connection has ended: its record may be freed */
 	struct seq iss_min;
-	bool gone; /* the connection has ended: its record may be freed */
+	struct tcp_seg g; /* as received: SEG.*; the options last, see tcp_input */
 };
 
 /* tcp_state.c: the one door. Asserts that the move is legal and may have this cause, traces it,

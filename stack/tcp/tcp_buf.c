@@ -20,16 +20,15 @@
 enum tcp_memory tcp_memory_level(const struct tg *s)
 {
 	uint64_t high = s->cfg.tcp.mem_high_bytes, pressure = s->cfg.tcp.mem_pressure_bytes;
-	struct arena_stats m;
+	uint64_t pages = arena_pages_bytes(s->arena);
 
-	arena_get_stats(s->arena, &m);
 	if (!high)
-		high = m.budget / 4 * 3;
+		high = arena_budget_bytes(s->arena) / 4 * 3;
 	if (!pressure)
-		pressure = m.budget / 2;
-	if (m.pages > high)
+		pressure = arena_budget_bytes(s->arena) / 2;
+	if (pages > high)
 		return TCP_MEMORY_SHORT;
-	return m.pages > pressure ? TCP_MEMORY_PRESSURE : TCP_MEMORY_PLENTY;
+	return pages > pressure ? TCP_MEMORY_PRESSURE : TCP_MEMORY_PLENTY;
 }
 
 /* ---- Receiving ---- */

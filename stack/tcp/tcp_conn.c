@@ -170,7 +170,7 @@ static bool writable(const struct tg *s, const struct tcp_conn *c)
 
 	if (!c->tx)
 		return c->sndbuf > 0;
-	queued = tcp_queued(c);
+	queued = (uint32_t)bring_len(&c->tx->ring);
 	if (queued >= c->sndbuf - c->sndbuf / 3)
 		return false;
 	return !mark || 2ull * queued < mark || 2ull * tcp_unsent(c) < mark;
@@ -185,19 +185,26 @@ static unsigned level_of_closed(const struct tcp_conn *c)
 	return level | (c->ep.error ? TG_ERR | TG_IN : 0u);
 }
 
+static bool readable(const struct tcp_conn *c)
+{
+	uint32_t n = c->urg_in ? tcp_urg_readable(c) : c->rcvq.bytes;
+
+	return n >= max_u32(min_u32(c->rcvlowat, c->rcvbuf / 2), 1) || c->fin_seen ||
+	       (c->rd_shut && c->rcvq.bytes == 0);
+}
+
 static unsigned level_of(const struct tg *s, const struct tcp_conn *c)
 {
 	unsigned level = c->ep.error ? TG_ERR | TG_IN | TG_OUT : 0;
-	uint32_t readable = c->urg_in ? tcp_urg_readable(c) : c->rcvq.bytes;
 
-	if (c->state == TG_CLOSED)
-		return level_of_closed(c);
-	if (c->state == TG_LISTEN)
-		return list_empty(&c->listener->queue) ? 0 : TG_IN;
-	if (c->state == TG_SYN_SENT || c->state == TG_SYN_RECEIVED)
+	if (c->state < TG_ESTABLISHED) { /* CLOSED is the least of them */
+		if (c->state == TG_CLOSED)
+			return level_of_closed(c);
+		if (c->state == TG_LISTEN)
+			return list_empty(&c->listener->queue) ? 0 : TG_IN;
 		return level;
-	if (readable >= max_u32(min_u32(c->rcvlowat, c->rcvbuf / 2), 1) || c->fin_seen ||
-		tcp_at_eof(c))
+	}
+	if (readable(c))
 		level |= TG_IN;
 	if (c->fin_seen || c->rd_shut)
 		level |= TG_RDHUP;

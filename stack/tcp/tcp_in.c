@@ -588,7 +588,7 @@ void tcp_input(struct tg *s, struct tg_pkt *p, const struct ip_info *i)
 {
 	struct tcp_rx r;
 
-	memset(&r, 0, sizeof(r));
+	memset(&r, 0, offsetof(struct tcp_rx, g.opts)); /* the options are tcp_parse's */
 	r.s = s;
 	r.ip = i;
 	r.p = p;

@@ -544,10 +544,13 @@ enum tx_result tcp_sender_turn(struct tg *s, struct sender *x, uint32_t budget)
 /* The user took text out: tell the peer when the window has at least doubled [9293 MUST-39]. */
 void tcp_window_opened(struct tg *s, struct tcp_conn *c)
 {
-	uint32_t now = seq_dist(c->rcv.adv, c->rcv.nxt), wnd = tcp_window_offer(s, c, false);
+	uint32_t now = seq_dist(c->rcv.adv, c->rcv.nxt), wnd;
 
 	if (c->fin_seen || c->state < TG_ESTABLISHED) /* CLOSED is the least of them */
 		return;
+	if (now > c->rcvbuf / 2) /* no more than the buffer is ever offered */
+		return;
+	wnd = tcp_window_offer(s, c, false);
 	if (wnd > now && wnd >= 2u * now) {
 		RULE(s, c, WINDOW_TOLD, now, wnd);
 		c->ack_now = true;

@@ -45,9 +45,13 @@ enum tg_drop eth_parse(const uint8_t *b, uint32_t len, struct eth_hdr *h)
 
 void eth_emit(uint8_t *b, const uint8_t dst[6], const uint8_t src[6], uint16_t type)
 {
+	uint8_t to[6], from[6];
+
 	/* A reply may be built over the frame that it answers. */
-	memmove(b, dst, 6);
-	memmove(b + 6, src, 6);
+	memcpy(to, dst, 6);
+	memcpy(from, src, 6);
+	memcpy(b, to, 6);
+	memcpy(b + 6, from, 6);
 	be16_store(b + 12, type);
 }
 

@@ -98,7 +98,9 @@ void ip4_emit(uint8_t *b, const struct ip4_hdr *h)
 	uint32_t flags = (h->df ? IP4_FLAG_DF : 0) | (h->mf ? IP4_FLAG_MF : 0), sum;
 
 	ASSERT(h->hdr_bytes >= IP4_HDR_BYTES && h->hdr_bytes <= IP4_HDR_MAX_BYTES);
-	ASSERT(h->hdr_bytes % 4 == 0 && h->frag_off % 8 == 0);
+	/* one by one: read together they would wait for what the caller has stored apart */
+	ASSERT(h->hdr_bytes % 4 == 0);
+	ASSERT(h->frag_off % 8 == 0);
 	ASSERT(h->options || h->hdr_bytes == IP4_HDR_BYTES);
 	/* First: they may lie where the header is being written. */
 	if (h->options)

@@ -440,11 +440,13 @@ START_TEST (what_was_freed_last_is_used_first) {
 			p[j] = arena_alloc(a, sizes[i]);
 		/* 5 and 35 lie in different superblocks for the blocks */
 		arena_free(a, p[5], sizes[i]);
-		if (sizes[i] >= ARENA_BLOCK_4K && sizes[i] != 9000)
+		if (sizes[i] != 9000) {
 			arena_free(a, p[35], sizes[i]);
-		else
-			p[35] = p[5];
-		UNIT_CHECK(arena_alloc(a, sizes[i]) == p[35]);
+			arena_check(a);
+			UNIT_CHECK(arena_alloc(a, sizes[i]) == p[35]);
+		}
+		if (sizes[i] < ARENA_BLOCK_64K) /* of blocks, what the last one's superblock has */
+			UNIT_CHECK(arena_alloc(a, sizes[i]) == p[5]);
 	}
 	unit_arena_free(a, RESERVED);
 }
