@@ -69,6 +69,17 @@ static void dir_free(struct bring *r, struct arena *a)
 	dir_init(r);
 }
 
+static uint8_t *block_alloc(const struct bring *r, struct arena *a, uint32_t bytes)
+{
+	return r->n_blocks == 0 && r->home ? r->home : arena_alloc(a, bytes);
+}
+
+static void block_free(const struct bring *r, struct arena *a, uint8_t *b, uint32_t bytes)
+{
+	if (b != r->home)
+		arena_free(a, b, bytes);
+}
+
 /* Adds a block behind the last one. False: out of memory, nothing changed. */
 static bool block_add(struct bring *r, struct arena *a)
 {
@@ -77,7 +88,7 @@ static bool block_add(struct bring *r, struct arena *a)
 
 	if (!dir_grow(r, a))
 		return false;
-	b = arena_alloc(a, bytes);
+	b = block_alloc(r, a, bytes);
 	if (!b)
 		return false;
 	if (r->n_blocks == 0) {
@@ -90,7 +101,7 @@ static bool block_add(struct bring *r, struct arena *a)
 
 static void block_drop_first(struct bring *r, struct arena *a)
 {
-	arena_free(a, *block_slot(r, 0), r->first_bytes);
+	block_free(r, a, *block_slot(r, 0), r->first_bytes);
 	r->base += r->first_bytes;
 	r->first_bytes = ARENA_BLOCK_64K;
 	r->first = (r->first + 1) & (r->dir_cap - 1);
@@ -100,19 +111,21 @@ static void block_drop_first(struct bring *r, struct arena *a)
 static void block_drop_last(struct bring *r, struct arena *a)
 {
 	r->n_blocks--;
-	arena_free(a, *block_slot(r, r->n_blocks), block_bytes(r, r->n_blocks));
+	block_free(r, a, *block_slot(r, r->n_blocks), block_bytes(r, r->n_blocks));
 }
 
-void bring_init(struct bring *r)
+void bring_init(struct bring *r, uint8_t *home)
 {
 	memset(r, 0, sizeof(*r));
+	r->home = home;
 	dir_init(r);
 }
 
 void bring_free(struct bring *r, struct arena *a)
 {
 	r->reserved_bytes = 0;
-	bring_drop(r, a, bring_len(r));
+	if (r->n_blocks)
+		bring_drop(r, a, bring_len(r));
 }
 
 /* The room [off, off + n) as a span, cut at the end of its block. */
@@ -207,5 +220,6 @@ size_t bring_charge(const struct bring *r)
 	if (r->n_blocks == 0)
 		return 0;
 	return (r->blocks != r->few ? arena_capacity(r->dir_cap * sizeof(*r->blocks)) : 0) +
-	       r->first_bytes + (size_t)(r->n_blocks - 1) * ARENA_BLOCK_64K;
+	       (*block_slot(r, 0) != r->home ? r->first_bytes : 0) +
+	       (size_t)(r->n_blocks - 1) * ARENA_BLOCK_64K;
 }

@@ -2,6 +2,7 @@
 #ifndef TG_TCP_TX_H
 #define TG_TCP_TX_H
 
+bool tcp_tx_init(struct tg *s); /* false: no memory */
 bool tcp_tx_need(struct tg *s, struct tcp_conn *c);
 void tcp_tx_free(struct tg *s, struct tcp_conn *c);
 uint32_t tcp_unsent(const struct tcp_conn *c);                         /* text bytes not sent yet */
