@@ -87,21 +87,6 @@ void tcp_tx_free(struct tg *s, struct tcp_conn *c)
 
 /* ---- How much ---- */
 
-uint32_t tcp_queued(const struct tcp_conn *c)
-{
-	return c->tx ? (uint32_t)bring_len(&c->tx->ring) : 0;
-}
-
-uint32_t tcp_unsent(const struct tcp_conn *c)
-{
-	struct seq end;
-
-	if (!c->tx)
-		return 0;
-	end = seq_add(c->tx->ring_seq, (uint32_t)bring_len(&c->tx->ring));
-	return seq_lt(c->snd.nxt, end) ? seq_dist(end, seq_max(c->snd.nxt, c->tx->ring_seq)) : 0;
-}
-
 uint32_t tcp_pipe(const struct tcp_conn *c)
 {
 	uint32_t flight = seq_dist(c->snd.nxt, c->snd.una);
