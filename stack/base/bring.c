@@ -17,16 +17,6 @@ static uint32_t block_bytes(const struct bring *r, uint32_t i)
 	return i == 0 ? r->first_bytes : ARENA_BLOCK_64K;
 }
 
-/* Number, from the oldest, of the block that holds offset off >= base. */
-static uint32_t block_of(const struct bring *r, uint64_t off)
-{
-	uint64_t in = off - r->base;
-
-	if (in < r->first_bytes)
-		return 0;
-	return 1 + (uint32_t)((in - r->first_bytes) / ARENA_BLOCK_64K);
-}
-
 static uint8_t **block_slot(const struct bring *r, uint32_t i)
 {
 	return &r->blocks[(r->first + i) & (r->dir_cap - 1)];
@@ -131,10 +121,16 @@ void bring_free(struct bring *r, struct arena *a)
 /* The room [off, off + n) as a span, cut at the end of its block. */
 static struct bring_span span_at(const struct bring *r, uint64_t off, size_t n)
 {
-	uint32_t i = block_of(r, off);
-	uint32_t in = (uint32_t)(off - block_start(r, i));
-	uint32_t left = block_bytes(r, i) - in;
+	uint64_t in = off - r->base;
+	uint32_t i = 0, left = r->first_bytes;
 
+	if (in >= left) {
+		in -= left;
+		i = 1 + (uint32_t)(in / ARENA_BLOCK_64K);
+		in %= ARENA_BLOCK_64K;
+		left = ARENA_BLOCK_64K;
+	}
+	left -= (uint32_t)in;
 	return (struct bring_span){*block_slot(r, i) + in, n < left ? (uint32_t)n : left};
 }
 
