@@ -17,16 +17,6 @@ static uint32_t block_bytes(const struct bring *r, uint32_t i)
 	return i == 0 ? r->first_bytes : ARENA_BLOCK_64K;
 }
 
-/* Number, from the oldest, of the block that holds offset off >= base. */
-static uint32_t block_of(const struct bring *r, uint64_t off)
-{
-	uint64_t in = off - r->base;
-
-	if (in < r->first_bytes)
-		return 0;
-	return 1 + (uint32_t)((in - r->first_bytes) / ARENA_BLOCK_64K);
-}
-
 static uint8_t **block_slot(const struct bring *r, uint32_t i)
 {
 	return &r->blocks[(r->first + i) & (r->dir_cap - 1)];
@@ -69,6 +59,17 @@ static void dir_free(struct bring *r, struct arena *a)
 	dir_init(r);
 }
 
+static uint8_t *block_alloc(const struct bring *r, struct arena *a, uint32_t bytes)
+{
+	return r->n_blocks == 0 && r->home ? r->home : arena_alloc(a, bytes);
+}
+
+static void block_free(const struct bring *r, struct arena *a, uint8_t *b, uint32_t bytes)
+{
+	if (b != r->home)
+		arena_free(a, b, bytes);
+}
+
 /* Adds a block behind the last one. False: out of memory, nothing changed. */
 static bool block_add(struct bring *r, struct arena *a)
 {
@@ -77,7 +78,7 @@ static bool block_add(struct bring *r, struct arena *a)
 
 	if (!dir_grow(r, a))
 		return false;
-	b = arena_alloc(a, bytes);
+	b = block_alloc(r, a, bytes);
 	if (!b)
 		return false;
 	if (r->n_blocks == 0) {
@@ -90,7 +91,7 @@ static bool block_add(struct bring *r, struct arena *a)
 
 static void block_drop_first(struct bring *r, struct arena *a)
 {
-	arena_free(a, *block_slot(r, 0), r->first_bytes);
+	block_free(r, a, *block_slot(r, 0), r->first_bytes);
 	r->base += r->first_bytes;
 	r->first_bytes = ARENA_BLOCK_64K;
 	r->first = (r->first + 1) & (r->dir_cap - 1);
@@ -100,28 +101,36 @@ static void block_drop_first(struct bring *r, struct arena *a)
 static void block_drop_last(struct bring *r, struct arena *a)
 {
 	r->n_blocks--;
-	arena_free(a, *block_slot(r, r->n_blocks), block_bytes(r, r->n_blocks));
+	block_free(r, a, *block_slot(r, r->n_blocks), block_bytes(r, r->n_blocks));
 }
 
-void bring_init(struct bring *r)
+void bring_init(struct bring *r, uint8_t *home)
 {
 	memset(r, 0, sizeof(*r));
+	r->home = home;
 	dir_init(r);
 }
 
 void bring_free(struct bring *r, struct arena *a)
 {
 	r->reserved_bytes = 0;
-	bring_drop(r, a, bring_len(r));
+	if (r->n_blocks)
+		bring_drop(r, a, bring_len(r));
 }
 
 /* The room [off, off + n) as a span, cut at the end of its block. */
 static struct bring_span span_at(const struct bring *r, uint64_t off, size_t n)
 {
-	uint32_t i = block_of(r, off);
-	uint32_t in = (uint32_t)(off - block_start(r, i));
-	uint32_t left = block_bytes(r, i) - in;
+	uint64_t in = off - r->base;
+	uint32_t i = 0, left = r->first_bytes;
 
+	if (in >= left) {
+		in -= left;
+		i = 1 + (uint32_t)(in / ARENA_BLOCK_64K);
+		in %= ARENA_BLOCK_64K;
+		left = ARENA_BLOCK_64K;
+	}
+	left -= (uint32_t)in;
 	return (struct bring_span){*block_slot(r, i) + in, n < left ? (uint32_t)n : left};
 }
 
@@ -207,5 +216,6 @@ size_t bring_charge(const struct bring *r)
 	if (r->n_blocks == 0)
 		return 0;
 	return (r->blocks != r->few ? arena_capacity(r->dir_cap * sizeof(*r->blocks)) : 0) +
-	       r->first_bytes + (size_t)(r->n_blocks - 1) * ARENA_BLOCK_64K;
+	       (*block_slot(r, 0) != r->home ? r->first_bytes : 0) +
+	       (size_t)(r->n_blocks - 1) * ARENA_BLOCK_64K;
 }

@@ -1,7 +1,8 @@
 /* Block ring: a byte queue of unlimited length over fixed blocks of an arena. TCP keeps its
  * unacknowledged data in one, once; frames are spans of it. Offsets count bytes since the ring was
  * made and never wrap (64 bits). First block 4 KiB, all later ones 64 KiB: it grows without copying
- * and holds no block while it is empty and nothing is reserved. */
+ * and holds no block while it is empty and nothing is reserved. Its user may lend it the first
+ * block, so that a little that comes and goes costs the arena nothing. */
 #ifndef TG_BRING_H
 #define TG_BRING_H
 
@@ -18,6 +19,7 @@ struct bring {
 	uint32_t n_blocks;       /* blocks held, a reserved one behind the tail included */
 	uint32_t first_bytes;    /* size of the oldest block: 4 KiB or 64 KiB */
 	uint32_t reserved_bytes; /* given by the last reserve and not committed: kept by drop */
+	uint8_t *home;           /* lent by its user to be the first block; NULL: none */
 };
 
 struct bring_span {
@@ -25,8 +27,9 @@ struct bring_span {
 	uint32_t len;
 };
 
-void bring_init(struct bring *r);
-/* Frees every block, and a directory of its own. */
+/* home: ARENA_BLOCK_4K bytes that the ring may use and never frees, or NULL. */
+void bring_init(struct bring *r, uint8_t *home);
+/* Frees every block but the home, and a directory of its own. */
 void bring_free(struct bring *r, struct arena *a);
 
 static inline uint64_t bring_len(const struct bring *r)
@@ -55,7 +58,7 @@ unsigned bring_spans(const struct bring *r, uint64_t off, size_t n, struct bring
  * (all of them and the directory when nothing is left). */
 void bring_drop(struct bring *r, struct arena *a, size_t n);
 
-/* Bytes of arena held, a directory of its own included. */
+/* Bytes of arena held, a directory of its own included, the home not. */
 size_t bring_charge(const struct bring *r);
 
 #endif

@@ -303,6 +303,10 @@ struct tcp_conn {
 
 /* ---- Module state ---- */
 
+/* Sending halves that the instance keeps (tcp_tx.c): one for each of the connections that one turn
+ * of a server serves. 4.4 KB each. */
+#define TCP_TX_OWN 4u
+
 struct tcp_state {
 	struct tcp_flow last; /* the last segment's: the next one is likely to be of the same */
 	struct htab conns;    /* by 4-tuple */
@@ -316,6 +320,8 @@ struct tcp_state {
 	uint32_t port_counter;
 	uint64_t *ports_used; /* a bit for each port of the ephemeral range */
 	uint32_t n_conns;
+	uint32_t n_tx_own;
+	struct tcp_tx *tx_own[TCP_TX_OWN]; /* those that no connection has */
 	uint64_t born_ns;
 };
 

@@ -32,7 +32,7 @@ int tcp_init(struct tg *s)
 	s->sender_fn[SENDER_TCP] = tcp_sender_turn;
 	s->tcp = t;
 	tcp_cookies_init(s);
-	if (!tcp_ports_init(s))
+	if (!tcp_ports_init(s) || !tcp_tx_init(s))
 		return -TG_ENOMEM;
 	return core_add_transport(s, &tcp_transport);
 }

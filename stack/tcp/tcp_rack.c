@@ -104,6 +104,8 @@ uint32_t tcp_rack_detect(const struct tg *s, struct tcp_conn *c)
 	uint32_t lost = 0;
 
 	x->reo_at_ns = NEVER_NS;
+	if (list_empty(&x->by_time))
+		return 0; /* all has arrived */
 	wait_ns = x->rack_rtt_ns + reordering_window(s, c);
 	while (at != &x->by_time) {
 		struct tcp_range *r = list_entry(at, struct tcp_range, sent);

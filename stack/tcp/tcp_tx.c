@@ -5,16 +5,56 @@
 
 #define FRAME_HEADERS (65535u - TCP_FRAME_MAX) /* of IP and TCP, at most */
 
+/* ---- The record itself ---- */
+
+/* A sending half exists while something is queued or in flight, so one is made and freed for each
+ * answer. The few that the instance sets aside, each with its ring's first block, make that cheap.
+ */
+bool tcp_tx_init(struct tg *s)
+{
+	struct tcp_state *t = s->tcp;
+
+	for (; t->n_tx_own < TCP_TX_OWN; t->n_tx_own++) {
+		struct tcp_tx *x = core_alloc(s, sizeof(*x));
+		uint8_t *home = core_alloc(s, ARENA_BLOCK_4K);
+
+		if (!x || !home)
+			return false;
+		bring_init(&x->ring, home);
+		t->tx_own[t->n_tx_own] = x;
+	}
+	return true;
+}
+
+/* All zero, its ring empty. */
+static struct tcp_tx *tx_alloc(struct tg *s)
+{
+	struct tcp_state *t = s->tcp;
+	struct tcp_tx *x;
+	uint8_t *home;
+
+	if (t->n_tx_own) {
+		x = t->tx_own[--t->n_tx_own];
+		home = x->ring.home;
+		memset(x, 0, sizeof(*x));
+	} else {
+		x = core_alloc(s, sizeof(*x));
+		home = NULL;
+	}
+	if (x)
+		bring_init(&x->ring, home);
+	return x;
+}
+
 bool tcp_tx_need(struct tg *s, struct tcp_conn *c)
 {
 	struct tcp_tx *x;
 
 	if (c->tx)
 		return true;
-	x = core_alloc(s, sizeof(*x));
+	x = tx_alloc(s);
 	if (!x)
 		return false;
-	bring_init(&x->ring);
 	list_init(&x->ranges);
 	list_init(&x->by_time);
 	x->pto_at_ns = x->reo_at_ns = NEVER_NS;
@@ -38,24 +78,14 @@ void tcp_tx_free(struct tg *s, struct tcp_conn *c)
 	while (!list_empty(&x->ranges))
 		range_free(s, c, list_entry(x->ranges.next, struct tcp_range, node));
 	bring_free(&x->ring, s->arena);
-	core_free(s, x, sizeof(*x));
+	if (x->ring.home)
+		s->tcp->tx_own[s->tcp->n_tx_own++] = x;
+	else
+		core_free(s, x, sizeof(*x));
 	c->tx = NULL;
 }
 
-uint32_t tcp_queued(const struct tcp_conn *c)
-{
-	return c->tx ? (uint32_t)bring_len(&c->tx->ring) : 0;
-}
-
-uint32_t tcp_unsent(const struct tcp_conn *c)
-{
-	struct seq end;
-
-	if (!c->tx)
-		return 0;
-	end = seq_add(c->tx->ring_seq, (uint32_t)bring_len(&c->tx->ring));
-	return seq_lt(c->snd.nxt, end) ? seq_dist(end, seq_max(c->snd.nxt, c->tx->ring_seq)) : 0;
-}
+/* ---- How much ---- */
 
 uint32_t tcp_pipe(const struct tcp_conn *c)
 {

@@ -2,14 +2,30 @@
 #ifndef TG_TCP_TX_H
 #define TG_TCP_TX_H
 
+bool tcp_tx_init(struct tg *s); /* false: no memory */
 bool tcp_tx_need(struct tg *s, struct tcp_conn *c);
 void tcp_tx_free(struct tg *s, struct tcp_conn *c);
-uint32_t tcp_unsent(const struct tcp_conn *c);                         /* text bytes not sent yet */
 uint32_t tcp_send_space(const struct tg *s, const struct tcp_conn *c); /* what SEND takes now */
 /* Most text that goes in one frame now: whole segments. */
 uint32_t tcp_frame_text(const struct tg *s, const struct tcp_conn *c);
-uint32_t tcp_queued(const struct tcp_conn *c); /* text bytes not acknowledged, sent or not */
-uint32_t tcp_pipe(const struct tcp_conn *c);   /* [6675-3] bytes in the network */
+uint32_t tcp_pipe(const struct tcp_conn *c); /* [6675-3] bytes in the network */
+/* Text bytes not acknowledged, sent or not. */
+static inline uint32_t tcp_queued(const struct tcp_conn *c)
+{
+	return c->tx ? (uint32_t)bring_len(&c->tx->ring) : 0;
+}
+
+/* Text bytes not sent yet. */
+static inline uint32_t tcp_unsent(const struct tcp_conn *c)
+{
+	struct seq end;
+
+	if (!c->tx)
+		return 0;
+	end = seq_add(c->tx->ring_seq, (uint32_t)bring_len(&c->tx->ring));
+	return seq_lt(c->snd.nxt, end) ? seq_dist(end, seq_max(c->snd.nxt, c->tx->ring_seq)) : 0;
+}
+
 struct tcp_range *range_new(struct tg *s, struct tcp_conn *c, struct seq start, struct seq end);
 void range_free(struct tg *s, struct tcp_conn *c, struct tcp_range *r);
 /* Cuts r at `at`; the new record is the second part. NULL: no memory or too many. */

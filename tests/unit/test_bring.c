@@ -14,6 +14,8 @@ struct world {
 	uint64_t head, tail;
 };
 
+static uint8_t home[ARENA_BLOCK_4K]; /* of every second run's ring */
+
 static void world_open(struct world *w, struct unit_rng *r, int run)
 {
 	unit_rng_start(r, run);
@@ -24,7 +26,7 @@ static void world_open(struct world *w, struct unit_rng *r, int run)
 	}
 	memset(w, 0, sizeof(*w));
 	w->a = unit_arena(RESERVED, 0);
-	bring_init(&w->r);
+	bring_init(&w->r, run % 2 ? home : NULL);
 }
 
 static void world_close(struct world *w)
@@ -43,6 +45,8 @@ static void check_state(const struct world *w)
 	UNIT_CHECK(bring_len(&w->r) == w->tail - w->head);
 	arena_get_stats(w->a, &s);
 	UNIT_CHECK(s.in_use == bring_charge(&w->r));
+	if (w->r.home && w->r.n_blocks && w->r.first_bytes == ARENA_BLOCK_4K)
+		UNIT_CHECK(w->r.blocks[w->r.first] == w->r.home);
 	if (w->head == w->tail && w->r.reserved_bytes == 0)
 		UNIT_CHECK(w->r.n_blocks <= 2);
 	/* no more than a first block in front and two blocks behind what is kept */

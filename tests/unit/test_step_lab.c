@@ -410,7 +410,7 @@ START_TEST (a_long_past_is_forgotten_from_its_beginning) {
 	tg_sock k[2];
 
 	step_options(&opt, TG_STEP_MEM_BYTES);
-	opt.history_bytes = 5u << 19;
+	opt.history_bytes = 3u << 20;
 	w = tg_step_lab(&opt, &why);
 	ck_assert_ptr_nonnull(w);
 	connect_both(k);

@@ -1,6 +1,7 @@
-/* What TCP holds in memory, and for whom: when there is no more, the oldest text out of order of
- * any connection gives way first (tcp_text.c); and a span that a user has reserved in a send buffer
- * stays his while the text before it is acknowledged (tcp_ack.c, base/bring.c). */
+/* What TCP holds in memory, and for whom: sending halves of the instance's own serve before others
+ * are made (tcp_tx.c); when there is no more, the oldest text out of order of any connection gives
+ * way first (tcp_text.c); and a span that a user has reserved in a send buffer stays his while the
+ * text before it is acknowledged (tcp_ack.c, base/bring.c). */
 #include "tcp_support.h"
 
 #define MSS 1448u
@@ -238,6 +239,81 @@ START_TEST (reserved_span_survives_partial_ack) {
 }
 END_TEST
 
+/* ---- Sending halves ---- */
+
+static void send_one(tg_sock k)
+{
+	ck_assert_int_eq(tg_sock_send(w->s, k, text, 1, 0, w->now_ns), 1);
+	later(0);
+}
+
+static void acknowledge(struct tcp_conn *c)
+{
+	struct tcp_seg g;
+
+	w->c = c;
+	g = tw_seg(w);
+	tw_in(w, &g, NULL, 0);
+	ck_assert_ptr_null(c->tx);
+}
+
+static struct arena_stats memory(void)
+{
+	struct arena_stats m;
+
+	arena_get_stats(w->s->arena, &m);
+	return m;
+}
+
+/* More connections have something in flight than the instance has sending halves for: the others
+ * get theirs from the arena, and each goes back to where it came from. */
+START_TEST (own_sending_halves_come_first) {
+	struct tcp_conn *c[TCP_TX_OWN + 2];
+	tg_sock k[TCP_TX_OWN + 2];
+	struct arena_stats before;
+	unsigned i;
+
+	for (i = 0; i < TCP_TX_OWN + 2; i++) {
+		c[i] = i ? peer((uint16_t)(4000 + i)) : w->c;
+		k[i] = w->conn;
+	}
+	before = memory();
+	for (i = 0; i < TCP_TX_OWN + 2; i++) {
+		send_one(k[i]);
+		ck_assert_int_eq(c[i]->tx->ring.home != NULL, i < TCP_TX_OWN);
+		ck_assert_uint_eq(w->s->tcp->n_tx_own, i < TCP_TX_OWN ? TCP_TX_OWN - 1 - i : 0);
+	}
+	ck_assert_uint_eq(memory().allocs - before.allocs, 2 * 2); /* record and ring, of two */
+	for (i = 0; i < TCP_TX_OWN + 2; i++)
+		acknowledge(c[i]);
+	ck_assert_uint_eq(w->s->tcp->n_tx_own, TCP_TX_OWN);
+	ck_assert_uint_eq(memory().in_use, before.in_use);
+}
+END_TEST
+
+/* What one flight leaves behind, the next does not find, of whichever connection. */
+START_TEST (own_sending_half_begins_anew) {
+	struct tcp_conn *a = w->c, *b;
+	tg_sock k = w->conn;
+	struct tcp_tx *x;
+
+	b = peer(4001);
+	send_one(k);
+	x = a->tx;
+	later(5000); /* the loss probe, the timeout */
+	ck_assert(x->one.flags & RANGE_EVER);
+	acknowledge(a);
+	send_one(w->conn);
+	ck_assert_ptr_eq(b->tx, x);
+	ck_assert_uint_eq(x->last_nth.v, 1);
+	ck_assert_uint_eq(x->rack_nth.v, 0);
+	ck_assert_uint_eq(x->ring_seq.v, b->snd.una.v);
+	ck_assert_uint_eq(x->one.flags, 0);
+	ck_assert_uint_eq(x->sacked_bytes | x->lost_bytes | x->retrans_bytes, 0);
+	ck_assert(x->ring.blocks[x->ring.first] == x->ring.home);
+}
+END_TEST
+
 static Suite *tcp_memory_suite(void)
 {
 	Suite *suite = suite_create("tcp memory");
@@ -247,6 +323,8 @@ static Suite *tcp_memory_suite(void)
 	tcase_add_test(t, oldest_out_of_order_gives_way);
 	tcase_add_loop_test(t, reserved_span_survives_ack, 0, 2);
 	tcase_add_test(t, reserved_span_survives_partial_ack);
+	tcase_add_test(t, own_sending_halves_come_first);
+	tcase_add_test(t, own_sending_half_begins_anew);
 	suite_add_tcase(suite, t);
 	return suite;
 }
