@@ -9,7 +9,7 @@
 #include "step_live.h"
 
 /* One command does no more events than this: a world may go on for ever. */
-#define EVENTS_MAX 1000000u
+#define EVENTS_MAX 100000u
 #define TIME_MAX   (200 * UINT64_C(31557600) * NS_PER_S)
 
 static volatile sig_atomic_t interrupted;
@@ -136,7 +136,7 @@ static bool too_many(struct repl *r, uint64_t n, char *why, size_t cap)
 	if (interrupted || run_ended(r)) {
 		snprintf(why, cap, "interrupted");
 	} else if (r->world == WORLD_LAB && n >= EVENTS_MAX) {
-		snprintf(why, cap, "a million events have passed; \"continue\" goes on");
+		snprintf(why, cap, "100,000 events have passed; \"continue\" goes on");
 	} else {
 		return false;
 	}

@@ -247,7 +247,7 @@ TG_API enum tg_tcb_kind tg_tcb_kind_of(unsigned field);
 	X(SWS_OVERRIDE, sws_override, "9293-MUST-38",                                              \
 		"a small segment has waited long enough: it goes")                                 \
 	X(KEEPALIVE, keepalive, "9293-MUST-26",                                                    \
-		"nothing came for {0t} us and nothing is outstanding: a probe, the {1}th")         \
+		"nothing came for {0} s and nothing is outstanding: probe number {1}")             \
 	X(DELACK_EXPIRED, delack_expired, "9293-MUST-40",                                          \
 		"the ACK has waited long enough: {0} bytes are acknowledged now")                  \
 	X(SEND_TEXT, send_text, "9293-3.10.2",                                                     \

@@ -482,7 +482,7 @@ static bool keepalive_fired(struct tg *s, struct tcp_conn *c)
 	}
 	trace_timer(s, c, TG_TIMER_KEEPALIVE);
 	c->keep_sent++;
-	RULE(s, c, KEEPALIVE, rule_us(idle_ns), c->keep_sent);
+	RULE(s, c, KEEPALIVE, (uint32_t)min_u64(idle_ns / NS_PER_SEC, UINT32_MAX), c->keep_sent);
 	c->keep_due = true;
 	set(s, c, CT_KEEPALIVE, c->keep_intvl_s * NS_PER_SEC);
 	return true;
