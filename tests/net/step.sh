@@ -60,29 +60,29 @@ T
 says "connect" <<'T'
 event 2, 0.000000 s: c1: client calls connect(10.0.0.2:80)
   moved   c1 at client: CLOSED -> SYN-SENT  (active OPEN, 9293 3.10.1)
-  sent    client sends #1  S 0:0(0) win 65535 <mss 1460,sackOK,TS val 3150899592 ecr 0,wscale 9>
-  changed c1: iss = 619735022, snd.nxt = 1, mss.snd = 536, wscale.rcv = 9, cwnd = 5360
+  sent    client sends #1  S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1514457286 ecr 0,wscale 9>
+  changed c1: iss = 1059810479, snd.nxt = 1, mss.snd = 536, wscale.rcv = 9, cwnd = 5360
   changed c1: ssthresh = none, rto = 1.000 s
   timer   c1: timer.rexmit starts, for 1.000000 s
 T
 says "before the SYN-ACK: its rules, each once, and what it will do" <<'T'
-stopped before event 4 at 0.020000 s: c1: client receives #2  S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 2485436400 ecr 3150899592,wscale 9>
+stopped before event 4 at 0.020000 s: c1: client receives #2  S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 889127203 ecr 1514457286,wscale 9>
   rule    9293-3.10.7.3     SYN-SENT, first: ISS 0 < SEG.ACK 1 =< SND.NXT 1, the ACK is acceptable
   rule    6298-2.2          first round trip R = 20000 us: SRTT = R, RTTVAR = R/2, RTO = 200000 us
   rule    6298-5.2          all is acknowledged up to 1: the timer stops
   rule    9293-3.10.7.3     SYN-SENT, fourth: SYN, and ours is acknowledged: RCV.NXT = SEG.SEQ + 1, -> ESTABLISHED
   will    c1 at client: SYN-SENT -> ESTABLISHED  (SYN and ACK of our SYN, 9293 3.10.7.3)
-  will    client sends #3  . 1:1(0) ack 1 win 256 <TS val 3150899612 ecr 2485436400>
+  will    client sends #3  . 1:1(0) ack 1 win 256 <TS val 1514457306 ecr 889127203>
   will    c1: timer.rexmit stops
   will    the application at client is told: can send
 T
 says "after it: what it did, field by field" <<'T'
-event 4, 0.020000 s: c1: client receives #2  S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 2485436400 ecr 3150899592,wscale 9>
+event 4, 0.020000 s: c1: client receives #2  S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 889127203 ecr 1514457286,wscale 9>
   moved   c1 at client: SYN-SENT -> ESTABLISHED  (SYN and ACK of our SYN, 9293 3.10.7.3)
-  sent    client sends #3  . 1:1(0) ack 1 win 256 <TS val 3150899612 ecr 2485436400>
-  changed c1: irs 0 -> 5690782, snd.una 0 -> 1, snd.wnd 0 -> 65535, rcv.nxt = 1
+  sent    client sends #3  . 1:1(0) ack 1 win 256 <TS val 1514457306 ecr 889127203>
+  changed c1: irs 0 -> 4170350241, snd.una 0 -> 1, snd.wnd 0 -> 65535, rcv.nxt = 1
   changed c1: rcv.wnd 0 -> 131072, mss.snd 536 -> 1448, wscale.snd 0 -> 9
-  changed c1: wscale.ok no -> yes, ts.ok no -> yes, ts.recent 0 -> 2485436400
+  changed c1: wscale.ok no -> yes, ts.ok no -> yes, ts.recent 0 -> 889127203
   changed c1: sack.ok no -> yes, cwnd 5360 -> 14480, srtt 0.000 us -> 20.000 ms
   changed c1: rto 1.000 s -> 200.000 ms
   timer   c1: timer.rexmit stops
@@ -128,7 +128,7 @@ show ladder
 show states c1
 C
 says "print: a sequence number" <<'T'
-c1.snd.una = 1  (absolute 619735023)  oldest number not acknowledged (9293 3.3.1)
+c1.snd.una = 1  (absolute 1059810480)  oldest number not acknowledged (9293 3.3.1)
 c1.state = ESTABLISHED  of the eleven (9293 3.3.2)
 c1.snd.nxt - c1.snd.una = 5
 64k + 2*3 - 7/2 = 65539
@@ -136,7 +136,7 @@ c1.snd.nxt - c1.snd.una = 5
 c1.cwnd > 10000 && !(state == LISTEN || 1 == 2) = 1
 now = 30000000
 seg.len = 5
-c2 at server, 10.0.0.2:80 > 10.0.0.1:60874
+c2 at server, 10.0.0.2:80 > 10.0.0.1:56996
 T
 # fields CONN: the names in its TCB, each with a value and a meaning.
 fields() {
@@ -147,10 +147,10 @@ equal "print tcb: all fields, each with its meaning" "$(grep -cxE 'state|iss|irs
 check "and they are many" test "$(wc -l <"$work/fields")" -gt 70
 matches "print tcb: under the RFCs' names" "$work/out" '^  rcv\.nxt +1 +[a-z]'
 says "info conns" <<'T'
-* c1   client   10.0.0.1:60874        10.0.0.2:80           ESTABLISHED   unsent 0, unacked 5, unread 0, cwnd 14480
-  c2   server   10.0.0.2:80           10.0.0.1:60874        ESTABLISHED   unsent 0, unacked 0, unread 0, cwnd 14480
+* c1   client   10.0.0.1:56996        10.0.0.2:80           ESTABLISHED   unsent 0, unacked 5, unread 0, cwnd 14480
+  c2   server   10.0.0.2:80           10.0.0.1:56996        ESTABLISHED   unsent 0, unacked 0, unread 0, cwnd 14480
   c1   timer.pto        at 0.230000 s, in 200.000 ms   tail loss probe (8985 7.2)
-  #4    to server   due 0.040000 s   P. 1:6(5) ack 1 win 256 <TS val 3150899622 ecr 2485436400>
+  #4    to server   due 0.040000 s   P. 1:6(5) ack 1 win 256 <TS val 1514457316 ecr 889127203>
      1  0.000000 s   server calls listen(0.0.0.0:80)
 T
 says "info world, arp, drops, breakpoints" <<'T'
@@ -165,10 +165,10 @@ IPv4 (791 3.1)
 T
 says "x/frame: TCP" <<'T'
 TCP (9293 3.1)
-    20  ed ca                        source port      60874
+    20  de a4                        source port      56996
     22  00 50                        destination port 80
-    24  24 f0 67 ef                  SEG.SEQ          619735023
-    28  00 56 d5 9f                  SEG.ACK          5690783
+    24  3f 2b 6c b0                  SEG.SEQ          1059810480
+    28  f8 92 7e a2                  SEG.ACK          4170350242
     32  80                           data offset      32 bytes
     33  18                           control bits     P.
 T
@@ -373,7 +373,7 @@ has "swap, dup, corrupt, delay, deliver, drop" \
 	'c2: server receives #4  . 1:1449(1448)' 'by hand: drop 5'
 says "the queue afterwards: the damaged copy, and what was delayed" <<'T'
   #7    to server   due 0.040000 s   . 1:1449(1448) ack 1 win 256 <malformed>
-  #6    to server   due 0.070000 s   . 2897:4345(1448) ack 1 win 256 <TS val 3150899622 ecr 2485436400>
+  #6    to server   due 0.070000 s   . 2897:4345(1448) ack 1 win 256 <TS val 1514457316 ecr 889127203>
 T
 
 # ---- Calls
