@@ -124,7 +124,7 @@ static void next_frame(struct raw *f)
 		n = 1 + unit_below(&tx.r, n);
 	build(f, off, n, flags);
 	tx.sent_bytes = off + n;
-	if (what == 25) /* gets lost, for now: damaged */
+	if (what == 25) /* is damaged, and sent again later */
 		damage(f);
 	if (what == 25 && !tx.missing_bytes) {
 		tx.missing = off;
